@@ -1,0 +1,139 @@
+/**
+ * Frames between host and guest agent, both ways on one byte stream (DESIGN §9):
+ * `u32 payload length | u8 type | u32 stream id | payload`, little-endian. The host asks, the guest only answers.
+ * `guest/protocol.h` states the same numbers for the agent; a test compares the two.
+ */
+import { BlixardError } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
+
+export const guestProtocolVersion = 1;
+export const frameHeaderBytes = 9;
+
+/** Host to guest. */
+export const hostFrames = {
+  /** JSON `{version, token}`; answered by `helloReply` with the same token. */
+  hello: 0x01,
+  /** At most 64 bytes; answered by `pong`. */
+  ping: 0x02,
+  /** A part of an exec spec, see `encodeExecSpec`; parts of one stream id are joined. */
+  execPart: 0x03,
+  /** Runs the joined spec. Answered by `exited`, or by `failed` when it could not be tried. */
+  exec: 0x04,
+  stdin: 0x05,
+  stdinEnd: 0x06,
+  /** u32 signal number, to the process group of the stream's command. */
+  signal: 0x07,
+  /** u32 bytes more the guest may send on this stream, stdout and stderr together. */
+  credit: 0x08,
+  powerOff: 0x09,
+} as const;
+
+/** Guest to host. */
+export const guestFrames = {
+  /** JSON `HelloReply`. */
+  helloReply: 0x81,
+  /** u64 time stamp counter of the guest, then the bytes of the ping. */
+  pong: 0x82,
+  stdout: 0x83,
+  stderr: 0x84,
+  /** JSON `ExitReply`, after the last byte of output. Ends the stream. */
+  exited: 0x85,
+  /** UTF-8 text: the request of this stream id was refused. Ends the stream. */
+  failed: 0x86,
+  /** u32 bytes of stdin the command has taken: the host may send that much more. */
+  stdinCredit: 0x87,
+} as const;
+
+export interface HelloReply {
+  readonly version: number;
+  readonly token: string;
+  readonly bootId: string;
+  readonly kernel: string;
+  readonly uptimeMs: number;
+  readonly timeMs: number;
+  readonly memoryKiB: number;
+}
+
+export interface ExitReply {
+  /** Exit code, or -1 when a signal ended it. */
+  readonly code: number;
+  /** Signal number, or 0. */
+  readonly signal: number;
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly maxRssKiB: number;
+  /** The guest kernel's out-of-memory killer struck while it ran. */
+  readonly oom: boolean;
+}
+
+export interface ExecSpec {
+  readonly argv: readonly string[];
+  /** `NAME=value` entries. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly uid: number;
+}
+
+/** Most bytes of one encoded exec spec; the job spec limit is below it. */
+export const execSpecBytesMax = 512 * 1024;
+/** Stdin bytes the host may send before the first `stdinCredit`. */
+export const stdinCreditBytes = 256 * 1024;
+
+export interface Frame {
+  readonly type: number;
+  readonly streamId: number;
+  readonly payload: Buffer;
+}
+
+const empty = Buffer.alloc(0);
+
+export function encodeFrame(type: number, streamId: number, payload: Uint8Array = empty): Buffer {
+  if (payload.length > limits.frameBytes) {
+    throw new BlixardError('GUEST_PROTOCOL', { problem: `a frame of ${payload.length} bytes` });
+  }
+  const frame = Buffer.allocUnsafe(frameHeaderBytes + payload.length);
+  frame.writeUInt32LE(payload.length, 0);
+  frame.writeUInt8(type, 4);
+  frame.writeUInt32LE(streamId, 5);
+  frame.set(payload, frameHeaderBytes);
+  return frame;
+}
+
+/** `u32 uid | u32 argc | u32 envc | cwd NUL | argv… NUL each | env… NUL each` */
+export function encodeExecSpec(spec: ExecSpec): Buffer {
+  const head = Buffer.alloc(12);
+  head.writeUInt32LE(spec.uid, 0);
+  head.writeUInt32LE(spec.argv.length, 4);
+  head.writeUInt32LE(spec.env.length, 8);
+  const strings = [spec.cwd, ...spec.argv, ...spec.env];
+  if (strings.some((text) => text.includes('\0'))) {
+    throw new BlixardError('GUEST_PROTOCOL', { problem: 'a NUL byte in command, env or cwd' });
+  }
+  return Buffer.concat([head, Buffer.from(`${strings.join('\0')}\0`)]);
+}
+
+/** Cuts a byte stream into frames. Bounded: a longer frame than the limit throws GUEST_PROTOCOL. */
+export class FrameDecoder {
+  #pending: Buffer = empty;
+
+  push(chunk: Buffer): Frame[] {
+    let bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    const frames: Frame[] = [];
+    while (bytes.length >= frameHeaderBytes) {
+      const length = bytes.readUInt32LE(0);
+      if (length > limits.frameBytes) {
+        throw new BlixardError('GUEST_PROTOCOL', { problem: `a frame of ${length} bytes` });
+      }
+      const end = frameHeaderBytes + length;
+      if (bytes.length < end) break;
+      frames.push({
+        type: bytes.readUInt8(4),
+        streamId: bytes.readUInt32LE(5),
+        payload: bytes.subarray(frameHeaderBytes, end),
+      });
+      bytes = bytes.subarray(end);
+    }
+    this.#pending = bytes;
+    return frames;
+  }
+}

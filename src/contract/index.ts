@@ -1,0 +1,9 @@
+/** The contract: everything that goes over a wire. */
+export * from './guest.ts';
+export * from './job.ts';
+export * from './log.ts';
+export * from './log-events.ts';
+export * from './problem.ts';
+export * from './routes.ts';
+export * from './system.ts';
+export * from './worker.ts';

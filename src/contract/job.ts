@@ -1,0 +1,189 @@
+/** Jobs on the wire: what a user submits, and what is told of a job and its attempts. */
+import { type Static, Type } from 'typebox';
+import { uuidPattern } from '../domain/ids.ts';
+import { endReasonNames, jobMachine } from '../domain/job.ts';
+import { defaults, limits } from '../domain/limits.ts';
+import { defaultBackoff } from '../domain/retry.ts';
+import { nullable, oneOf, strict, timeMs } from './schema.ts';
+
+/** Text that can stand in an argv or environment: no NUL. */
+const noNul = '^[^\\u0000]*$';
+export const namePattern = '^[a-z0-9][a-z0-9._-]{0,63}$';
+export const imagePattern = '^[a-z0-9][a-z0-9._-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,63})?$';
+
+export const JobId = Type.String({ pattern: uuidPattern, description: 'UUID version 7' });
+
+export const Backoff = strict({
+  type: oneOf(['fixed', 'exponential'], { default: defaultBackoff.type }),
+  delayMs: Type.Integer({ minimum: 0, maximum: limits.delayMsMax, default: defaultBackoff.delayMs }),
+  delayMaxMs: Type.Integer({ minimum: 0, maximum: limits.delayMsMax, default: defaultBackoff.delayMaxMs }),
+  jitter: Type.Number({ minimum: 0, maximum: 1, default: defaultBackoff.jitter }),
+});
+
+const specFields = {
+  command: Type.Array(Type.String({ pattern: noNul, maxLength: limits.argBytes }), {
+    minItems: 1,
+    maxItems: limits.argvEntries,
+    description: 'program and arguments',
+  }),
+  image: Type.String({ pattern: imagePattern, default: defaults.image, description: 'name or name:tag' }),
+  env: Type.Record(
+    Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$' }),
+    Type.String({ pattern: noNul, maxLength: limits.argBytes }),
+    { maxProperties: limits.envEntries, additionalProperties: false, default: {} },
+  ),
+  cwd: Type.String({ pattern: '^/[^\\u0000]*$', maxLength: limits.pathLength, default: defaults.cwd }),
+  uid: Type.Integer({ minimum: 0, maximum: limits.uidMax, default: 0 }),
+  stdinBase64: Type.String({
+    pattern: '^[A-Za-z0-9+/]*={0,2}$',
+    maxLength: Math.ceil(limits.stdinBytes / 3) * 4,
+    default: '',
+    description: 'bytes given to the command on its standard input, base64',
+  }),
+  queue: Type.String({ pattern: namePattern, default: defaults.queue }),
+  executor: Type.String({ pattern: namePattern, default: defaults.executor }),
+  memoryMiB: Type.Integer({
+    minimum: limits.memoryMiBMin,
+    maximum: limits.memoryMiBMax,
+    default: defaults.memoryMiB,
+  }),
+  vcpus: Type.Integer({ minimum: 1, maximum: limits.vcpusMax, default: defaults.vcpus }),
+  timeoutMs: Type.Integer({
+    minimum: limits.timeoutMsMin,
+    maximum: limits.timeoutMsMax,
+    default: defaults.timeoutMs,
+  }),
+  attemptsMax: Type.Integer({ minimum: 1, maximum: limits.attemptsMax, default: defaults.attemptsMax }),
+};
+
+/** A job's spec, every default filled in. It never changes after submit. */
+export const JobSpec = strict({ ...specFields, backoff: Backoff });
+export type JobSpec = Static<typeof JobSpec>;
+
+/** What a user submits. Only `command` is needed; `id` makes the call safe to repeat. */
+export const SubmitJob = strict({
+  id: Type.Optional(JobId),
+  command: specFields.command,
+  image: Type.Optional(specFields.image),
+  env: Type.Optional(specFields.env),
+  cwd: Type.Optional(specFields.cwd),
+  uid: Type.Optional(specFields.uid),
+  stdinBase64: Type.Optional(specFields.stdinBase64),
+  queue: Type.Optional(specFields.queue),
+  executor: Type.Optional(specFields.executor),
+  memoryMiB: Type.Optional(specFields.memoryMiB),
+  vcpus: Type.Optional(specFields.vcpus),
+  timeoutMs: Type.Optional(specFields.timeoutMs),
+  attemptsMax: Type.Optional(specFields.attemptsMax),
+  backoff: Type.Optional(Type.Partial(Backoff, { additionalProperties: false })),
+});
+export type SubmitJob = Static<typeof SubmitJob>;
+
+/** A submission with every default filled in. */
+export function specOf(submit: SubmitJob): JobSpec {
+  return {
+    command: submit.command,
+    image: submit.image ?? defaults.image,
+    env: submit.env ?? {},
+    cwd: submit.cwd ?? defaults.cwd,
+    uid: submit.uid ?? 0,
+    stdinBase64: submit.stdinBase64 ?? '',
+    queue: submit.queue ?? defaults.queue,
+    executor: submit.executor ?? defaults.executor,
+    memoryMiB: submit.memoryMiB ?? defaults.memoryMiB,
+    vcpus: submit.vcpus ?? defaults.vcpus,
+    timeoutMs: submit.timeoutMs ?? defaults.timeoutMs,
+    attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
+    backoff: { ...defaultBackoff, ...submit.backoff },
+  };
+}
+
+/** Facts about the VM that ran an attempt. */
+export const VmFacts = strict({
+  vmId: Type.String(),
+  hypervisor: Type.String({ description: 'driver, for example qemu' }),
+  accel: Type.String({ description: 'kvm, or tcg (software emulation)' }),
+  start: oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' }),
+  bootMs: Type.Integer({ minimum: 0, description: 'start of the VMM process to the hello of the agent' }),
+  image: Type.String({ description: 'digest of the image' }),
+});
+export type VmFacts = Static<typeof VmFacts>;
+
+/** What the guest measured of the command. */
+export const Usage = strict({
+  wallMs: Type.Integer({ minimum: 0 }),
+  cpuMs: Type.Integer({ minimum: 0 }),
+  memoryPeakKiB: Type.Integer({ minimum: 0 }),
+});
+export type Usage = Static<typeof Usage>;
+
+export const EndReason = oneOf(endReasonNames);
+
+export const Attempt = strict({
+  jobId: JobId,
+  attempt: Type.Integer({ minimum: 1 }),
+  state: oneOf(['claimed', 'running', 'ended']),
+  workerId: Type.String(),
+  claimedAtMs: timeMs,
+  startedAtMs: nullable(timeMs),
+  endedAtMs: nullable(timeMs),
+  reason: nullable(EndReason),
+  exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),
+  signal: nullable(Type.Integer({ minimum: 1, maximum: 64 })),
+  message: nullable(Type.String({ description: 'what happened, in words' })),
+  vm: nullable(VmFacts),
+  usage: nullable(Usage),
+  logBytes: Type.Integer({ minimum: 0, description: 'bytes of output the command wrote' }),
+  logMissingBytes: Type.Integer({ minimum: 0, description: 'bytes of it that were not kept' }),
+});
+export type Attempt = Static<typeof Attempt>;
+
+export const Job = strict({
+  id: JobId,
+  state: oneOf(jobMachine.states),
+  spec: JobSpec,
+  attempt: Type.Integer({ minimum: 0, description: 'number of the newest attempt; 0 before the first' }),
+  attemptsUsed: Type.Integer({ minimum: 0, description: 'attempts that count against attemptsMax' }),
+  infraFailures: Type.Integer({
+    minimum: 0,
+    description: 'attempts that failed through no fault of the job',
+  }),
+  reason: nullable(EndReason),
+  exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),
+  signal: nullable(Type.Integer({ minimum: 1, maximum: 64 })),
+  message: nullable(Type.String()),
+  workerId: nullable(Type.String()),
+  createdAtMs: timeMs,
+  updatedAtMs: timeMs,
+  runAtMs: timeMs,
+  startedAtMs: nullable(timeMs),
+  endedAtMs: nullable(timeMs),
+  cancelRequestedAtMs: nullable(timeMs),
+  cancelReason: nullable(Type.String()),
+  waiting: nullable(Type.String({ description: 'why a pending job does not start, in words' })),
+});
+export type Job = Static<typeof Job>;
+
+export const JobPage = strict({
+  jobs: Type.Array(Job),
+  nextCursor: nullable(Type.String({ description: 'give it as cursor for the next page' })),
+});
+export type JobPage = Static<typeof JobPage>;
+
+export const AttemptPage = strict({ attempts: Type.Array(Attempt) });
+
+export const JobEvent = strict({
+  seq: Type.Integer({ minimum: 1, description: 'gapless' }),
+  atMs: timeMs,
+  kind: Type.String({ description: 'for example job.submitted' }),
+  jobId: nullable(Type.String()),
+  attempt: nullable(Type.Integer()),
+  workerId: nullable(Type.String()),
+  data: Type.Record(Type.String(), Type.Unknown()),
+});
+export type JobEvent = Static<typeof JobEvent>;
+
+export const EventPage = strict({
+  events: Type.Array(JobEvent),
+  nextCursor: nullable(Type.String()),
+});

@@ -1,0 +1,25 @@
+/** Small TypeBox helpers shared by the resource files; JSON Schema is the source of types and validation. */
+import { type TObject, type TProperties, type TSchema, Type } from 'typebox';
+
+/** An object that refuses unknown fields. */
+export function strict<T extends TProperties>(
+  properties: T,
+  options: { description?: string } = {},
+): TObject<T> {
+  return Type.Object(properties, { additionalProperties: false, ...options });
+}
+
+/** A value or null. */
+export function nullable<T extends TSchema>(schema: T) {
+  return Type.Union([schema, Type.Null()]);
+}
+
+export function oneOf<const T extends readonly string[]>(
+  values: T,
+  options: { description?: string; default?: string } = {},
+) {
+  return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options });
+}
+
+/** Epoch milliseconds. */
+export const timeMs = Type.Integer({ minimum: 0, description: 'epoch milliseconds' });

@@ -1,0 +1,122 @@
+/** Workers on the wire: registration, the one call that does a worker's work, and what is told of workers. */
+import { type Static, Type } from 'typebox';
+import { uuidPattern } from '../domain/ids.ts';
+import { limits } from '../domain/limits.ts';
+import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
+import { nullable, oneOf, strict, timeMs } from './schema.ts';
+
+export const WorkerId = Type.String({
+  pattern: uuidPattern,
+  description: 'chosen by the worker, kept on its disk',
+});
+const generation = Type.Integer({ minimum: 1, description: 'given at registration; older ones are refused' });
+
+/** One kind of job this worker can run; `unavailable` says why not, when it cannot. */
+export const ExecutorOffer = strict({
+  name: Type.String({ pattern: namePattern }),
+  unavailable: nullable(Type.String({ maxLength: limits.reasonLength })),
+});
+export type ExecutorOffer = Static<typeof ExecutorOffer>;
+
+export const WorkerImage = strict({
+  name: Type.String({ pattern: imagePattern }),
+  digest: Type.String({ maxLength: 128 }),
+});
+
+export const RegisterWorker = strict({
+  id: WorkerId,
+  name: Type.String({ minLength: 1, maxLength: limits.nameLength, description: 'usually the host name' }),
+  version: Type.String({ maxLength: limits.nameLength }),
+  pid: Type.Integer({ minimum: 1 }),
+  slots: Type.Integer({ minimum: 1, maximum: limits.slotsMax, description: 'jobs it runs at once' }),
+  queues: Type.Array(Type.String({ pattern: namePattern }), { minItems: 1, maxItems: 100 }),
+  executors: Type.Array(ExecutorOffer, { maxItems: 16 }),
+  images: Type.Array(WorkerImage, { maxItems: limits.workerImagesMax }),
+});
+export type RegisterWorker = Static<typeof RegisterWorker>;
+
+export const Registered = strict({
+  generation,
+  leaseUntilMs: timeMs,
+  heartbeatMs: Type.Integer({ minimum: 1 }),
+  requeued: Type.Array(JobId, { description: 'jobs an earlier generation held, put back now' }),
+});
+export type Registered = Static<typeof Registered>;
+
+export const AttemptRef = strict({ jobId: JobId, attempt: Type.Integer({ minimum: 1 }) });
+export type AttemptRef = Static<typeof AttemptRef>;
+
+/** An attempt that has ended, as its worker saw it; or a claim given back unstarted. */
+export const AttemptDone = strict({
+  jobId: JobId,
+  attempt: Type.Integer({ minimum: 1 }),
+  /** Null: given back before it was started. */
+  reason: nullable(EndReason),
+  exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),
+  signal: nullable(Type.Integer({ minimum: 1, maximum: 64 })),
+  message: nullable(Type.String({ maxLength: limits.reasonLength })),
+  vm: nullable(VmFacts),
+  usage: nullable(Usage),
+});
+export type AttemptDone = Static<typeof AttemptDone>;
+
+export const WorkRequest = strict({
+  generation,
+  token: Type.String({
+    pattern: uuidPattern,
+    description: 'names this call; a repeat gives the same claims again',
+  }),
+  repeat: Type.Boolean({ description: 'true when the answer to this token may have been lost' }),
+  done: Type.Array(AttemptDone, { maxItems: limits.workMax }),
+  want: Type.Integer({ minimum: 0, maximum: limits.workMax }),
+  waitMs: Type.Integer({ minimum: 0, maximum: limits.waitMsMax, description: 'how long to wait for work' }),
+});
+export type WorkRequest = Static<typeof WorkRequest>;
+
+export const ClaimedJob = strict({
+  jobId: JobId,
+  attempt: Type.Integer({ minimum: 1 }),
+  spec: JobSpec,
+});
+export type ClaimedJob = Static<typeof ClaimedJob>;
+
+export const WorkReply = strict({
+  claimed: Type.Array(ClaimedJob),
+  /** Held attempts a user wants stopped. */
+  cancel: Type.Array(AttemptRef),
+  /** Reported ends that changed nothing because a newer attempt, or nobody, holds the job. */
+  fenced: Type.Array(AttemptRef),
+  state: oneOf(['online', 'draining']),
+  leaseUntilMs: timeMs,
+});
+export type WorkReply = Static<typeof WorkReply>;
+
+export const Heartbeat = strict({ generation });
+export const HeartbeatReply = strict({
+  state: oneOf(['online', 'draining']),
+  leaseUntilMs: timeMs,
+  cancel: Type.Array(AttemptRef),
+});
+export type HeartbeatReply = Static<typeof HeartbeatReply>;
+
+export const StartAttempt = strict({ workerId: WorkerId, generation });
+export const StartReply = strict({ startedAtMs: timeMs });
+
+export const Worker = strict({
+  id: WorkerId,
+  name: Type.String(),
+  state: oneOf(['online', 'draining', 'offline']),
+  generation,
+  version: Type.String(),
+  pid: Type.Integer(),
+  slots: Type.Integer(),
+  queues: Type.Array(Type.String()),
+  executors: Type.Array(ExecutorOffer),
+  images: Type.Array(WorkerImage),
+  registeredAtMs: timeMs,
+  leaseUntilMs: timeMs,
+  held: Type.Integer({ minimum: 0, description: 'jobs it holds now' }),
+});
+export type Worker = Static<typeof Worker>;
+
+export const WorkerPage = strict({ workers: Type.Array(Worker) });

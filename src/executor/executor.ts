@@ -1,0 +1,38 @@
+/** The Executor port: how a worker runs an attempt. Executors are registered by name; nothing switches over names. */
+import type { JobSpec } from '../contract/job.ts';
+import type { LogStream } from '../contract/log.ts';
+import type { AttemptDone } from '../contract/worker.ts';
+
+/** One attempt as an executor sees it. */
+export interface Execution {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly spec: JobSpec;
+  /**
+   * Where output goes. The executor awaits it before it reads more from the guest, so a slow log holds the guest
+   * back instead of filling memory.
+   */
+  output(stream: LogStream, data: Buffer): Promise<void>;
+  /** Called once, when the command is about to run; awaited. Rejects with FENCED when the job is not ours any more. */
+  started(): Promise<void>;
+  /** Ask the command to end: SIGTERM, grace, then its VM is killed. The outcome has the reason of the stop. */
+  readonly stop: AbortSignal;
+  /** Forget it at once: kill without grace; the outcome is not used. */
+  readonly kill: AbortSignal;
+}
+
+/** What `stop.abort(reason)` is called with. */
+export type StopReason = 'cancelled';
+
+/** The end of an attempt, without its name. */
+export type Outcome = Pick<AttemptDone, 'exitCode' | 'signal' | 'message' | 'vm' | 'usage'> & {
+  readonly reason: NonNullable<AttemptDone['reason']>;
+};
+
+export interface Executor {
+  readonly name: string;
+  /** Why it cannot run jobs now, or null when it can. */
+  unavailable(): string | null;
+  /** Runs one attempt to its end. Resolves with what happened, also for failures of its own; never rejects. */
+  run(execution: Execution): Promise<Outcome>;
+}
