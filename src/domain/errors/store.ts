@@ -1,0 +1,47 @@
+/** Errors of the store. */
+import type { ErrorEntry } from './entry.ts';
+
+export const storeErrors = {
+  CONSTRAINT: {
+    fault: 'system',
+    status: 500,
+    exitCode: 125,
+    message: 'The store refused a write: {problem}',
+    hint: 'This is a bug in Blixard; please report it with the log.',
+  },
+  STORE_UNAVAILABLE: {
+    fault: 'transient',
+    status: 503,
+    exitCode: 69,
+    message: 'The store cannot be reached: {problem}',
+    hint: 'It is safe to send the same request again.',
+  },
+  STORE_LOCKED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 69,
+    message: 'Another process owns the store {file}: {owner}.',
+    hint: 'Stop that process, or use another data directory (BLIXARD_DATA_DIR).',
+  },
+  STORE_TOO_NEW: {
+    fault: 'system',
+    status: 503,
+    exitCode: 78,
+    message: 'The store has schema version {found}; this program knows versions up to {known}.',
+    hint: 'Use the newer program that wrote the store.',
+  },
+  STORE_MIGRATION_CHANGED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 78,
+    message: 'Migration {migration} was applied with other contents than this program has.',
+    hint: 'Use the program that wrote the store.',
+  },
+  SQLITE_TOO_OLD: {
+    fault: 'system',
+    status: 503,
+    exitCode: 78,
+    message: 'SQLite {found} can corrupt a WAL database; at least {needed} is needed.',
+    hint: 'Update Node.js or the @photostructure/sqlite package.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
