@@ -2,6 +2,10 @@
  * Frames between host and guest agent, both ways on one byte stream (DESIGN §9):
  * `u32 payload length | u8 type | u32 stream id | payload`, little-endian. The host asks, the guest only answers.
  * `guest/protocol.h` states the same numbers for the agent; a test compares the two.
+ *
+ * Stream 0 is for hello and ping; each command has its own, and a session never takes a lower one after a higher.
+ * A frame about a stream that has ended may have crossed its end on the way: the agent ignores it. A stream of output
+ * starts with `limits.streamCreditBytes` of credit. A hello ends what an earlier session left.
  */
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
@@ -107,7 +111,7 @@ export function encodeExecSpec(spec: ExecSpec): Buffer {
   head.writeUInt32LE(spec.env.length, 8);
   const strings = [spec.cwd, ...spec.argv, ...spec.env];
   if (strings.some((text) => text.includes('\0'))) {
-    throw new BlixardError('GUEST_PROTOCOL', { problem: 'a NUL byte in command, env or cwd' });
+    throw new BlixardError('GUEST_REFUSED', { problem: 'a NUL byte in command, env or cwd' });
   }
   return Buffer.concat([head, Buffer.from(`${strings.join('\0')}\0`)]);
 }

@@ -3,6 +3,7 @@ export * from './guest.ts';
 export * from './job.ts';
 export * from './log.ts';
 export * from './log-events.ts';
+export * from './log-range.ts';
 export * from './problem.ts';
 export * from './routes.ts';
 export * from './system.ts';

@@ -4,10 +4,13 @@ import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
-import { nullable, oneOf, strict, timeMs } from './schema.ts';
+import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
 
-/** Text that can stand in an argv or environment: no NUL. */
-const noNul = '^[^\\u0000]*$';
+/** Text that can stand in an argv or environment: no NUL, and nothing UTF-8 has no bytes for (a lone surrogate). */
+export const textPattern = '^[^\\u0000\\ud800-\\udfff]*$';
+export const pathPattern = '^/[^\\u0000\\ud800-\\udfff]*$';
+export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
+export const base64Pattern = '^[A-Za-z0-9+/]*={0,2}$';
 export const namePattern = '^[a-z0-9][a-z0-9._-]{0,63}$';
 export const imagePattern = '^[a-z0-9][a-z0-9._-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,63})?$';
 
@@ -21,21 +24,21 @@ export const Backoff = strict({
 });
 
 const specFields = {
-  command: Type.Array(Type.String({ pattern: noNul, maxLength: limits.argBytes }), {
+  command: Type.Array(Type.String({ pattern: textPattern, maxLength: limits.argBytes }), {
     minItems: 1,
     maxItems: limits.argvEntries,
     description: 'program and arguments',
   }),
   image: Type.String({ pattern: imagePattern, default: defaults.image, description: 'name or name:tag' }),
   env: Type.Record(
-    Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$' }),
-    Type.String({ pattern: noNul, maxLength: limits.argBytes }),
+    Type.String({ pattern: envNamePattern }),
+    Type.String({ pattern: textPattern, maxLength: limits.argBytes }),
     { maxProperties: limits.envEntries, additionalProperties: false, default: {} },
   ),
-  cwd: Type.String({ pattern: '^/[^\\u0000]*$', maxLength: limits.pathLength, default: defaults.cwd }),
+  cwd: Type.String({ pattern: pathPattern, maxLength: limits.pathLength, default: defaults.cwd }),
   uid: Type.Integer({ minimum: 0, maximum: limits.uidMax, default: 0 }),
   stdinBase64: Type.String({
-    pattern: '^[A-Za-z0-9+/]*={0,2}$',
+    pattern: base64Pattern,
     maxLength: Math.ceil(limits.stdinBytes / 3) * 4,
     default: '',
     description: 'bytes given to the command on its standard input, base64',
@@ -100,20 +103,20 @@ export function specOf(submit: SubmitJob): JobSpec {
 
 /** Facts about the VM that ran an attempt. */
 export const VmFacts = strict({
-  vmId: Type.String(),
-  hypervisor: Type.String({ description: 'driver, for example qemu' }),
-  accel: Type.String({ description: 'kvm, or tcg (software emulation)' }),
+  vmId: Type.String({ maxLength: limits.factLength }),
+  hypervisor: Type.String({ maxLength: limits.factLength, description: 'driver, for example qemu' }),
+  accel: Type.String({ maxLength: limits.factLength, description: 'kvm, or tcg (software emulation)' }),
   start: oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' }),
-  bootMs: Type.Integer({ minimum: 0, description: 'start of the VMM process to the hello of the agent' }),
-  image: Type.String({ description: 'digest of the image' }),
+  bootMs: wholeNumber(0, { description: 'start of the VMM process to the hello of the agent' }),
+  image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),
 });
 export type VmFacts = Static<typeof VmFacts>;
 
 /** What the guest measured of the command. */
 export const Usage = strict({
-  wallMs: Type.Integer({ minimum: 0 }),
-  cpuMs: Type.Integer({ minimum: 0 }),
-  memoryPeakKiB: Type.Integer({ minimum: 0 }),
+  wallMs: wholeNumber(0),
+  cpuMs: wholeNumber(0),
+  memoryPeakKiB: wholeNumber(0),
 });
 export type Usage = Static<typeof Usage>;
 
@@ -121,7 +124,7 @@ export const EndReason = oneOf(endReasonNames);
 
 export const Attempt = strict({
   jobId: JobId,
-  attempt: Type.Integer({ minimum: 1 }),
+  attempt: wholeNumber(1),
   state: oneOf(['claimed', 'running', 'ended']),
   workerId: Type.String(),
   claimedAtMs: timeMs,
@@ -133,8 +136,8 @@ export const Attempt = strict({
   message: nullable(Type.String({ description: 'what happened, in words' })),
   vm: nullable(VmFacts),
   usage: nullable(Usage),
-  logBytes: Type.Integer({ minimum: 0, description: 'bytes of output the command wrote' }),
-  logMissingBytes: Type.Integer({ minimum: 0, description: 'bytes of it that were not kept' }),
+  logBytes: wholeNumber(0, { description: 'bytes of output the command wrote' }),
+  logMissingBytes: wholeNumber(0, { description: 'bytes of it that were not kept' }),
 });
 export type Attempt = Static<typeof Attempt>;
 
@@ -142,12 +145,9 @@ export const Job = strict({
   id: JobId,
   state: oneOf(jobMachine.states),
   spec: JobSpec,
-  attempt: Type.Integer({ minimum: 0, description: 'number of the newest attempt; 0 before the first' }),
-  attemptsUsed: Type.Integer({ minimum: 0, description: 'attempts that count against attemptsMax' }),
-  infraFailures: Type.Integer({
-    minimum: 0,
-    description: 'attempts that failed through no fault of the job',
-  }),
+  attempt: wholeNumber(0, { description: 'number of the newest attempt; 0 before the first' }),
+  attemptsUsed: wholeNumber(0, { description: 'attempts that count against attemptsMax' }),
+  infraFailures: wholeNumber(0, { description: 'attempts that failed through no fault of the job' }),
   reason: nullable(EndReason),
   exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),
   signal: nullable(Type.Integer({ minimum: 1, maximum: 64 })),
@@ -173,7 +173,7 @@ export type JobPage = Static<typeof JobPage>;
 export const AttemptPage = strict({ attempts: Type.Array(Attempt) });
 
 export const JobEvent = strict({
-  seq: Type.Integer({ minimum: 1, description: 'gapless' }),
+  seq: wholeNumber(1, { description: 'gapless' }),
   atMs: timeMs,
   kind: Type.String({ description: 'for example job.submitted' }),
   jobId: nullable(Type.String()),
@@ -187,3 +187,4 @@ export const EventPage = strict({
   events: Type.Array(JobEvent),
   nextCursor: nullable(Type.String()),
 });
+export type EventPage = Static<typeof EventPage>;

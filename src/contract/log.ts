@@ -30,24 +30,38 @@ export interface DecodedLog {
   readonly usedBytes: number;
 }
 
+export interface LogHeader {
+  readonly stream: LogStream;
+  readonly atMs: number;
+  /** Bytes of output that follow the header. */
+  readonly length: number;
+}
+
+/** The header at `at`; undefined when these bytes are none. At least `logHeaderBytes` must be there. */
+export function readLogHeader(bytes: Buffer, at: number): LogHeader | undefined {
+  const stream = streamOf(bytes.readUInt8(at));
+  const length = bytes.readUInt32LE(at + 7);
+  if (stream === undefined || length > limits.logRecordBytes) return undefined;
+  return { stream, atMs: bytes.readUIntLE(at + 1, 6), length };
+}
+
 /** Decodes the whole records at the start of `bytes`. A malformed header is a VALIDATION_FAILED. */
 export function decodeLogRecords(bytes: Buffer): DecodedLog {
   const records: LogRecord[] = [];
   let at = 0;
   while (bytes.length - at >= logHeaderBytes) {
-    const length = bytes.readUInt32LE(at + 7);
-    const stream = streamOf(bytes.readUInt8(at));
-    if (stream === undefined || length > limits.logRecordBytes) {
+    const header = readLogHeader(bytes, at);
+    if (header === undefined) {
       throw new BlixardError('VALIDATION_FAILED', {
         field: 'body',
         problem: `byte ${at} does not start a log record of stream 1 or 2 and at most ${limits.logRecordBytes} bytes`,
       });
     }
-    const end = at + logHeaderBytes + length;
+    const end = at + logHeaderBytes + header.length;
     if (end > bytes.length) break;
     records.push({
-      stream,
-      atMs: bytes.readUIntLE(at + 1, 6),
+      stream: header.stream,
+      atMs: header.atMs,
       data: bytes.subarray(at + logHeaderBytes, end),
     });
     at = end;

@@ -3,8 +3,8 @@ import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ErrorCode } from '../domain/errors.ts';
 import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
-import { AttemptPage, EventPage, Job, JobPage, namePattern, SubmitJob } from './job.ts';
-import { oneOf, strict } from './schema.ts';
+import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
+import { oneOf, strict, wholeNumber } from './schema.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
   Heartbeat,
@@ -43,8 +43,8 @@ const JobIdOrPrefix = Type.String({
 const jobParams = strict({ id: JobIdOrPrefix });
 const workerParams = strict({ id: WorkerId });
 const attemptParams = strict({
-  id: JobIdOrPrefix,
-  attempt: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+  id: JobId,
+  attempt: wholeNumber(1),
 });
 const cursor = Type.Optional(Type.String({ maxLength: 64 }));
 const pageSize = Type.Optional(
@@ -136,16 +136,14 @@ export const routes = table({
       'Output of an attempt: a range of bytes, or with follow server-sent events until the job has ended.',
     params: jobParams,
     query: strict({
-      attempt: Type.Optional(Type.Integer({ minimum: 1, description: 'default: the newest' })),
+      attempt: Type.Optional(wholeNumber(1, { description: 'default: the newest' })),
       stream: Type.Optional(oneOf(['all', 'stdout', 'stderr'], { default: 'all' })),
       format: Type.Optional(
         oneOf(['raw', 'records'], {
           description: 'raw: the bytes as written; records: as stored, streams apart',
         }),
       ),
-      offset: Type.Optional(
-        Type.Integer({ minimum: 0, description: 'where to start, as told by the last range' }),
-      ),
+      offset: Type.Optional(wholeNumber(0, { description: 'where to start, as told by the last range' })),
       limitBytes: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.bodyBytes })),
       follow: Type.Optional(Type.Boolean()),
     }),
@@ -214,7 +212,7 @@ export const routes = table({
     path: '/v1/workers/{id}',
     summary: 'The worker leaves: it is offline, and jobs it still held are put back.',
     params: workerParams,
-    query: strict({ generation: Type.Optional(Type.Integer({ minimum: 1 })) }),
+    query: strict({ generation: Type.Optional(wholeNumber(1)) }),
     status: 200,
     reply: Worker,
     errors: ['WORKER_NOT_FOUND', 'FENCED', 'STORE_UNAVAILABLE'],
@@ -236,13 +234,13 @@ export const routes = table({
     params: attemptParams,
     query: strict({
       workerId: WorkerId,
-      generation: Type.Integer({ minimum: 1 }),
-      offset: Type.Integer({ minimum: 0 }),
+      generation: wholeNumber(1),
+      offset: wholeNumber(0),
       gap: Type.Optional(Type.Boolean({ description: 'what lies before offset is lost; go on from it' })),
     }),
     body: 'bytes',
     status: 200,
-    reply: strict({ endOffset: Type.Integer({ minimum: 0 }) }),
+    reply: strict({ endOffset: wholeNumber(0) }),
     errors: ['VALIDATION_FAILED', 'FENCED', 'LOG_OFFSET_MISMATCH', 'BODY_TOO_LARGE', 'STORE_UNAVAILABLE'],
   },
   getStats: {

@@ -1,5 +1,6 @@
 /** Small TypeBox helpers shared by the resource files; JSON Schema is the source of types and validation. */
 import { type TObject, type TProperties, type TSchema, Type } from 'typebox';
+import { limits } from '../domain/limits.ts';
 
 /** An object that refuses unknown fields. */
 export function strict<T extends TProperties>(
@@ -21,5 +22,10 @@ export function oneOf<const T extends readonly string[]>(
   return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options });
 }
 
+/** A whole number from `minimum` up to what JSON and SQLite carry exactly. */
+export function wholeNumber(minimum: number, options: { description?: string } = {}) {
+  return Type.Integer({ minimum, maximum: limits.integerMax, ...options });
+}
+
 /** Epoch milliseconds. */
-export const timeMs = Type.Integer({ minimum: 0, description: 'epoch milliseconds' });
+export const timeMs = wholeNumber(0, { description: 'epoch milliseconds' });

@@ -3,13 +3,13 @@ import { type Static, Type } from 'typebox';
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
-import { nullable, oneOf, strict, timeMs } from './schema.ts';
+import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
 
 export const WorkerId = Type.String({
   pattern: uuidPattern,
   description: 'chosen by the worker, kept on its disk',
 });
-const generation = Type.Integer({ minimum: 1, description: 'given at registration; older ones are refused' });
+const generation = wholeNumber(1, { description: 'given at registration; older ones are refused' });
 
 /** One kind of job this worker can run; `unavailable` says why not, when it cannot. */
 export const ExecutorOffer = strict({
@@ -20,14 +20,14 @@ export type ExecutorOffer = Static<typeof ExecutorOffer>;
 
 export const WorkerImage = strict({
   name: Type.String({ pattern: imagePattern }),
-  digest: Type.String({ maxLength: 128 }),
+  digest: Type.String({ maxLength: limits.factLength }),
 });
 
 export const RegisterWorker = strict({
   id: WorkerId,
   name: Type.String({ minLength: 1, maxLength: limits.nameLength, description: 'usually the host name' }),
   version: Type.String({ maxLength: limits.nameLength }),
-  pid: Type.Integer({ minimum: 1 }),
+  pid: wholeNumber(1),
   slots: Type.Integer({ minimum: 1, maximum: limits.slotsMax, description: 'jobs it runs at once' }),
   queues: Type.Array(Type.String({ pattern: namePattern }), { minItems: 1, maxItems: 100 }),
   executors: Type.Array(ExecutorOffer, { maxItems: 16 }),
@@ -38,18 +38,18 @@ export type RegisterWorker = Static<typeof RegisterWorker>;
 export const Registered = strict({
   generation,
   leaseUntilMs: timeMs,
-  heartbeatMs: Type.Integer({ minimum: 1 }),
+  heartbeatMs: wholeNumber(1),
   requeued: Type.Array(JobId, { description: 'jobs an earlier generation held, put back now' }),
 });
 export type Registered = Static<typeof Registered>;
 
-export const AttemptRef = strict({ jobId: JobId, attempt: Type.Integer({ minimum: 1 }) });
+export const AttemptRef = strict({ jobId: JobId, attempt: wholeNumber(1) });
 export type AttemptRef = Static<typeof AttemptRef>;
 
 /** An attempt that has ended, as its worker saw it; or a claim given back unstarted. */
 export const AttemptDone = strict({
   jobId: JobId,
-  attempt: Type.Integer({ minimum: 1 }),
+  attempt: wholeNumber(1),
   /** Null: given back before it was started. */
   reason: nullable(EndReason),
   exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),
@@ -75,7 +75,7 @@ export type WorkRequest = Static<typeof WorkRequest>;
 
 export const ClaimedJob = strict({
   jobId: JobId,
-  attempt: Type.Integer({ minimum: 1 }),
+  attempt: wholeNumber(1),
   spec: JobSpec,
 });
 export type ClaimedJob = Static<typeof ClaimedJob>;
@@ -115,7 +115,7 @@ export const Worker = strict({
   images: Type.Array(WorkerImage),
   registeredAtMs: timeMs,
   leaseUntilMs: timeMs,
-  held: Type.Integer({ minimum: 0, description: 'jobs it holds now' }),
+  held: wholeNumber(0, { description: 'jobs it holds now' }),
 });
 export type Worker = Static<typeof Worker>;
 

@@ -51,6 +51,10 @@ export function isEnded(state: JobState): boolean {
   return (endedStates as readonly JobState[]).includes(state);
 }
 
+export function isHeld(state: JobState): boolean {
+  return (heldStates as readonly JobState[]).includes(state);
+}
+
 /** Throws `JOB_INVALID_TRANSITION`, naming from, to and the allowed ones, unless the table has the step. */
 export function assertJobTransition(jobId: string, from: JobState, to: JobState): void {
   if (jobMachine.can(from, to)) return;

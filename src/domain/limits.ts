@@ -19,6 +19,8 @@ export const limits = {
   pathLength: 4_095,
   nameLength: 64,
   reasonLength: 500,
+  /** A digest, a VM id, a driver's name. */
+  factLength: 128,
   timeoutMsMin: 1,
   timeoutMsMax: 24 * hour,
   delayMsMax: 365 * day,
@@ -28,6 +30,17 @@ export const limits = {
   vcpusMax: 64,
   uidMax: 65_535,
   bodyBytes: 4 * mib,
+  /** Objects and lists inside one another in a JSON body. */
+  jsonDepth: 32,
+  /** Whole numbers that JSON and SQLite carry exactly. */
+  integerMax: 2 ** 53 - 1,
+  /** Request line and headers together. */
+  requestHeadBytes: 16 * kib,
+  /** Open connections of one control node, and of one client. */
+  connectionsMax: 10_000,
+  clientConnections: 1_024,
+  /** A reply the client reads whole: a page of the largest jobs, with their standard input. */
+  replyBytes: 1_024 * mib,
   pageMax: 500,
   /** Longest long poll, for `work` and `?wait=`. */
   waitMsMax: 60 * second,
@@ -40,12 +53,26 @@ export const limits = {
   frameBytes: 64 * kib,
   /** Bytes of one output stream the guest may send before the host grants more. */
   streamCreditBytes: 1 * mib,
+  /** Pieces of a command's output that wait for their reader before small ones are joined out of order. */
+  outputPieces: 1_000,
+  /** Pings of one guest without an answer. */
+  pingsInFlight: 16,
   /** One record of a log, header excluded. */
   logRecordBytes: 64 * kib,
   /** One upload of log records. */
   logUploadBytes: 1 * mib,
+  /** Log bytes of one attempt a worker holds until the server has them: two uploads' worth. */
+  logBufferBytes: 2 * mib,
+  /** VM starts that may wait on one host for room; one more is refused. */
+  vmStartsWaiting: 1_000,
   /** Serial console kept per VM, newest last. */
   consoleBytes: 64 * kib,
+  /** Newest bytes kept of what a VMM writes about itself. */
+  vmmStderrBytes: 8 * kib,
+  /** An image's manifest as stored JSON. */
+  imageManifestBytes: 64 * kib,
+  /** Output of one program that an image build runs. */
+  buildOutputBytes: 1 * mib,
   /** One line from the hypervisor's control channel. */
   qmpLineBytes: 1 * mib,
   /** Statements in one batch and batches in one group commit. */
@@ -53,8 +80,22 @@ export const limits = {
   groupCommitBatches: 500,
   /** Batches that may wait for a commit before callers are told to slow down. */
   writeQueue: 20_000,
+  /** Prepared statements kept per connection. */
+  preparedStatements: 500,
+  /** SQL texts known to be fine, kept so that each is read once. */
+  checkedTexts: 1_000,
   /** Log followers per control node. */
   followersMax: 1_000,
+  /** Log bytes of one reader in memory at once. */
+  logChunkBytes: 128 * kib,
+  /** Logs a control node keeps open. */
+  openLogs: 256,
+  /** Uploads to one log that may wait for the one before. */
+  logUploadsWaiting: 16,
+  /** Tries of a call that is safe to repeat, the first included. */
+  callTries: 3,
+  /** Tries in a row of a follower that was cut off and gets nothing: about 20 s with their back-off. */
+  followTries: 10,
 } as const;
 
 /** A job whose attempts keep failing for reasons that are not its own ends as failed after this many. */
@@ -70,10 +111,33 @@ export const defaults = {
   timeoutMs: 10 * minute,
   attemptsMax: 1,
   cwd: '/root',
+  /** Spawn of the VMM to the agent's hello; measured 1.4 s under software emulation. */
+  bootTimeoutMs: 10 * second,
+  /** SIGTERM to the kill of the VM, when a command is stopped. */
+  stopGraceMs: 5 * second,
+  /** How long running jobs may go on after their worker was told to stop. */
+  drainGraceMs: 30 * second,
+  /** How long an ended command's output may take to reach the server before the end is told without it. */
+  outputDrainMs: 30 * second,
   heartbeatMs: 5 * second,
   leaseMs: 15 * second,
   /** Log kept per attempt: half from the start, half from the end. */
   logBytes: 64 * mib,
   pageSize: 50,
   port: 3020,
+  /** Silence on a followed log until a comment tells that the server is there. */
+  followHeartbeatMs: 15 * second,
+  /** Silence after which a follower takes the connection for lost: three heartbeats. */
+  followSilenceMs: 45 * second,
+  /** A call that does not wait for anything. */
+  callTimeoutMs: 30 * second,
+  connectTimeoutMs: 5 * second,
+  /** A request's head, and the whole of it, must have arrived by then. */
+  requestHeadTimeoutMs: 10 * second,
+  requestTimeoutMs: 30 * second,
+  /** Silence both ways on a connection: over the longest long poll and the heartbeat of a follower. */
+  connectionSilenceMs: 120 * second,
+  keepAliveMs: 72 * second,
+  /** Replies still under way at close, then they are cut. */
+  closeGraceMs: 5 * second,
 } as const;

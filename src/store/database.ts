@@ -22,11 +22,13 @@ export type ReadLevel = 'any' | 'leader' | 'linearizable';
 export interface Database {
   /**
    * One atomic, durable, serialised write of all statements, in order. Resolves when it is on disk. When it
-   * rejects, nothing was written: CONSTRAINT (a statement was refused), OVERLOADED (too many writes wait), or
-   * STORE_UNAVAILABLE (the outcome may be unknown; sending the same batch again is safe).
+   * rejects, nothing was written: CONSTRAINT (a statement was refused), VALIDATION_FAILED (a text that
+   * would come back changed), OVERLOADED (too many writes wait), or STORE_UNAVAILABLE (the outcome may be unknown;
+   * sending the same batch again is safe).
    */
   batch(statements: readonly Statement[]): Promise<readonly Result[]>;
-  /** One read. Rejects with STORE_UNAVAILABLE. */
+  /** One read. Rejects with STORE_UNAVAILABLE, or CONSTRAINT for SQL that is wrong. */
   query(statement: Statement, options?: { readonly level?: ReadLevel }): Promise<readonly Row[]>;
+  /** Finishes what waits; every later call rejects with STORE_UNAVAILABLE. */
   close(): Promise<void>;
 }

@@ -23,6 +23,13 @@ export const clientErrors = {
     message: 'The server is shutting down.',
     hint: 'Send the same request again when it is back.',
   },
+  LISTEN_FAILED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 69,
+    message: 'Cannot listen on {host}:{port}: {problem}',
+    hint: 'Stop what uses the address (is Blixard running already?), or choose another with --port or --host.',
+  },
   CONFIG_INVALID: {
     fault: 'caller',
     status: 500,

@@ -58,6 +58,20 @@ export const jobErrors = {
     message: 'There is no worker {workerId}.',
     hint: 'GET /v1/workers lists the workers.',
   },
+  WORKER_LOCKED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 69,
+    message: 'Another process on this host is the worker of {dir}.',
+    hint: 'Stop that process, or use another data directory (BLIXARD_DATA_DIR).',
+  },
+  WORKER_STOPPED: {
+    fault: 'caller',
+    status: 503,
+    exitCode: 125,
+    message: 'The worker was stopped before it could register.',
+    hint: 'Start it again.',
+  },
   FENCED: {
     fault: 'caller',
     status: 409,

@@ -6,7 +6,7 @@ export const storeErrors = {
     fault: 'system',
     status: 500,
     exitCode: 125,
-    message: 'The store refused a write: {problem}',
+    message: 'The store refused a statement: {problem}',
     hint: 'This is a bug in Blixard; please report it with the log.',
   },
   STORE_UNAVAILABLE: {

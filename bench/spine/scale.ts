@@ -1,0 +1,184 @@
+/** Cost of one command by id, with few and with many jobs stored; beside it the way that loads all and filters. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RegisterWorker } from '../../src/contract/worker.ts';
+import { JobCommands } from '../../src/control/job-commands.ts';
+import { JobQueries } from '../../src/control/job-queries.ts';
+import { Signals } from '../../src/control/signals.ts';
+import { WorkerCommands } from '../../src/control/worker-commands.ts';
+import { realClock } from '../../src/platform/clock.ts';
+import { silentLog } from '../../src/platform/log.ts';
+import { type Ids, makeIds, realRandom } from '../../src/platform/random.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { loadMigrations } from '../../src/store/migration-files.ts';
+import { openSqlite, type SqliteDatabase } from '../../src/store/sqlite/sqlite.ts';
+import { median, type Report, timed } from '../lib/report.ts';
+
+const submitsAtOnce = 500;
+const warmUps = 50;
+const rounds = 300;
+const names = ['get', 'claim', 'start', 'complete', 'cancel', 'retry'] as const;
+type Medians = Readonly<Record<(typeof names)[number], number>>;
+
+/** A store on disk with all that commands need, and one worker that claims one job a call. */
+class Stored {
+  readonly db: SqliteDatabase;
+  readonly jobs: JobCommands;
+  readonly queries: JobQueries;
+  readonly ids: Ids;
+  readonly #workers: WorkerCommands;
+  readonly #workerId: string;
+  #generation = 0;
+
+  constructor(db: SqliteDatabase) {
+    const ids = makeIds(realClock, realRandom);
+    const deps = { db, clock: realClock, random: realRandom, log: silentLog, ids, signals: new Signals() };
+    this.db = db;
+    this.ids = ids;
+    this.jobs = new JobCommands(deps);
+    this.queries = new JobQueries(deps);
+    this.#workers = new WorkerCommands({ ...deps, leaseMs: 600_000 });
+    this.#workerId = ids();
+  }
+
+  async register(): Promise<void> {
+    const worker: RegisterWorker = {
+      id: this.#workerId,
+      name: 'bench',
+      version: '0',
+      pid: 1,
+      slots: 1,
+      queues: ['busy'],
+      executors: [{ name: 'none', unavailable: null }],
+      images: [],
+    };
+    this.#generation = (await this.#workers.register(worker)).generation;
+  }
+
+  async claim(): Promise<{ jobId: string; attempt: number }> {
+    const { claimed } = await this.#workers.work(
+      this.#workerId,
+      this.#work({ want: 1 }),
+      new AbortController().signal,
+    );
+    const [job] = claimed;
+    if (job === undefined) throw new Error('nothing to claim');
+    return job;
+  }
+
+  start(job: { jobId: string; attempt: number }): Promise<unknown> {
+    const holder = { workerId: this.#workerId, generation: this.#generation };
+    return this.#workers.startAttempt(job.jobId, job.attempt, holder);
+  }
+
+  complete({ jobId, attempt }: { jobId: string; attempt: number }): Promise<unknown> {
+    const nothing = { signal: null, message: null, vm: null, usage: null };
+    const done = [{ jobId, attempt, reason: 'exit' as const, exitCode: 0, ...nothing }];
+    return this.#workers.work(this.#workerId, this.#work({ done }), new AbortController().signal);
+  }
+
+  #work(part: {
+    want?: number;
+    done?: [] | Parameters<WorkerCommands['work']>[1]['done'];
+  }): Parameters<WorkerCommands['work']>[1] {
+    return {
+      generation: this.#generation,
+      token: this.ids(),
+      repeat: false,
+      done: [],
+      want: 0,
+      waitMs: 0,
+      ...part,
+    };
+  }
+}
+
+/** Fills a store with `count` jobs: half of them wait in the queue the worker takes from, half have ended. */
+async function fill(stored: Stored, count: number): Promise<string[]> {
+  const kept: string[] = [];
+  for (let done = 0; done < count; done += submitsAtOnce) {
+    const made = await Promise.all(
+      Array.from({ length: Math.min(submitsAtOnce, count - done) }, (_, index) =>
+        stored.jobs.submit({
+          command: ['true'],
+          queue: index % 2 === 0 ? 'busy' : 'ended',
+          executor: 'none',
+        }),
+      ),
+    );
+    await Promise.all(
+      made.filter((job) => job.spec.queue === 'ended').map((job) => stored.jobs.cancel(job.id)),
+    );
+    const [one] = made;
+    if (one !== undefined) kept.push(one.id);
+  }
+  return kept;
+}
+
+async function measure(stored: Stored, known: readonly string[]): Promise<Medians> {
+  const pick = (index: number): string => known[(index * 7_919) % known.length] ?? '';
+  const own: string[] = [];
+  const claimed: { jobId: string; attempt: number }[] = [];
+  for (let index = 0; index < warmUps + rounds; index++) {
+    own.push((await stored.jobs.submit({ command: ['true'], queue: 'aside', executor: 'none' })).id);
+  }
+  const at = (index: number): string => own[index] ?? '';
+  const held = (index: number): { jobId: string; attempt: number } =>
+    claimed[index] ?? { jobId: '', attempt: 0 };
+  const run = async (act: (index: number) => Promise<unknown>): Promise<number> =>
+    median((await timed(warmUps + rounds, act)).slice(warmUps)) * 1_000;
+  return {
+    get: await run((index) => stored.queries.get(pick(index))),
+    claim: await run(async () => claimed.push(await stored.claim())),
+    start: await run((index) => stored.start(held(index))),
+    complete: await run((index) => stored.complete(held(index))),
+    cancel: await run((index) => stored.jobs.cancel(at(index))),
+    retry: await run((index) => stored.jobs.retry(at(index))),
+  };
+}
+
+/** How the earlier system did it: every job is read and decoded to find one. */
+async function loadAll(stored: Stored, id: string, rounds: number): Promise<number> {
+  const times = await timed(rounds, async () => {
+    const rows = await stored.db.query({ sql: 'SELECT jobs.*, spec FROM jobs JOIN job_data USING (seq)' });
+    const found = rows
+      .map((row) => ({ ...row, spec: JSON.parse(String(row['spec'])) }))
+      .find((row) => row['id'] === id);
+    if (found === undefined) throw new Error('not found');
+  });
+  return median(times) * 1_000;
+}
+
+async function withStored<T>(
+  count: number,
+  act: (stored: Stored, known: string[]) => Promise<T>,
+): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'blixard-bench-'));
+  const db = await openSqlite({ file: join(dir, 'store.db'), clock: realClock, log: silentLog });
+  try {
+    await migrate(db, await loadMigrations(), realClock.nowMs());
+    const stored = new Stored(db);
+    const known = await fill(stored, count);
+    await stored.register();
+    return await act(stored, known);
+  } finally {
+    await db.close();
+    await rm(dir, { recursive: true });
+  }
+}
+
+export async function benchScale(report: Report, few: number, many: number): Promise<void> {
+  const at = async (count: number): Promise<Medians & { loadAll: number }> =>
+    withStored(count, async (stored, known) => ({
+      ...(await measure(stored, known)),
+      loadAll: await loadAll(stored, known.at(-1) ?? '', count > 100_000 ? 1 : 5),
+    }));
+  const small = await at(few);
+  const large = await at(many);
+  for (const name of names) {
+    report.add(`${name} by id, ${many} stored (baseline: ${few})`, 'µs p50', large[name], small[name]);
+  }
+  report.add(`load all to find one, ${few} stored (baseline: get)`, 'µs', small.loadAll, small.get);
+  report.add(`load all to find one, ${many} stored (baseline: get)`, 'µs', large.loadAll, large.get);
+}

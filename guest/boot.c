@@ -1,0 +1,126 @@
+/** Makes a usable system out of a fresh kernel: file systems, modules, the root disk. Only as PID 1. */
+#include "boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "report.h"
+
+/** How long the root disk may take to show up; it is there within some milliseconds of its module. */
+enum { DISK_WAIT_MS = 5000 };
+
+static int attach(const char *source, const char *target, const char *type, unsigned long flags, const char *options) {
+    mkdir(target, 0755);
+    int result = mount(source, target, type, flags, options);
+    if (result != 0) report("cannot mount %s at %s: %s", source, target, strerror(errno));
+    return result;
+}
+
+static void load_module(const char *path) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || (syscall(SYS_finit_module, file, "", 0) != 0 && errno != EEXIST))
+        report("cannot load the module %s: %s", path, strerror(errno));
+    if (file >= 0) close(file);
+    /* The initramfs lies in memory that the commands can use better. */
+    unlink(path);
+}
+
+/** Loads the modules that /modules.txt lists, one path a line, in its order. */
+static void load_modules(void) {
+    FILE *list = fopen("/modules.txt", "re");
+    char path[256];
+    if (list == NULL) return;
+    while (fgets(path, sizeof path, list) != NULL) {
+        path[strcspn(path, "\n")] = 0;
+        if (path[0] != 0) load_module(path);
+    }
+    fclose(list);
+}
+
+/** The read-only disk below, a file system in memory above, both shown as one at /root.new. */
+static int lay_over(const char *device, const char *type) {
+    for (int waited = 0; access(device, F_OK) != 0 && waited < DISK_WAIT_MS; waited++) sleep_1ms();
+    if (attach(device, "/disk", type, MS_RDONLY, NULL) != 0) return -1;
+    if (attach("changes", "/changes", "tmpfs", 0, "size=80%,mode=755") != 0) return -1;
+    mkdir("/changes/upper", 0755);
+    mkdir("/changes/work", 0755);
+    return attach("root", "/root.new", "overlay", 0,
+                  "lowerdir=/disk,upperdir=/changes/upper,workdir=/changes/work");
+}
+
+static int move_into(const char *target) {
+    static const char *const mounts[] = {"/proc", "/sys", "/dev"};
+    for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s%s", target, mounts[i]);
+        if (attach(mounts[i], path, NULL, MS_MOVE, NULL) != 0) return -1;
+    }
+    if (chdir(target) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 && chroot(".") == 0 && chdir("/") == 0)
+        return 0;
+    report("cannot make %s the root: %s", target, strerror(errno));
+    return -1;
+}
+
+/** The kernel hands its argument `vmroot=DEVICE,TYPE` on as an environment entry. Without one the initramfs stays. */
+static void enter_root(void) {
+    char device[64], type[16];
+    const char *root = getenv("vmroot");
+    if (root == NULL) return;
+    if (sscanf(root, "%63[^,],%15s", device, type) != 2) report("vmroot=%s is not DEVICE,TYPE", root);
+    else if (lay_over(device, type) == 0 && move_into("/root.new") == 0) return;
+    boot_power_off();
+}
+
+/** Commands expect to reach themselves at 127.0.0.1, also in a VM without a network. */
+static void raise_loopback(void) {
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (any < 0 || ioctl(any, SIOCSIFFLAGS, &request) != 0)
+        report("cannot raise the loopback interface: %s", strerror(errno));
+    if (any >= 0) close(any);
+}
+
+static void link_descriptors(void) {
+    static const char *const links[][2] = {
+        {"/proc/self/fd", "/dev/fd"},
+        {"/proc/self/fd/0", "/dev/stdin"},
+        {"/proc/self/fd/1", "/dev/stdout"},
+        {"/proc/self/fd/2", "/dev/stderr"},
+    };
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+        if (symlink(links[i][0], links[i][1]) != 0 && errno != EEXIST)
+            report("cannot link %s: %s", links[i][1], strerror(errno));
+}
+
+void boot_system(void) {
+    attach("dev", "/dev", "devtmpfs", 0, NULL);
+    attach("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    attach("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    load_modules();
+    enter_root();
+    attach("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+    attach("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666");
+    attach("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+    link_descriptors();
+    if (sethostname("blixard", strlen("blixard")) != 0) report("cannot set the host name: %s", strerror(errno));
+    raise_loopback();
+}
+
+_Noreturn void boot_power_off(void) {
+    sync();
+    reboot(RB_AUTOBOOT);
+    /* Not reached as PID 1; the end of PID 1 ends the kernel all the same. */
+    _exit(1);
+}

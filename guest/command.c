@@ -1,0 +1,130 @@
+/** Starts a command in its own session, with its three pipes, as the user and in the folder its spec names. */
+#include "command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/** Exit codes as every shell has them. */
+enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+
+/** Each pair is read end, write end. */
+struct pipes {
+    int input[2], output[2], error[2];
+};
+
+_Noreturn static void give_up(int code, const char *doing, const char *what) {
+    int cause = errno;
+    dprintf(STDERR_FILENO, "blixard: cannot %s '%s': %s\n", doing, what, strerror(cause));
+    _exit(code);
+}
+
+/** execve by the PATH of the command's own environment; returns only on failure, with errno. */
+static void execute(const struct spec *spec) {
+    char *name = spec->argv[0];
+    if (strchr(name, '/') != NULL) {
+        execve(name, spec->argv, spec->env);
+        return;
+    }
+    const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (char **entry = spec->env; *entry != NULL; entry++)
+        if (strncmp(*entry, "PATH=", 5) == 0) path = *entry + 5;
+    int cause = ENOENT;
+    while (name[0] != 0 && path != NULL) {
+        const char *end = strchrnul(path, ':');
+        char file[4096];
+        int length = snprintf(file, sizeof file, "%.*s/%s", (int)(end - path), end == path ? "." : path, name);
+        path = *end == 0 ? NULL : end + 1;
+        if (length < 0 || (size_t)length >= sizeof file) continue;
+        execve(file, spec->argv, spec->env);
+        /* As in a shell, one that may not be run does not hide a later one that may. */
+        if (errno == EACCES) cause = EACCES;
+        else if (errno != ENOENT && errno != ENOTDIR) return;
+    }
+    errno = cause;
+}
+
+static void become(uid_t uid) {
+    if (uid == geteuid()) return;
+    char name[16];
+    snprintf(name, sizeof name, "%u", uid);
+    if (setgroups(0, NULL) != 0 || setgid(uid) != 0 || setuid(uid) != 0)
+        give_up(EXIT_CANNOT_RUN, "become user", name);
+}
+
+/** The kernel shall pick commands, not the agent, when memory runs out. Without /proc there is nothing to set. */
+static void volunteer_for_oom(void) {
+    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (file < 0) return;
+    dprintf(file, "1000");
+    close(file);
+}
+
+_Noreturn static void run(const struct spec *spec, const struct pipes *pipes) {
+    sigset_t none;
+    sigemptyset(&none);
+    setsid();
+    dup2(pipes->input[0], STDIN_FILENO);
+    dup2(pipes->output[1], STDOUT_FILENO);
+    dup2(pipes->error[1], STDERR_FILENO);
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    volunteer_for_oom();
+    /* As root, so that a command of another user may start in a folder only root may enter. */
+    if (chdir(spec->cwd) != 0) give_up(EXIT_CANNOT_RUN, "enter", spec->cwd);
+    become(spec->uid);
+    execute(spec);
+    give_up(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN, "run", spec->argv[0]);
+}
+
+static void close_pair(int pair[2]) {
+    close_end(&pair[0]);
+    close_end(&pair[1]);
+}
+
+static void pipes_close(struct pipes *pipes) {
+    close_pair(pipes->input);
+    close_pair(pipes->output);
+    close_pair(pipes->error);
+}
+
+static int pipes_open(struct pipes *pipes) {
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
+    if (pipe2(pipes->input, O_CLOEXEC) == 0 && pipe2(pipes->output, O_CLOEXEC) == 0 &&
+        pipe2(pipes->error, O_CLOEXEC) == 0)
+        return 0;
+    int cause = errno;
+    pipes_close(pipes);
+    return cause;
+}
+
+/** The agent's end, which must never block it. */
+static int keep(int *end) {
+    int fd = *end;
+    *end = -1;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+int command_start(struct stream *stream, const struct spec *spec) {
+    struct pipes pipes;
+    int cause = pipes_open(&pipes);
+    if (cause != 0) return cause;
+    pid_t pid = fork();
+    if (pid == 0) run(spec, &pipes);
+    if (pid > 0) {
+        stream->pid = pid;
+        stream->input.fd = keep(&pipes.input[1]);
+        stream->output.fd = keep(&pipes.output[0]);
+        stream->error.fd = keep(&pipes.error[0]);
+    } else {
+        cause = errno;
+    }
+    pipes_close(&pipes);
+    return cause;
+}

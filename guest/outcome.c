@@ -1,0 +1,103 @@
+/** The end of a command: collects ended processes, waits for the last output, tells the host. */
+#include "outcome.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "clock.h"
+
+/** How long processes that outlive their command may go on writing to its output. */
+enum { DRAIN_MS = 2000 };
+
+uint64_t outcome_oom_kills(void) {
+    FILE *file = fopen("/proc/vmstat", "re");
+    if (file == NULL) return 0;
+    char line[128];
+    uint64_t kills = 0;
+    while (kills == 0 && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "oom_kill ", 9) == 0) kills = strtoull(line + 9, NULL, 10);
+    fclose(file);
+    return kills;
+}
+
+static size_t bytes_in(const struct output *output) {
+    int bytes = 0;
+    if (output->fd < 0 || ioctl(output->fd, FIONREAD, &bytes) != 0 || bytes < 0) return 0;
+    return (size_t)bytes;
+}
+
+static void note_end(struct stream *stream, int status, const struct rusage *usage) {
+    stream->ended = true;
+    stream->ended_ms = monotonic_ms();
+    stream->status = status;
+    stream->usage = *usage;
+    stream->output.owed = bytes_in(&stream->output);
+    stream->error.owed = bytes_in(&stream->error);
+    close_end(&stream->input.fd);
+}
+
+void outcome_reap(struct streams *streams) {
+    int status;
+    struct rusage usage;
+    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;) {
+        struct stream *stream = streams_find_running(streams, pid);
+        if (stream != NULL) note_end(stream, status, &usage);
+    }
+}
+
+static bool output_is_over(const struct stream *stream) {
+    if (stream->output.fd < 0 && stream->error.fd < 0) return true;
+    bool owing = stream->output.owed > 0 || stream->error.owed > 0;
+    return !owing && monotonic_ms() >= stream->ended_ms + DRAIN_MS;
+}
+
+static bool killed_for_memory(const struct stream *stream) {
+    bool killed = WIFSIGNALED(stream->status) ? WTERMSIG(stream->status) == SIGKILL
+                                              : WEXITSTATUS(stream->status) == 128 + SIGKILL;
+    return killed && outcome_oom_kills() > stream->oom_kills;
+}
+
+static long long milliseconds(struct timeval time) {
+    return (long long)time.tv_sec * 1000 + time.tv_usec / 1000;
+}
+
+static void tell(struct channel *channel, const struct stream *stream) {
+    char json[REPLY_BYTES_MAX];
+    bool signaled = WIFSIGNALED(stream->status);
+    int length = snprintf(
+        json, sizeof json,
+        "{\"code\":%d,\"signal\":%d,\"wallMs\":%llu,\"cpuMs\":%lld,\"maxRssKiB\":%ld,\"oom\":%s}",
+        signaled ? -1 : WEXITSTATUS(stream->status), signaled ? WTERMSIG(stream->status) : 0,
+        (unsigned long long)(stream->ended_ms - stream->started_ms),
+        milliseconds(stream->usage.ru_utime) + milliseconds(stream->usage.ru_stime), stream->usage.ru_maxrss,
+        killed_for_memory(stream) ? "true" : "false");
+    channel_reply(channel, GUEST_EXITED, stream->id, json, (size_t)length);
+}
+
+void outcome_tell(struct channel *channel, struct streams *streams) {
+    for (size_t i = 0; i < streams->used; i++) {
+        struct stream *stream = &streams->slots[i];
+        if (stream->id == 0 || !stream->ended || !output_is_over(stream)) continue;
+        if (!channel_has_reply_room(channel)) return;
+        tell(channel, stream);
+        streams_release(streams, stream);
+    }
+}
+
+int outcome_wait_ms(const struct streams *streams) {
+    uint64_t now = monotonic_ms();
+    int wait = -1;
+    for (size_t i = 0; i < streams->used; i++) {
+        const struct stream *stream = &streams->slots[i];
+        uint64_t until = stream->ended_ms + DRAIN_MS;
+        /* One that still owes output is woken by its pipe or by credit. */
+        if (stream->id == 0 || !stream->ended || now >= until) continue;
+        if (wait < 0 || until - now < (uint64_t)wait) wait = (int)(until - now);
+    }
+    return wait;
+}

@@ -1,0 +1,164 @@
+/** Does what the frames of the host ask. Bad frames are refused by name; they never end the agent. */
+#include "verbs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "command.h"
+#include "facts.h"
+#include "outcome.h"
+#include "pump.h"
+#include "report.h"
+#include "spec.h"
+
+/** Answers `failed`, which ends the stream, and with it the command if one runs. */
+static void fail(struct agent *agent, struct stream *stream, const char *problem) {
+    channel_refuse(&agent->channel, stream->id, "%s", problem);
+    streams_release(&agent->streams, stream);
+}
+
+/** The stream a frame speaks of. NULL: it never was, which is told, or it is over and the frame came too late. */
+static struct stream *find(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = streams_find(&agent->streams, frame->stream_id);
+    if (stream == NULL && (frame->stream_id == 0 || frame->stream_id > agent->streams.highest_id))
+        channel_refuse(&agent->channel, frame->stream_id, "there is no stream %u", frame->stream_id);
+    return stream;
+}
+
+/** The stream whose spec a frame brings; a new one for an id above all before. */
+static struct stream *find_or_open(struct agent *agent, const struct frame *frame) {
+    struct streams *streams = &agent->streams;
+    if (frame->stream_id <= streams->highest_id) return find(agent, frame);
+    streams->highest_id = frame->stream_id;
+    struct stream *stream = streams_open(streams, frame->stream_id);
+    if (stream == NULL)
+        channel_refuse(&agent->channel, frame->stream_id, "%d commands run already; no more at once", STREAMS_MAX);
+    return stream;
+}
+
+/** An earlier session may have ended in the middle of anything, so a hello starts from nothing. */
+static void hello(struct agent *agent, const struct frame *frame) {
+    char text[256] = "", token[129], json[REPLY_BYTES_MAX];
+    int end = 0;
+    if (frame->length < sizeof text) memcpy(text, frame->payload, frame->length);
+    if (sscanf(text, "{\"version\":%*9d,\"token\":\"%128[A-Za-z0-9._-]\"}%n", token, &end) != 1 ||
+        (size_t)end != frame->length) {
+        channel_refuse(&agent->channel, frame->stream_id, "a hello must be {\"version\":1,\"token\":\"...\"}");
+        return;
+    }
+    streams_reset(&agent->streams);
+    channel_reply(&agent->channel, GUEST_HELLO_REPLY, frame->stream_id, json,
+                  facts_write(json, sizeof json, token));
+}
+
+static void ping(struct agent *agent, const struct frame *frame) {
+    uint8_t pong[8 + PING_BYTES_MAX];
+    if (frame->length > PING_BYTES_MAX) {
+        channel_refuse(&agent->channel, frame->stream_id, "a ping of more than %d bytes", PING_BYTES_MAX);
+        return;
+    }
+    uint64_t tsc = facts_tsc();
+    write_u32(pong, (uint32_t)tsc);
+    write_u32(pong + 4, (uint32_t)(tsc >> 32));
+    memcpy(pong + 8, frame->payload, frame->length);
+    channel_reply(&agent->channel, GUEST_PONG, frame->stream_id, pong, 8 + frame->length);
+}
+
+static void exec_part(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = find_or_open(agent, frame);
+    if (stream == NULL || frame->length == 0) return;
+    if (stream->pid > 0) return fail(agent, stream, "a part of an exec spec for a command that runs already");
+    if (stream->spec_length + frame->length > EXEC_SPEC_BYTES_MAX)
+        return fail(agent, stream, "the exec spec is too long");
+    uint8_t *spec = realloc(stream->spec, stream->spec_length + frame->length);
+    if (spec == NULL) return fail(agent, stream, "no memory for the exec spec");
+    memcpy(spec + stream->spec_length, frame->payload, frame->length);
+    stream->spec = spec;
+    stream->spec_length += frame->length;
+}
+
+static void exec(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = find_or_open(agent, frame);
+    if (stream == NULL) return;
+    if (stream->pid > 0) return fail(agent, stream, "an exec of a command that runs already");
+    struct spec spec;
+    const char *problem = spec_parse(&spec, stream->spec, stream->spec_length);
+    if (problem != NULL) return fail(agent, stream, problem);
+    stream->oom_kills = outcome_oom_kills();
+    stream->started_ms = monotonic_ms();
+    int cause = command_start(stream, &spec);
+    spec_free(&spec);
+    free(stream->spec);
+    stream->spec = NULL;
+    if (cause != 0) fail(agent, stream, strerror(cause));
+}
+
+static void take_stdin(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = find(agent, frame);
+    if (stream == NULL) return;
+    if (stream->pid == 0) return fail(agent, stream, "stdin for a command that does not run yet");
+    if (!pump_accept_input(&stream->input, frame->payload, frame->length))
+        return fail(agent, stream, "stdin beyond its credit or its end");
+    pump_input(&agent->channel, stream);
+}
+
+static void end_stdin(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = find(agent, frame);
+    if (stream == NULL) return;
+    if (stream->pid == 0) return fail(agent, stream, "the end of stdin for a command that does not run yet");
+    stream->input.complete = true;
+    pump_input(&agent->channel, stream);
+}
+
+static void send_signal(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = find(agent, frame);
+    if (stream == NULL) return;
+    uint32_t number = frame->length == 4 ? read_u32(frame->payload) : 0;
+    if (number < 1 || number > (uint32_t)SIGRTMAX) return fail(agent, stream, "there is no such signal");
+    stream_signal(stream, (int)number);
+}
+
+static void add_credit(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = find(agent, frame);
+    if (stream == NULL) return;
+    if (frame->length != 4) return fail(agent, stream, "a credit must have 4 bytes");
+    stream->credit += read_u32(frame->payload);
+}
+
+static void refuse_verb(struct agent *agent, const struct frame *frame) {
+    struct stream *stream = streams_find(&agent->streams, frame->stream_id);
+    channel_refuse(&agent->channel, frame->stream_id, "there is no verb %u", frame->type);
+    if (stream != NULL) streams_release(&agent->streams, stream);
+}
+
+static enum verdict handle(struct agent *agent, const struct frame *frame) {
+    switch (frame->type) {
+        case HOST_HELLO: hello(agent, frame); break;
+        case HOST_PING: ping(agent, frame); break;
+        case HOST_EXEC_PART: exec_part(agent, frame); break;
+        case HOST_EXEC: exec(agent, frame); break;
+        case HOST_STDIN: take_stdin(agent, frame); break;
+        case HOST_STDIN_END: end_stdin(agent, frame); break;
+        case HOST_SIGNAL: send_signal(agent, frame); break;
+        case HOST_CREDIT: add_credit(agent, frame); break;
+        case HOST_POWER_OFF: return VERDICT_STOP;
+        default: refuse_verb(agent, frame);
+    }
+    return VERDICT_GO_ON;
+}
+
+enum verdict verbs_handle(struct agent *agent) {
+    struct frame frame;
+    enum verdict verdict = VERDICT_GO_ON;
+    while (verdict == VERDICT_GO_ON && channel_has_reply_room(&agent->channel)) {
+        enum next_frame next = channel_next(&agent->channel, &frame);
+        if (next == NEXT_NONE) break;
+        if (next == NEXT_TOO_LONG) report("the host sent a frame of %zu bytes", frame.length);
+        verdict = next == NEXT_FRAME ? handle(agent, &frame) : VERDICT_BROKEN;
+    }
+    return verdict;
+}

@@ -1,0 +1,19 @@
+/** npm run bench:NAME: runs bench/NAME.ts with the arguments after `--`. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { bootstrap } from './bootstrap.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const [name, ...args] = process.argv.slice(2);
+const file = `bench/${name}.ts`;
+
+if (name === undefined || !existsSync(`${root}/${file}`)) {
+  process.stderr.write(`There is no benchmark ${file}.\n`);
+  process.exit(1);
+}
+await bootstrap();
+const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { cwd: root, stdio: 'inherit' });
+child.on('close', (code) => {
+  process.exitCode = code ?? 1;
+});

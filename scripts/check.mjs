@@ -1,0 +1,8 @@
+/** npm run check: the checks alone, without set-up of VMs and without tests. */
+import { bootstrap } from './bootstrap.mjs';
+import { runChecks } from './checks.mjs';
+
+await bootstrap({ image: false });
+const { passed, failed } = runChecks();
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,44 @@
+/** The Debian packages Blixard needs on its host: which are missing, and how to install them. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { runStep, StepFailed, tick } from './step.mjs';
+
+const list = new URL('./host-packages.json', import.meta.url);
+
+/** Installs what is missing. Rejects with StepFailed, and the one command to run, when this is not root. */
+export async function installHostPackages() {
+  const missing = missingPackages(packageNames());
+  if (missing.length === 0) return tick('Debian packages');
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`;
+  if (process.getuid() !== 0) {
+    throw new StepFailed(`Debian packages are missing: ${missing.join(', ')}`, {
+      hint: `Installing them needs root. Run this, then start again:\n\n  sudo sh -c '${command}'`,
+    });
+  }
+  await runStep(`Debian packages (${missing.length})`, 'sh', ['-c', command], {
+    env: { DEBIAN_FRONTEND: 'noninteractive' },
+    hint: `See the output above; then try it by hand:\n\n  ${command}`,
+  });
+}
+
+function packageNames() {
+  return JSON.parse(readFileSync(list, 'utf8')).packages.map((entry) => entry.name);
+}
+
+function missingPackages(names) {
+  const format = `\${Package} \${db:Status-Status}\n`;
+  const query = ['--show', '--showformat', format, ...names];
+  const answer = spawnSync('dpkg-query', query, { encoding: 'utf8' });
+  if (answer.error !== undefined) {
+    throw new StepFailed('This is no Debian or Ubuntu: there is no dpkg-query', {
+      hint: `Blixard is set up on Debian 12 or later. It needs these packages: ${names.join(', ')}`,
+    });
+  }
+  const installed = new Set(
+    answer.stdout
+      .split('\n')
+      .filter((line) => line.endsWith(' installed'))
+      .map((line) => line.split(' ')[0]),
+  );
+  return names.filter((name) => !installed.has(name));
+}

@@ -1,0 +1,6 @@
+/** npm run setup: makes a fresh clone ready to run. */
+import { bootstrap } from './bootstrap.mjs';
+
+process.stdout.write('Blixard set-up\n');
+await bootstrap();
+process.stdout.write('\nReady. Start Blixard with:  npx blixard up\n');

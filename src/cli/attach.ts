@@ -1,0 +1,122 @@
+/** Stays with a submitted job to its end: output, why it waits, Ctrl-C, exit code. */
+import type { BlixardClient } from '../client/index.ts';
+import { isBlixardError } from '../domain/errors.ts';
+import { say } from './command.ts';
+import type { CliContext, Interrupt } from './context.ts';
+import { endNotice, exitCodeOf, exitCodes, outputClosedCode } from './exit-code.ts';
+import { followJob } from './follow.ts';
+import { OutputClosed } from './terminal.ts';
+
+/** How long a job may stay silent before we look whether it waits for something, ms. */
+const waitingNoteAfterMs = 2_000;
+
+const interruptCodes: Readonly<Record<Interrupt, number>> = {
+  SIGINT: exitCodes.signalBase + 2,
+  SIGTERM: exitCodes.signalBase + 15,
+};
+
+/** Resolves with the exit code for the shell. */
+export async function attach(context: CliContext, client: BlixardClient, jobId: string): Promise<number> {
+  const waiting = noteWhyItWaits(context, client, jobId);
+  const interrupts = new InterruptedJob(context, client, jobId);
+  try {
+    const job = await followJob(context, client, jobId, {
+      signal: interrupts.left,
+      onOutput: waiting.stop,
+    });
+    const notice = endNotice(job);
+    if (notice !== undefined) await say(context, notice);
+    return job.state === 'cancelled' ? (interrupts.code ?? exitCodeOf(job)) : exitCodeOf(job);
+  } catch (error) {
+    if (error instanceof OutputClosed) return await cancelUnread(client, jobId);
+    if (interrupts.left.aborted && interrupts.failure === undefined) {
+      await say(context, `left job ${jobId} while it is being cancelled`);
+      return interrupts.code ?? exitCodes.ownError;
+    }
+    await say(context, `job ${jobId} is still stored; look at it with: blixard job get ${jobId}`);
+    throw interrupts.failure ?? error;
+  } finally {
+    waiting.stop();
+    interrupts.close();
+  }
+}
+
+/** Like any program of a pipe whose reader has gone, the job ends. */
+async function cancelUnread(client: BlixardClient, jobId: string): Promise<number> {
+  await client.call('cancelJob', { params: { id: jobId }, body: { reason: 'nobody reads its output' } });
+  return outputClosedCode;
+}
+
+function noteWhyItWaits(
+  context: CliContext,
+  client: BlixardClient,
+  jobId: string,
+): { readonly stop: () => void } {
+  if (!context.terminal.isTty('stderr')) return { stop: () => undefined };
+  const note = async (): Promise<void> => {
+    const job = await client.call('getJob', { params: { id: jobId } });
+    if (job.waiting !== null) await say(context, `job ${jobId} waits: ${job.waiting}`);
+  };
+  // A server that does not answer is told by the follower, which asks it all the time.
+  const leftToFollower = (): void => undefined;
+  const timer = context.clock.after(waitingNoteAfterMs, () => void note().catch(leftToFollower));
+  return { stop: () => timer.cancel() };
+}
+
+/** The first interrupt cancels the job, the second leaves it. */
+class InterruptedJob {
+  readonly #context: CliContext;
+  readonly #client: BlixardClient;
+  readonly #jobId: string;
+  readonly #leave = new AbortController();
+  readonly #stopListening: () => void;
+  #signal: Interrupt | undefined;
+  #failure: unknown;
+
+  constructor(context: CliContext, client: BlixardClient, jobId: string) {
+    this.#context = context;
+    this.#client = client;
+    this.#jobId = jobId;
+    this.#stopListening = context.onInterrupt((signal) => this.#interrupted(signal));
+  }
+
+  /** Aborts when following should end at once. */
+  get left(): AbortSignal {
+    return this.#leave.signal;
+  }
+
+  /** The exit code of the first interrupt; undefined when there was none. */
+  get code(): number | undefined {
+    return this.#signal === undefined ? undefined : interruptCodes[this.#signal];
+  }
+
+  /** Why the job could not be cancelled. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  close(): void {
+    this.#stopListening();
+  }
+
+  #interrupted(signal: Interrupt): void {
+    if (this.#signal === undefined) {
+      this.#signal = signal;
+      this.#cancel().catch((error: unknown) => this.#giveUp(error));
+    } else this.#leave.abort();
+  }
+
+  async #cancel(): Promise<void> {
+    if (this.#context.terminal.isTty('stderr')) {
+      await say(this.#context, 'cancelling; press Ctrl-C again to leave without waiting for the end');
+    }
+    await this.#client.call('cancelJob', { params: { id: this.#jobId }, body: { reason: 'interrupted' } });
+  }
+
+  #giveUp(error: unknown): void {
+    // The job ended by itself meanwhile; its end is on its way.
+    if (isBlixardError(error, 'JOB_INVALID_TRANSITION')) return;
+    this.#failure = error;
+    this.#leave.abort();
+  }
+}

@@ -1,0 +1,61 @@
+/** blixard job ls: the newest jobs. */
+import { type Command, Option } from 'commander';
+import type { Job } from '../../../contract/job.ts';
+import { type JobState, jobMachine } from '../../../domain/job.ts';
+import { defaults } from '../../../domain/limits.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
+import { endOf } from '../../output/job-end.ts';
+import { colourOfState } from '../../output/style.ts';
+import { type Column, renderTable } from '../../output/table.ts';
+import type { ShowTime } from '../../output/time.ts';
+import { readInteger } from '../../parse.ts';
+
+interface Options {
+  readonly state?: JobState;
+  readonly queue?: string;
+  readonly limit?: string;
+  readonly cursor?: string;
+}
+
+export function addJobLs(parent: Command, home: CommandHome): void {
+  addCommand<Options>(parent, home, {
+    usage: 'ls',
+    summary: 'list jobs, newest first',
+    flags: 'client',
+    printsData: true,
+    examples: ['blixard job ls --state running', 'blixard job ls -n 500 -o json'],
+    setUp: (command) =>
+      command
+        .addOption(new Option('--state <state>', 'only jobs in this state').choices(jobMachine.states))
+        .option('--queue <name>', 'only jobs of this queue')
+        .option('-n, --limit <n>', `how many (${defaults.pageSize} if not given)`)
+        .option('--cursor <cursor>', 'go on where an earlier page ended'),
+    run,
+  });
+}
+
+async function run(call: Call<Options>): Promise<undefined> {
+  const { state, queue, limit, cursor } = call.options;
+  const query = {
+    ...(state === undefined ? {} : { state }),
+    ...(queue === undefined ? {} : { queue }),
+    ...(limit === undefined ? {} : { limit: readInteger('--limit', limit) }),
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+  const page = await withClient(call, (client) => client.call('listJobs', { query }));
+  if (call.json) return void (await printJson(call, page));
+  const columns = jobColumns(call.time);
+  await print(call, renderTable(page.jobs, columns, call.paint, call.context.terminal.columns));
+  if (page.nextCursor !== null) await say(call.context, `there are more: --cursor ${page.nextCursor}`);
+}
+
+function jobColumns(time: ShowTime): readonly Column<Job>[] {
+  return [
+    { head: 'ID', cell: (job) => job.id },
+    { head: 'STATE', cell: (job) => job.state, colour: (job) => colourOfState(job.state) },
+    { head: 'END', cell: endOf },
+    { head: 'QUEUE', cell: (job) => job.spec.queue },
+    { head: 'CREATED', cell: (job) => time(job.createdAtMs) },
+    { head: 'COMMAND', flexible: true, cell: (job) => job.spec.command.join(' ') },
+  ];
+}

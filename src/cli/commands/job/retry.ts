@@ -1,0 +1,33 @@
+/** blixard job retry: runs failed or cancelled jobs again. */
+import type { Command } from 'commander';
+import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { readDurationMs } from '../../parse.ts';
+
+interface Options {
+  readonly delay?: string;
+}
+
+export function addJobRetry(parent: Command, home: CommandHome): void {
+  addCommand<Options>(parent, home, {
+    usage: 'retry',
+    summary: 'run failed or cancelled jobs again, with all their attempts allowed anew',
+    flags: 'client',
+    printsData: true,
+    setUp: (command) =>
+      command
+        .argument('<job...>', 'ids of the jobs, or unique starts of them')
+        .option('--delay <duration>', 'not before this time has passed'),
+    run,
+  });
+}
+
+async function run(call: Call<Options>): Promise<undefined> {
+  const { delay } = call.options;
+  const body = delay === undefined ? {} : { delayMs: readDurationMs('--delay', delay) };
+  await withClient(call, async (client) => {
+    for (const id of call.args) {
+      const job = await client.call('retryJob', { params: { id }, body });
+      await (call.json ? printJson(call, job) : print(call, `${job.id}  ${job.state}\n`));
+    }
+  });
+}

@@ -1,0 +1,35 @@
+/** blixard job wait: waits for the end of a job and exits as the job did. */
+import type { Command } from 'commander';
+import type { Job } from '../../../contract/job.ts';
+import { isEnded } from '../../../domain/job.ts';
+import { limits } from '../../../domain/limits.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { exitCodeOf } from '../../exit-code.ts';
+import { endOf } from '../../output/job-end.ts';
+
+export function addJobWait(parent: Command, home: CommandHome): void {
+  addCommand(parent, home, {
+    usage: 'wait',
+    summary: 'wait until a job has ended, and exit with its exit code',
+    flags: 'client',
+    printsData: true,
+    setUp: (command) => command.argument('<job>', 'id of the job, or a unique start of it'),
+    run,
+  });
+}
+
+async function run(call: Call): Promise<number> {
+  const job = await waitForEnd(call, call.args[0] ?? '');
+  await (call.json ? printJson(call, job) : print(call, `${job.id}  ${job.state}  ${endOf(job)}\n`));
+  return exitCodeOf(job);
+}
+
+/** Each call waits on the server; the loop ends with the job. */
+function waitForEnd(call: Call, id: string): Promise<Job> {
+  return withClient(call, async (client) => {
+    for (;;) {
+      const job = await client.call('getJob', { params: { id }, query: { waitMs: limits.waitMsMax } });
+      if (isEnded(job.state)) return job;
+    }
+  });
+}

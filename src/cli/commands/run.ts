@@ -1,0 +1,63 @@
+/** blixard run: submits a job and, unless detached, behaves like the command ran here. */
+import type { Command } from 'commander';
+import { BlixardError } from '../../domain/errors.ts';
+import { attach } from '../attach.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
+import { type SubmitOptions, submissionOf } from '../submission.ts';
+
+interface Options extends SubmitOptions {
+  readonly detach?: boolean;
+}
+
+export function addRun(parent: Command, home: CommandHome): void {
+  addCommand<Options>(parent, home, {
+    usage: 'run',
+    summary: 'run a command in a microVM of its own',
+    flags: 'client',
+    printsData: true,
+    examples: [
+      "blixard run -- sh -c 'echo hello; uname -r'",
+      'blixard run -m 512 --cpus 2 --timeout 5m -e MODE=fast -- ./build.sh',
+      'tar c . | blixard run -i -- tar tv',
+      'id=$(blixard run -d -- sleep 60) && blixard job logs -f "$id"',
+    ],
+    setUp: declare,
+    run,
+  });
+}
+
+function declare(command: Command): void {
+  command
+    .argument('<command...>', 'program and arguments, best after --')
+    .passThroughOptions()
+    .option('-d, --detach', 'print the id of the job and leave it to the server')
+    .option('-e, --env <name=value>', 'set an environment variable; NAME alone passes yours on', collect)
+    .option('--env-file <file>', 'set the environment variables of this file', collect)
+    .option('-m, --memory <size>', 'memory of the microVM, for example 256m or 1g')
+    .option('--cpus <n>', 'virtual CPUs')
+    .option('--timeout <duration>', 'end the command after this time, for example 90s or 5m')
+    .option('--image <name>', 'image to run in')
+    .option('--queue <name>', 'queue to submit to')
+    .option('-w, --workdir <dir>', 'working directory in the microVM')
+    .option('-u, --uid <n>', 'user id to run as')
+    .option('-i, --interactive', 'give standard input, read to its end, to the command')
+    .option('--attempts <n>', 'how often the command may be tried in all');
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+async function run(call: Call<Options>): Promise<number | undefined> {
+  const { context, options, args } = call;
+  if (call.json && options.detach !== true) {
+    throw new BlixardError('USAGE', { problem: '-o json needs -d; otherwise the output is the command’s' });
+  }
+  const body = await submissionOf(context, args, options);
+  return await withClient(call, async (client) => {
+    const job = await client.call('submitJob', { body });
+    if (options.detach !== true) return await attach(context, client, job.id);
+    await (call.json ? printJson(call, job) : print(call, `${job.id}\n`));
+    return 0;
+  });
+}

@@ -1,0 +1,72 @@
+/** What the commands are given from outside: streams, time, the SDK, and what only main can wire. */
+import type { Readable } from 'node:stream';
+import type { BlixardClient } from '../client/index.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Flags of the configuration by their name without dashes, as far as they were given. */
+export type Flags = Readonly<Record<string, string | undefined>>;
+
+/** A flag that sets a configuration key. */
+export interface ConfigFlag {
+  readonly name: string;
+  readonly placeholder: string;
+  readonly about: string;
+}
+
+/** The groups of commands that share configuration flags. */
+export type FlagGroup = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'all';
+
+/** One line of `blixard doctor`. */
+export interface Finding {
+  readonly check: string;
+  readonly result: 'ok' | 'warn' | 'fail';
+  readonly text: string;
+  /** How to mend it; null when nothing is wrong. */
+  readonly mend: string | null;
+}
+
+/** One line of `blixard config`. */
+export interface ConfigLine {
+  readonly key: string;
+  readonly value: string;
+  readonly source: string;
+  readonly about: string;
+}
+
+/** An image on this host. */
+export interface ImageLine {
+  readonly name: string;
+  readonly tag: string;
+  readonly digest: string;
+  readonly bytes: number;
+  readonly builtAtMs: number;
+}
+
+/** Work that needs more than the SDK; main wires it. Processes resolve with their exit code when they have ended. */
+export interface HostCommands {
+  up(flags: Flags): Promise<number>;
+  server(flags: Flags): Promise<number>;
+  worker(flags: Flags): Promise<number>;
+  doctor(flags: Flags): Promise<readonly Finding[]>;
+  config(flags: Flags): Promise<readonly ConfigLine[]>;
+  listImages(flags: Flags): Promise<readonly ImageLine[]>;
+  /** Rejects with USAGE when there is no recipe of that name. */
+  buildImage(flags: Flags, name: string, step: (title: string) => void): Promise<ImageLine>;
+}
+
+export type Interrupt = 'SIGINT' | 'SIGTERM';
+
+export interface CliContext {
+  readonly version: string;
+  readonly terminal: Terminal;
+  readonly stdin: Readable;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly host: HostCommands;
+  configFlags(group: FlagGroup): readonly ConfigFlag[];
+  /** A client of the control node that flags and configuration name; the caller closes it. */
+  connect(flags: Flags): Promise<BlixardClient>;
+  /** Calls `listener` for Ctrl-C and SIGTERM until the returned function is called. */
+  onInterrupt(listener: (signal: Interrupt) => void): () => void;
+}

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { httpTransport } from '../client/http-transport.ts';
+import { CliScene, type SceneOptions } from './cli-scene.suite.ts';
+
+const nowhere = (): ReturnType<typeof httpTransport> => httpTransport({ url: 'http://127.0.0.1:9' });
+const call = async (args: readonly string[], options: Partial<SceneOptions> = {}) => {
+  const scene = new CliScene({ transport: nowhere, ...options });
+  const code = await scene.run(...args);
+  return { code, stdout: scene.terminal.stdout, stderr: scene.terminal.stderr };
+};
+
+const commands = [
+  ...['run', 'up', 'server', 'worker', 'doctor', 'config', 'openapi'].map((verb) => [verb]),
+  ...['ls', 'get', 'logs', 'wait', 'cancel', 'retry'].map((verb) => ['job', verb]),
+  ...['ls', 'drain'].map((verb) => ['worker', verb]),
+  ...['ls', 'build'].map((verb) => ['image', verb]),
+];
+
+describe('the program', () => {
+  it('prints its version on standard output', async () => {
+    expect(await call(['--version'])).toEqual({ code: 0, stdout: '1.2.3\n', stderr: '' });
+  });
+
+  it.each(commands.map((command) => [command.join(' '), command]))(
+    '%s explains itself',
+    async (name, command) => {
+      const { code, stdout } = await call([...command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: blixard ${name} `);
+    },
+  );
+
+  it.each([
+    [['rnu', 'true'], "unknown command 'rnu'", 'did you mean run?'],
+    [['job', 'cancle', 'x'], "unknown command 'cancle'", 'did you mean cancel?'],
+    [['job', 'ls', '--stat', 'x'], "unknown option '--stat'", 'did you mean --state?'],
+    [['worker', 'lss'], "unknown command 'lss'", 'did you mean ls?'],
+    [['job', 'get'], "missing required argument 'job'", 'blixard --help'],
+    [
+      ['job', 'ls', '--state', 'gone'],
+      "argument 'gone' is invalid. Allowed choices are blocked",
+      'blixard --help',
+    ],
+  ])('%j is refused with what was meant', async (args, problem, hint) => {
+    const { code, stdout, stderr } = await call(args);
+    expect(code).toBe(125);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^blixard: .*\nhint: .*\n$/);
+    expect(stderr).toContain(problem);
+    expect(stderr).toContain(hint);
+  });
+
+  it('says what to start when no server answers', async () => {
+    const { code, stderr } = await call(['job', 'ls']);
+    expect(code).toBe(125);
+    expect(stderr).toContain('blixard: No Blixard server answers at http://127.0.0.1:9');
+    expect(stderr).toContain('hint: Start one with: blixard up');
+  });
+
+  it('shows where an error came from only with --verbose', async () => {
+    const host = { config: () => Promise.reject(new TypeError('x is not a function')) };
+    expect((await call(['config'], { host })).stderr).not.toContain('program.test.ts');
+    expect((await call(['config', '--verbose'], { host })).stderr).toContain('program.test.ts');
+  });
+});
+
+describe('the commands about this host', () => {
+  it('doctor says what is wrong and how to mend it, and fails only for a failure', async () => {
+    const fine = { check: 'clock', result: 'ok', text: 'right', mend: null } as const;
+    const odd = { check: 'QEMU', result: 'warn', text: 'slow', mend: 'use KVM' } as const;
+    const bad = { check: 'image', result: 'fail', text: 'missing', mend: 'build it' } as const;
+    const doctor = (findings: readonly (typeof fine | typeof odd | typeof bad)[]) =>
+      call(['doctor'], { host: { doctor: async () => findings } });
+    expect(await doctor([fine])).toMatchObject({ code: 0, stdout: '✔ clock  right\n\nAll is well.\n' });
+    expect((await doctor([fine, odd])).code).toBe(0);
+    const failed = await doctor([fine, bad]);
+    expect(failed.code).toBe(1);
+    expect(failed.stdout).toContain('✘ image  missing\n         → build it\n');
+  });
+
+  it('up, server and worker end with the exit code of their process', async () => {
+    expect((await call(['up'], { host: { up: async () => 143 } })).code).toBe(143);
+  });
+
+  it('worker takes the flags of its own, and its verbs theirs', async () => {
+    const seen: unknown[] = [];
+    const host = { worker: async (flags: unknown) => seen.push(flags) - 1 };
+    expect((await call(['worker', '--server', 'http://x'], { host })).code).toBe(0);
+    expect(seen).toEqual([{ server: 'http://x' }]);
+  });
+
+  it('image build tells its steps on standard error and its image on standard output', async () => {
+    const image = { name: 'base', tag: 'latest', digest: 'sha256:1', bytes: 1_024, builtAtMs: 0 };
+    const buildImage = async (_flags: unknown, _name: string, step: (title: string) => void) => {
+      step('Compiling');
+      return image;
+    };
+    const { stdout, stderr } = await call(['image', 'build', 'base'], { host: { buildImage } });
+    expect(stderr).toBe('blixard: Compiling\n');
+    expect(stdout).toBe('base:latest  1.0 KiB  sha256:1\n');
+  });
+});

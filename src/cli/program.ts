@@ -1,0 +1,121 @@
+/** The program `blixard`: all commands, and what one run of it comes to. */
+import { Command, CommanderError } from 'commander';
+import { errorCatalogue } from '../domain/errors.ts';
+import { addNoun, type CommandHome, type Outcome } from './command.ts';
+import { addConfig } from './commands/config.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addImageBuild } from './commands/image/build.ts';
+import { addImageLs } from './commands/image/ls.ts';
+import { addJobCancel } from './commands/job/cancel.ts';
+import { addJobGet } from './commands/job/get.ts';
+import { addJobLogs } from './commands/job/logs.ts';
+import { addJobLs } from './commands/job/ls.ts';
+import { addJobRetry } from './commands/job/retry.ts';
+import { addJobWait } from './commands/job/wait.ts';
+import { addOpenapi } from './commands/openapi.ts';
+import { addServer, addUp, addWorker } from './commands/processes.ts';
+import { addRun } from './commands/run.ts';
+import { addWorkerDrain } from './commands/worker/drain.ts';
+import { addWorkerLs } from './commands/worker/ls.ts';
+import type { CliContext } from './context.ts';
+import { outputClosedCode } from './exit-code.ts';
+import { makePaint } from './output/style.ts';
+import { errorText } from './report-error.ts';
+import { OutputClosed } from './terminal.ts';
+
+const examples = `
+Examples:
+  $ blixard up                                  start everything on this machine
+  $ blixard run -- sh -c 'echo hello; uname -r' run a command in a microVM
+  $ blixard job ls                              see what became of it
+  $ blixard doctor                              find out what is missing
+
+'blixard <command> --help' says more about a command.
+`;
+
+/** Runs one command line (without node and script). Resolves with the exit code; never rejects. */
+export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
+  const outcome: Outcome = { exitCode: 0, verbose: false };
+  try {
+    await createProgram({ context, outcome }).parseAsync([...args], { from: 'user' });
+    return outcome.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCatalogue.USAGE.exitCode;
+    return await reportError(error, context, outcome.verbose);
+  }
+}
+
+/** Tells an error on standard error; resolves with the exit code for it. */
+export async function reportError(error: unknown, context: CliContext, verbose: boolean): Promise<number> {
+  if (error instanceof OutputClosed) return outputClosedCode;
+  const paint = makePaint(context.terminal.hasColour('stderr'));
+  const told = errorText(error, paint, verbose);
+  await context.terminal.write('stderr', told.text);
+  return told.exitCode;
+}
+
+function createProgram(home: CommandHome): Command {
+  const program = newProgram(home.context);
+  program.commandsGroup('Run jobs:');
+  addRun(program, home);
+  addJobCommands(addNoun(program, 'job', 'look at jobs, cancel and retry them'), home);
+  program.commandsGroup('Run Blixard:');
+  addUp(program, home);
+  addServer(program, home);
+  addWorkerCommands(addWorker(program, home), home);
+  program.commandsGroup('Look after a host:');
+  addDoctor(program, home);
+  addConfig(program, home);
+  addImageCommands(addNoun(program, 'image', 'the images on this host'), home);
+  addOpenapi(program, home);
+  return program;
+}
+
+function newProgram(context: CliContext): Command {
+  const write = (stream: 'stdout' | 'stderr') => (text: string) => void context.terminal.write(stream, text);
+  return new Command('blixard')
+    .description('Durable jobs in microVMs.')
+    .version(context.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .exitOverride()
+    .enablePositionalOptions()
+    .configureOutput({
+      writeOut: write('stdout'),
+      writeErr: write('stderr'),
+      outputError: (text, writeErr) => writeErr(usageText(text)),
+      getOutHasColors: () => context.terminal.hasColour('stdout'),
+      getErrHasColors: () => context.terminal.hasColour('stderr'),
+    })
+    .configureHelp({ styleTitle: (title) => `\x1b[1m${title}\x1b[0m` })
+    .addHelpText('after', examples);
+}
+
+/** commander's words in the form of every other error. */
+function usageText(text: string): string {
+  const [problem = '', ...more] = text
+    .trim()
+    .replace(/^error: /, 'blixard: ')
+    .split('\n');
+  const meant = more.join(' ').replace(/^\(Did you mean (.*)\)$/, 'did you mean $1');
+  return `${problem}\nhint: ${meant || errorCatalogue.USAGE.hint}\n`;
+}
+
+function addJobCommands(job: Command, home: CommandHome): void {
+  addJobLs(job, home);
+  addJobGet(job, home);
+  addJobLogs(job, home);
+  addJobWait(job, home);
+  addJobCancel(job, home);
+  addJobRetry(job, home);
+}
+
+function addWorkerCommands(worker: Command, home: CommandHome): void {
+  addWorkerLs(worker, home);
+  addWorkerDrain(worker, home);
+}
+
+function addImageCommands(image: Command, home: CommandHome): void {
+  addImageLs(image, home);
+  addImageBuild(image, home);
+}

@@ -1,0 +1,205 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { appTransport } from '../control/http/app-transport.ts';
+import { FakeExecutor, patternOfBytes } from '../executor/fake/fake-executor.ts';
+import { FakeClock, realClock } from '../platform/clock.ts';
+import { World, waitUntil } from '../worker/world.suite.ts';
+import { CliScene, type SceneOptions, TestTerminal } from './cli-scene.suite.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await World.open();
+});
+afterEach(async () => {
+  expect(await world.close()).toEqual([]);
+});
+
+const scene = (options: Partial<SceneOptions> = {}): CliScene =>
+  new CliScene({ transport: () => appTransport(world.app), ...options });
+
+const newestJob = async () => {
+  const { jobs } = await world.client.call('listJobs', { query: { limit: 1 } });
+  const [job] = jobs;
+  if (job === undefined) throw new Error('no job was submitted');
+  return job;
+};
+
+describe('blixard run', () => {
+  it('copies both streams byte for byte and exits with the command’s code', async () => {
+    await world.startWorker();
+    const { terminal, run } = prepared();
+    expect(await run('run', '--', 'bytes', '70000', ';', 'print-error', 'oops', ';', 'exit', '3')).toBe(3);
+    expect(terminal.bytes('stdout')).toEqual(patternOfBytes(70_000));
+    expect(terminal.stderr).toBe('oops');
+  });
+
+  it('needs no dashes before the command, and leaves its flags alone', async () => {
+    const { terminal, run } = prepared();
+    expect(await run('run', '-d', '--memory', '1g', 'print', '-d', '--timeout', '5s')).toBe(0);
+    const job = await newestJob();
+    expect(job.spec.command).toEqual(['print', '-d', '--timeout', '5s']);
+    expect(job.spec).toMatchObject({ memoryMiB: 1_024, timeoutMs: 600_000 });
+    expect(terminal.stdout).toBe(`${job.id}\n`);
+  });
+
+  it('submits what its flags say', async () => {
+    const { run } = prepared({ env: { HOME: '/home/user' }, stdin: 'from here' });
+    const flags = '-d -i -e A=1 -e HOME --cpus 2 --timeout 90s --queue ci -w /tmp -u 1000 --attempts 3';
+    expect(await run('run', ...flags.split(' '), '--', 'true')).toBe(0);
+    expect((await newestJob()).spec).toMatchObject({
+      env: { A: '1', HOME: '/home/user' },
+      ...{ vcpus: 2, timeoutMs: 90_000, queue: 'ci', cwd: '/tmp', uid: 1_000, attemptsMax: 3 },
+      stdinBase64: Buffer.from('from here').toString('base64'),
+    });
+  });
+
+  it('exits with 124 and says so when the command was too slow', async () => {
+    await world.startWorker();
+    const { terminal, run } = prepared();
+    expect(await run('run', '--timeout', '50ms', '--', 'sleep', '60000')).toBe(124);
+    expect(terminal.stderr).toMatch(/^blixard: job [0-9a-f-]{36} failed \(timeout\): /);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('cancels the job at %s and waits for its end', async (signal, code) => {
+    const { executor } = await world.startWorker();
+    const { run, interrupt } = prepared();
+    const exitCode = run('run', '--', 'sleep', '60000');
+    await waitUntil(() => executor.live === 1);
+    interrupt(signal);
+    expect(await exitCode).toBe(code);
+    expect(await newestJob()).toMatchObject({ state: 'cancelled', cancelReason: 'interrupted' });
+    expect(executor.live).toBe(0);
+  });
+
+  it('leaves at the second Ctrl-C, naming the job', async () => {
+    const stubborn = new FakeExecutor({ clock: realClock, name: 'microvm', stopGraceMs: 60_000 });
+    await world.startWorker({ executor: stubborn });
+    const { terminal, run, interrupt } = prepared();
+    const exitCode = run('run', '--', 'ignore-stop', ';', 'print', 'x', ';', 'sleep', '60000');
+    await waitUntil(() => terminal.stdout === 'x');
+    interrupt();
+    interrupt();
+    expect(await exitCode).toBe(130);
+    expect(terminal.stderr).toContain(`left job ${(await newestJob()).id} while it is being cancelled`);
+  });
+
+  it('cancels the job when nobody reads its output any more', async () => {
+    await world.startWorker();
+    const { terminal, run } = prepared();
+    terminal.stdoutIsClosed = true;
+    expect(await run('run', '--', 'print', 'x', ';', 'sleep', '60000')).toBe(141);
+    const job = await world.ended((await newestJob()).id);
+    expect(job).toMatchObject({ state: 'cancelled', cancelReason: 'nobody reads its output' });
+  });
+
+  it('says on a terminal why a job does not start', async () => {
+    const clock = new FakeClock();
+    const { terminal, run, interrupt } = prepared({ clock, terminal: new TestTerminal({ tty: true }) });
+    const exitCode = run('run', '--', 'true');
+    await waitUntil(() => clock.waiting === 1);
+    clock.advance(2_000);
+    await waitUntil(() => terminal.stderr !== '');
+    const { id, waiting } = await world.get((await newestJob()).id);
+    expect(terminal.stderr).toBe(`blixard: job ${id} waits: ${waiting}\n`);
+    interrupt();
+    expect(await exitCode).toBe(130);
+  });
+
+  it.each([
+    [['run'], "missing required argument 'command'"],
+    [['run', '--timeout', 'soon', 'true'], '--timeout soon: it must be a duration'],
+    [['run', '-m', '1', 'true'], 'memoryMiB'],
+    [['run', '-e', '1=2', 'true'], '-e 1=2: it must be NAME=value'],
+    [['run', '--env-file', '/absent', 'true'], '--env-file /absent: ENOENT'],
+    [['run', '-o', 'json', 'true'], '-o json needs -d'],
+  ])('%j is refused with 125 and what is wrong', async (args, problem) => {
+    const { terminal, run } = prepared();
+    expect(await run(...args)).toBe(125);
+    expect(terminal.stderr).toContain(problem);
+    expect(terminal.stderr).toContain('\nhint: ');
+    expect(terminal.stdout).toBe('');
+  });
+
+  function prepared(options: Partial<SceneOptions> = {}) {
+    const made = scene(options);
+    return {
+      terminal: made.terminal,
+      run: (...args: string[]) => made.run(...args),
+      interrupt: (signal?: 'SIGINT' | 'SIGTERM') => made.interrupt(signal),
+    };
+  }
+});
+
+describe('the commands about jobs', () => {
+  /** Output of one command that must succeed. */
+  const output = async (...args: string[]): Promise<string> => {
+    const made = scene();
+    expect(await made.run(...args), made.terminal.stderr).toBe(0);
+    return made.terminal.stdout;
+  };
+
+  it('list, show, print and wait for a job, by a unique start of its id', async () => {
+    await world.startWorker();
+    const { id } = await world.submit(['print', 'out', ';', 'print-error', 'err', ';', 'exit', '3']);
+    await world.ended(id);
+    expect(await output('job', 'ls')).toMatch(
+      new RegExp(`^ID .*\n${id}  failed  exit 3  default .* print out`),
+    );
+    expect(await output('job', 'get', id.slice(0, 20))).toMatch(/state +failed\nend +exit 3\n/);
+    expect(await output('job', 'logs', id)).toBe('out');
+    const errors = scene();
+    expect(await errors.run('job', 'logs', '-f', '--stream', 'stderr', id)).toBe(0);
+    expect([errors.terminal.stdout, errors.terminal.stderr]).toEqual(['', 'err']);
+    expect(await scene().run('job', 'wait', id)).toBe(3);
+  });
+
+  it('print the API’s JSON', async () => {
+    const { id } = await world.submit(['true']);
+    expect(JSON.parse(await output('job', 'get', id, '-o', 'json'))).toEqual(await world.get(id));
+    const page = await world.client.call('listJobs', { query: { state: 'pending' } });
+    expect(JSON.parse(await output('job', 'ls', '--state', 'pending', '-o', 'json'))).toEqual(page);
+  });
+
+  it('cancel and retry several jobs', async () => {
+    const { id: first } = await world.submit(['true']);
+    const { id: second } = await world.submit(['true']);
+    expect(await output('job', 'cancel', '--reason', 'not needed', first, second)).toBe(
+      `${first}  cancelled\n${second}  cancelled\n`,
+    );
+    expect((await world.get(second)).cancelReason).toBe('not needed');
+    expect(await output('job', 'retry', first)).toBe(`${first}  pending\n`);
+    expect(await output('job', 'retry', '--delay', '1h', second)).toBe(`${second}  scheduled\n`);
+  });
+
+  it('end with an error that names the job there is not', async () => {
+    const terminal = new TestTerminal();
+    expect(await scene({ terminal }).run('job', 'get', '0197f2c4')).toBe(125);
+    expect(terminal.stderr).toBe(
+      'blixard: There is no job 0197f2c4.\nhint: blixard job ls shows the newest jobs.\n',
+    );
+  });
+
+  it('end quietly when the reader has gone', async () => {
+    const terminal = new TestTerminal();
+    terminal.stdoutIsClosed = true;
+    expect(await scene({ terminal }).run('job', 'ls')).toBe(141);
+    expect(terminal.stderr).toBe('');
+  });
+});
+
+describe('the commands about workers', () => {
+  it('list a worker and drain it by its name', async () => {
+    const { worker } = await world.startWorker();
+    const listed = scene();
+    expect(await listed.run('worker', 'ls')).toBe(0);
+    expect(listed.terminal.stdout).toContain(`${worker.id}  test  online   0/4  default`);
+    const drained = scene();
+    expect(await drained.run('worker', 'drain', 'test')).toBe(0);
+    expect(drained.terminal.stdout).toBe(`${worker.id}  draining\n`);
+    const absent = scene();
+    expect(await absent.run('worker', 'drain', 'nobody')).toBe(125);
+    expect(absent.terminal.stderr).toContain('There is no worker nobody.');
+  });
+});

@@ -1,0 +1,84 @@
+/** Makes the submission of a job from the flags of `blixard run`. */
+import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import type { SubmitJob } from '../contract/job.ts';
+import { BlixardError, problemOf } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
+import type { CliContext } from './context.ts';
+import { type Env, envOfFile, envOfFlags } from './environment.ts';
+import { type FlagReader, readDurationMs, readInteger, readMemoryMiB } from './parse.ts';
+
+/** Options of `blixard run` as commander gives them. */
+export interface SubmitOptions {
+  readonly env?: readonly string[];
+  readonly envFile?: readonly string[];
+  readonly memory?: string;
+  readonly cpus?: string;
+  readonly timeout?: string;
+  readonly image?: string;
+  readonly queue?: string;
+  readonly workdir?: string;
+  readonly uid?: string;
+  readonly attempts?: string;
+  readonly interactive?: boolean;
+}
+
+/** Fields that were not given are left to the server's defaults. */
+export async function submissionOf(
+  context: CliContext,
+  command: readonly string[],
+  options: SubmitOptions,
+): Promise<SubmitJob> {
+  const stdin = options.interactive === true ? await readStdin(context.stdin) : undefined;
+  return {
+    command: [...command],
+    env: await envOf(context, options),
+    ...given('memoryMiB', '--memory', options.memory, readMemoryMiB),
+    ...given('vcpus', '--cpus', options.cpus, readInteger),
+    ...given('timeoutMs', '--timeout', options.timeout, readDurationMs),
+    ...given('uid', '--uid', options.uid, readInteger),
+    ...given('attemptsMax', '--attempts', options.attempts, readInteger),
+    ...(options.image === undefined ? {} : { image: options.image }),
+    ...(options.queue === undefined ? {} : { queue: options.queue }),
+    ...(options.workdir === undefined ? {} : { cwd: options.workdir }),
+    ...(stdin === undefined ? {} : { stdinBase64: stdin.toString('base64') }),
+  };
+}
+
+function given<const K extends string>(
+  field: K,
+  flag: string,
+  text: string | undefined,
+  read: FlagReader<number>,
+): { readonly [name in K]?: number } {
+  return text === undefined ? {} : ({ [field]: read(flag, text) } as { readonly [name in K]: number });
+}
+
+async function envOf(context: CliContext, options: SubmitOptions): Promise<Env> {
+  const files = await Promise.all(
+    (options.envFile ?? []).map(async (file) => envOfFile(await readEnvFile(file), file, context.env)),
+  );
+  return Object.assign({}, ...files, envOfFlags(options.env ?? [], context.env)) as Env;
+}
+
+async function readEnvFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new BlixardError('USAGE', { problem: `--env-file ${file}: ${problemOf(error)}` }, { cause: error });
+  }
+}
+
+async function readStdin(stdin: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stdin) {
+    chunks.push(Buffer.from(chunk));
+    bytes += chunks.at(-1)?.length ?? 0;
+    if (bytes > limits.stdinBytes) {
+      const problem = `standard input is longer than ${limits.stdinBytes} bytes`;
+      throw new BlixardError('USAGE', { problem });
+    }
+  }
+  return Buffer.concat(chunks);
+}

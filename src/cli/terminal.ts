@@ -1,0 +1,58 @@
+/** Standard output and error as the commands see them: data apart from talk, honest about a reader that has left. */
+
+export type OutputName = 'stdout' | 'stderr';
+
+export interface Terminal {
+  /** True when a person looks at this stream. */
+  isTty(stream: OutputName): boolean;
+  /** Width for tables; undefined when nobody looks. */
+  readonly columns: number | undefined;
+  /** False under NO_COLOR and for pipes. */
+  hasColour(stream: OutputName): boolean;
+  /** Resolves when the bytes are taken; rejects with OutputClosed when the reader has gone. */
+  write(stream: OutputName, data: string | Uint8Array): Promise<void>;
+}
+
+/** The reader of standard output has gone, as with `blixard job ls | head -1`. */
+export class OutputClosed extends Error {
+  constructor() {
+    super('standard output was closed by its reader');
+    this.name = 'OutputClosed';
+  }
+}
+
+interface Streams {
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+}
+
+/** The terminal of this process. Call once: it takes over the streams' error events. */
+export function processTerminal(streams: Streams, env: NodeJS.ProcessEnv): Terminal {
+  const mayColour = (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
+  for (const name of ['stdout', 'stderr'] as const) ignoreErrorEvents(streams[name]);
+  return {
+    isTty: (name) => streams[name].isTTY === true,
+    columns: streams.stdout.isTTY ? streams.stdout.columns : undefined,
+    hasColour: (name) => mayColour && streams[name].isTTY === true,
+    write: (name, data) => writeAll(streams[name], data),
+  };
+}
+
+/** Each write hears of its own failure; the event would end the process. */
+function ignoreErrorEvents(stream: NodeJS.WriteStream): void {
+  stream.on('error', () => undefined);
+}
+
+function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(data, (error) => {
+      if (error == null) resolve();
+      else reject(readerHasGone(error) ? new OutputClosed() : error);
+    });
+  });
+}
+
+function readerHasGone(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
+}

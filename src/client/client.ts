@@ -1,0 +1,172 @@
+/** The client of a control node: every route of the table as a typed call. */
+import { decodeLogRecords, type LogRecord, type LogStream } from '../contract/log.ts';
+import { logRangeHeaders } from '../contract/log-range.ts';
+import { type JsonRouteName, type ReplyOf, type Route, type RouteName, routes } from '../contract/routes.ts';
+import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import { defaults, limits } from '../domain/limits.ts';
+import { type Clock, realClock, sleep } from '../platform/clock.ts';
+import { type Ids, makeIds, realRandom } from '../platform/random.ts';
+import { errorOf, invalid, readBody, readJson } from './answer.ts';
+import { Deadline } from './deadline.ts';
+import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
+import { retryDelayMs } from './retry.ts';
+import type { Transport, WireRequest, WireResponse } from './transport.ts';
+import { type AnyInput, type CallArgs, type CallOptions, wireRequestOf } from './wire.ts';
+
+export interface ReadLogsOptions extends CallOptions {
+  /** Default: the newest. */
+  readonly attempt?: number;
+  readonly stream?: LogStream | 'all';
+  /** Where to start: 0, or the `nextOffset` of the range before. */
+  readonly offset?: number;
+  /** The range is at most this long, though at least one record; default 1 MiB. */
+  readonly limitBytes?: number;
+}
+
+/** A range of the log of one attempt. */
+export interface LogRange {
+  readonly attempt: number;
+  readonly records: readonly LogRecord[];
+  /** Output within this range that was not kept. */
+  readonly missingBytes: number;
+  readonly nextOffset: number;
+  /** The attempt has ended and this range reaches the end of its log. */
+  readonly ended: boolean;
+}
+
+/**
+ * Calls a control node through a Transport. Every method rejects with a BlixardError: the one the server told of,
+ * SERVER_UNREACHABLE, or SERVER_ANSWER_INVALID; and with an AbortError when the caller's signal aborts.
+ *
+ * @example
+ * const client = new BlixardClient({ transport: httpTransport({ url: 'http://127.0.0.1:3020' }) });
+ * const job = await client.call('submitJob', { body: { command: ['sh', '-c', 'echo hello; exit 3'] } });
+ * for await (const event of client.followLogs(job.id)) {
+ *   if (event.kind === 'log') process.stdout.write(event.data);
+ *   if (event.kind === 'end') console.log(event.job.state, event.job.exitCode);
+ * }
+ * await client.close();
+ */
+export class BlixardClient {
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #ids: Ids;
+
+  constructor(deps: { readonly transport: Transport; readonly clock?: Clock }) {
+    this.#transport = deps.transport;
+    this.#clock = deps.clock ?? realClock;
+    this.#ids = makeIds(this.#clock, realRandom);
+  }
+
+  /**
+   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, and `submitJob`, which
+   * always carries an id) are tried up to `limits.callTries` times when the connection is lost.
+   */
+  async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
+    const given: AnyInput = input ?? {};
+    const ready = name === 'submitJob' ? this.#withJobId(given) : given;
+    const reply = await this.#exchange(name, ready, (response) =>
+      readJson(response, routes[name].status, this.#transport.url),
+    );
+    return reply as ReplyOf<N>;
+  }
+
+  /**
+   * The output of a job from the start of an attempt to the end of the job, over all attempts. A lost connection is
+   * made anew and goes on where it was; after `limits.followTries` in a row without an event it rejects with
+   * SERVER_UNREACHABLE. Returns after the event `end`.
+   */
+  followLogs(jobId: string, options: FollowOptions = {}): AsyncIterable<FollowEvent> {
+    return followLogs({ transport: this.#transport, clock: this.#clock }, jobId, options);
+  }
+
+  /** One range of the log of an attempt. */
+  readLogs(jobId: string, options: ReadLogsOptions = {}): Promise<LogRange> {
+    const { signal, timeoutMs, limitBytes = limits.logUploadBytes, ...query } = options;
+    const input: AnyInput = {
+      params: { id: jobId },
+      query: { ...query, limitBytes, format: 'records' },
+      ...(signal === undefined ? {} : { signal }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
+    return this.#exchange('readLogs', input, (response) => readRange(response, this.#transport.url));
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  #withJobId(input: AnyInput): AnyInput {
+    return { ...input, body: { id: this.#ids(), ...input.body } };
+  }
+
+  async #exchange<T>(
+    name: RouteName,
+    input: AnyInput,
+    read: (response: WireResponse) => Promise<T>,
+  ): Promise<T> {
+    const request = wireRequestOf(name, input);
+    const timeoutMs = input.timeoutMs ?? defaults.callTimeoutMs + waitMsOf(input);
+    const deadline = new Deadline({ clock: this.#clock, timeoutMs, signal: input.signal });
+    try {
+      const tries = isRepeatable(name) ? limits.callTries : 1;
+      return await this.#tryTimes(tries, { ...request, signal: deadline.signal }, read);
+    } catch (error) {
+      if (!deadline.isOver) throw error;
+      const problem = `no answer within ${timeoutMs} ms`;
+      throw new BlixardError('SERVER_UNREACHABLE', { url: this.#transport.url, problem }, { cause: error });
+    } finally {
+      deadline.stop();
+    }
+  }
+
+  async #tryTimes<T>(
+    tries: number,
+    request: WireRequest & { readonly signal: AbortSignal },
+    read: (response: WireResponse) => Promise<T>,
+  ): Promise<T> {
+    for (let failures = 0; ; ) {
+      try {
+        return await read(await this.#transport.send(request));
+      } catch (error) {
+        failures++;
+        if (failures >= tries || !isBlixardError(error, 'SERVER_UNREACHABLE')) throw error;
+        await sleep(this.#clock, retryDelayMs(failures), request.signal);
+      }
+    }
+  }
+}
+
+function isRepeatable(name: RouteName): boolean {
+  const route: Route = routes[name];
+  return route.method === 'GET' || name === 'submitJob';
+}
+
+/** How long the server may wait before it answers. */
+function waitMsOf(input: AnyInput): number {
+  const { waitMs } = { ...input.query, ...input.body } as { readonly waitMs?: unknown };
+  return typeof waitMs === 'number' ? waitMs : 0;
+}
+
+async function readRange(response: WireResponse, url: string): Promise<LogRange> {
+  if (response.status !== routes.readLogs.status) throw await errorOf(response, url);
+  const records = recordsOf(await readBody(response, url), url);
+  const number = (header: string): number => {
+    const text = response.headers[header];
+    if (text === undefined || !/^\d{1,16}$/.test(text)) throw invalid(url, `${header}: ${text ?? 'missing'}`);
+    return Number(text);
+  };
+  return {
+    attempt: number(logRangeHeaders.attempt),
+    records,
+    missingBytes: number(logRangeHeaders.missingBytes),
+    nextOffset: number(logRangeHeaders.nextOffset),
+    ended: response.headers[logRangeHeaders.ended] === 'true',
+  };
+}
+
+function recordsOf(bytes: Buffer, url: string): readonly LogRecord[] {
+  const { records, usedBytes } = decodeLogRecords(bytes);
+  if (usedBytes < bytes.length) throw invalid(url, 'a log record cut in two');
+  return records;
+}

@@ -1,0 +1,54 @@
+/** A deadline for a call, beside the signal its caller may have given. */
+import type { Clock } from '../platform/clock.ts';
+
+/** Aborts when its time is over or the outer signal aborts; `isOver` tells the first from the second. */
+export class Deadline {
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #abort = (): void => this.#controller.abort();
+  #timer: { cancel(): void };
+  #isOver = false;
+
+  constructor(deps: { clock: Clock; timeoutMs: number; signal: AbortSignal | undefined }) {
+    this.#clock = deps.clock;
+    this.#timeoutMs = deps.timeoutMs;
+    this.#outer = deps.signal;
+    this.#timer = this.#start();
+    if (deps.signal?.aborted) this.#abort();
+    deps.signal?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Stops the time until `restart`. */
+  pause(): void {
+    this.#timer.cancel();
+  }
+
+  /** Starts the time anew. */
+  restart(): void {
+    this.#timer.cancel();
+    this.#timer = this.#start();
+  }
+
+  /** Lets go of clock and outer signal. */
+  stop(): void {
+    this.#timer.cancel();
+    this.#outer?.removeEventListener('abort', this.#abort);
+  }
+
+  #start(): { cancel(): void } {
+    return this.#clock.after(this.#timeoutMs, () => {
+      this.#isOver = true;
+      this.#abort();
+    });
+  }
+}

@@ -1,0 +1,12 @@
+/** The SDK: submit jobs, wait for them, follow their output. See `BlixardClient` for an example. */
+export type * from '../contract/job.ts';
+export type { LogRecord, LogStream } from '../contract/log.ts';
+export type { BodyOf, JsonRouteName, ParamsOf, QueryOf, ReplyOf, RouteName } from '../contract/routes.ts';
+export type { Stats } from '../contract/system.ts';
+export type * from '../contract/worker.ts';
+export { BlixardError, type ErrorCode, type ErrorDetails, isBlixardError } from '../domain/errors.ts';
+export { BlixardClient, type LogRange, type ReadLogsOptions } from './client.ts';
+export type { FollowEvent, FollowOptions } from './follow-logs.ts';
+export { httpTransport } from './http-transport.ts';
+export type { Transport, WireRequest, WireResponse } from './transport.ts';
+export type { CallArgs, CallInput, CallOptions } from './wire.ts';

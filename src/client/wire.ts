@@ -1,0 +1,69 @@
+/** A call of the route table as a request on the wire. */
+import {
+  type BodyOf,
+  type ParamsOf,
+  type QueryOf,
+  type Route,
+  type RouteName,
+  routes,
+} from '../contract/routes.ts';
+import { BlixardError } from '../domain/errors.ts';
+import type { WireRequest } from './transport.ts';
+
+/** Present when the route has it; optional when nothing in it is needed. */
+type Given<K extends string, T> = [T] extends [undefined]
+  ? unknown
+  : Record<never, never> extends T
+    ? { readonly [P in K]?: T }
+    : { readonly [P in K]: T };
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** For all tries together; the default is 30 s and the time the call itself waits. */
+  readonly timeoutMs?: number;
+}
+
+/** What a call of this route needs. */
+export type CallInput<N extends RouteName> = CallOptions &
+  Given<'params', ParamsOf<N>> &
+  Given<'query', QueryOf<N>> &
+  Given<'body', BodyOf<N>>;
+
+/** The input, which may be left out where nothing in it is needed. */
+export type CallArgs<N extends RouteName> =
+  Record<never, never> extends CallInput<N> ? [input?: CallInput<N>] : [input: CallInput<N>];
+
+/** Any input, as the code that only passes it on sees it. */
+export interface AnyInput extends CallOptions {
+  readonly params?: Readonly<Record<string, string | number>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: object;
+}
+
+/** Path with query, method, headers and body of a call. Throws USAGE when a path parameter is missing. */
+export function wireRequestOf(name: RouteName, input: AnyInput): WireRequest {
+  const route: Route = routes[name];
+  const wire = { method: route.method, path: pathOf(route.path, input) };
+  if (route.body === undefined) return { ...wire, headers: {} };
+  if (route.body === 'bytes' && input.body instanceof Uint8Array) {
+    return { ...wire, headers: { 'content-type': 'application/octet-stream' }, body: input.body };
+  }
+  return {
+    ...wire,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(input.body ?? {}),
+  };
+}
+
+function pathOf(template: string, input: AnyInput): string {
+  const path = template.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = input.params?.[name];
+    if (value === undefined) throw new BlixardError('USAGE', { problem: `${template} needs ${name}` });
+    return encodeURIComponent(value);
+  });
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(input.query ?? {})) {
+    if (value !== undefined) query.set(name, String(value));
+  }
+  return query.size === 0 ? path : `${path}?${query}`;
+}

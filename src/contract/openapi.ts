@@ -1,0 +1,90 @@
+/** The route table as an OpenAPI 3.1 document. */
+import type { TObject, TSchema } from 'typebox';
+import { type ErrorCode, errorCatalogue } from '../domain/errors.ts';
+import { Problem, problemContentType } from './problem.ts';
+import { type Route, routes } from './routes.ts';
+
+/** What any route may answer with, beside the errors of its own. */
+const errorsOfAll: readonly ErrorCode[] = [
+  'VALIDATION_FAILED',
+  'CROSS_SITE_REFUSED',
+  'SERVER_CLOSING',
+  'INTERNAL',
+];
+const errorsOfBodies: readonly ErrorCode[] = [
+  'BODY_INVALID_JSON',
+  'BODY_TOO_LARGE',
+  'MEDIA_TYPE_UNSUPPORTED',
+];
+
+/** @param version of the program. */
+export function openapiDocument(version: string): Record<string, unknown> {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const [name, route] of Object.entries<Route>(routes)) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(name, route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Blixard',
+      version,
+      summary: 'Durable jobs in microVMs',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths,
+    components: { schemas: { Problem } },
+  };
+}
+
+function operation(name: string, route: Route): object {
+  return {
+    operationId: name,
+    summary: route.summary,
+    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
+    ...(route.body === undefined ? {} : { requestBody: requestBody(route.body) }),
+    responses: { [route.status]: reply(route.reply), ...problems(errorsOf(route)) },
+  };
+}
+
+function parameters(place: 'path' | 'query', schema: TObject | undefined): object[] {
+  if (schema === undefined) return [];
+  const required: readonly string[] = schema.required ?? [];
+  return Object.entries(schema.properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }));
+}
+
+function requestBody(body: TSchema | 'bytes'): object {
+  if (body === 'bytes') return { required: true, content: { 'application/octet-stream': {} } };
+  const isNeeded = ((body as Partial<TObject>).required ?? []).length > 0;
+  return { required: isNeeded, content: { 'application/json': { schema: body } } };
+}
+
+function reply(schema: TSchema | 'stream'): object {
+  if (schema !== 'stream') return { description: 'Done.', content: { 'application/json': { schema } } };
+  return {
+    description: 'The range of bytes asked for, or with follow server-sent events.',
+    content: { 'application/octet-stream': {}, 'text/event-stream': {} },
+  };
+}
+
+function errorsOf(route: Route): readonly ErrorCode[] {
+  const takesBody = route.body !== undefined;
+  return [...new Set([...route.errors, ...errorsOfAll, ...(takesBody ? errorsOfBodies : [])])];
+}
+
+/** One reply for each status; its description lists the codes. */
+function problems(codes: readonly ErrorCode[]): Record<string, object> {
+  const statuses = new Set(codes.map((code) => errorCatalogue[code].status));
+  const problem = (status: number): object => {
+    const those = codes.filter((code) => errorCatalogue[code].status === status);
+    return {
+      description: those.map((code) => `${code}: ${errorCatalogue[code].message}`).join('\n'),
+      content: { [problemContentType]: { schema: { $ref: '#/components/schemas/Problem' } } },
+    };
+  };
+  return Object.fromEntries([...statuses].map((status) => [status, problem(status)]));
+}

@@ -1,0 +1,89 @@
+/** Puts the route table into Fastify: paths, schemas, and the way from a request to its handler and back. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import {
+  type BodyOf,
+  type ParamsOf,
+  type QueryOf,
+  type Route,
+  type RouteName,
+  routes,
+} from '../../contract/routes.ts';
+import { strict } from '../../contract/schema.ts';
+import { limits } from '../../domain/limits.ts';
+import { acceptBytes, acceptJson } from './bodies.ts';
+import { coerce } from './coercion.ts';
+import type { Call, Handlers, StreamReply } from './handlers/handler.ts';
+import type { OpenRequests } from './open-requests.ts';
+
+const names = Object.keys(routes) as RouteName[];
+const nothing = strict({});
+
+/** Two instances, because a route takes either JSON or bytes. */
+export async function addRoutes(app: FastifyInstance, handlers: Handlers, open: OpenRequests): Promise<void> {
+  const takesBytes = (name: RouteName): boolean => (routes[name] as Route).body === 'bytes';
+  await app.register(async (instance) => {
+    acceptJson(instance);
+    for (const name of names) if (!takesBytes(name)) addRoute(instance, name, handlers, open);
+  });
+  await app.register(async (instance) => {
+    acceptBytes(instance);
+    for (const name of names) if (takesBytes(name)) addRoute(instance, name, handlers, open);
+  });
+}
+
+function addRoute<N extends RouteName>(
+  app: FastifyInstance,
+  name: N,
+  handlers: Handlers,
+  open: OpenRequests,
+): void {
+  const route: Route = routes[name];
+  const handle = handlers[name];
+  app.route({
+    method: route.method,
+    url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    exposeHeadRoute: route.method === 'GET' && route.reply !== 'stream',
+    ...(route.body === 'bytes' ? { bodyLimit: limits.logUploadBytes } : {}),
+    schema: schemaOf(route),
+    preValidation: async (request) => {
+      coerce(request.params, route.params ?? nothing);
+      coerce(request.query, route.query ?? nothing);
+    },
+    handler: async (request, reply) => {
+      const answer: unknown = await handle(callOf<N>(request, open.begin(reply.raw)));
+      return route.reply === 'stream'
+        ? sendStream(reply, answer as StreamReply)
+        : sendJson(reply, route, answer);
+    },
+  });
+}
+
+/** What a route does not name it does not take. */
+function schemaOf(route: Route): { params?: object; querystring: object; body?: object } {
+  const body = route.method === 'GET' ? undefined : (route.body ?? nothing);
+  return {
+    querystring: route.query ?? nothing,
+    ...(route.params === undefined ? {} : { params: route.params }),
+    ...(typeof body === 'object' ? { body } : {}),
+  };
+}
+
+/** The schemas have made sure of the types. */
+function callOf<N extends RouteName>(request: FastifyRequest, signal: AbortSignal): Call<N> {
+  const lastEventId = request.headers['last-event-id'];
+  return {
+    params: request.params as ParamsOf<N>,
+    query: request.query as QueryOf<N>,
+    body: request.body as BodyOf<N>,
+    lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
+    signal,
+  };
+}
+
+function sendJson(reply: FastifyReply, route: Route, answer: unknown): FastifyReply {
+  return reply.code(route.status).type('application/json; charset=utf-8').send(JSON.stringify(answer));
+}
+
+function sendStream(reply: FastifyReply, { headers, body }: StreamReply): FastifyReply {
+  return reply.headers(headers).send(body);
+}

@@ -1,0 +1,106 @@
+/** The HTTP application: Fastify, built by looping over the route table. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { defaults, limits } from '../../domain/limits.ts';
+import { addRoutes } from './add-routes.ts';
+import { answerBrokenRequest } from './broken-request.ts';
+import { attemptHandlers } from './handlers/attempts.ts';
+import type { AppDeps, Handlers } from './handlers/handler.ts';
+import { jobHandlers } from './handlers/jobs.ts';
+import { logHandlers } from './handlers/logs.ts';
+import { systemHandlers } from './handlers/system.ts';
+import { workerHandlers } from './handlers/workers.ts';
+import { OpenRequests } from './open-requests.ts';
+import { sendProblem } from './problem-reply.ts';
+import { methodsOf, noRoute } from './route-methods.ts';
+import { assertSameSite } from './same-site.ts';
+import { type Finding, validationFailure } from './validation.ts';
+
+/**
+ * Builds the application; `listen` it, or call it with `appTransport`. `close` ends waiting polls with
+ * SERVER_CLOSING and followed logs without their `end`, and cuts what is still open after `defaults.closeGraceMs`.
+ */
+export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
+  const app = createServer(deps);
+  const open = new OpenRequests();
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+    });
+    open.assertOpen();
+    assertSameSite(request.method, request.headers);
+  });
+  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, error, deps.log));
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0] ?? '';
+    const methods = methodsOf(path);
+    if (methods.length > 0) reply.header('allow', methods.join(', '));
+    return sendProblem(request, reply, noRoute(request.method, path), deps.log);
+  });
+  closeInTime(app, open, deps);
+  await addRoutes(app, handlersOf(deps), open);
+  return app;
+}
+
+function createServer(deps: AppDeps): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    genReqId: requestIdOf,
+    bodyLimit: limits.bodyBytes,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: limits.requestHeadBytes },
+    connectionTimeout: defaults.connectionSilenceMs,
+    requestTimeout: defaults.requestTimeoutMs,
+    keepAliveTimeout: defaults.keepAliveMs,
+    http: {
+      headersTimeout: defaults.requestHeadTimeoutMs,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: limits.requestHeadBytes,
+      // The check of the host header answers with a problem; Node would only close.
+      requireHostHeader: false,
+    },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => sendProblem(request, reply, error, deps.log),
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        allErrors: false,
+        verbose: true,
+      },
+    },
+    schemaErrorFormatter: (findings, part) => validationFailure(findings as Finding[], part),
+  });
+  app.server.maxConnections = limits.connectionsMax;
+  return app;
+}
+
+function handlersOf(deps: AppDeps): Handlers {
+  return {
+    ...jobHandlers(deps),
+    ...workerHandlers(deps),
+    ...attemptHandlers(deps),
+    ...logHandlers(deps),
+    ...systemHandlers(deps),
+  };
+}
+
+/** A close that waits for nobody longer than the grace time. */
+function closeInTime(app: FastifyInstance, open: OpenRequests, { clock }: AppDeps): void {
+  app.addHook('preClose', async () => {
+    open.close();
+    const cut = clock.after(defaults.closeGraceMs, () => app.server.closeAllConnections());
+    app.server.once('close', () => cut.cancel());
+  });
+}
+
+/** The id a client gave its request, if it is one that may stand in a log line; else a new one. */
+function requestIdOf({ headers }: IncomingMessage): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
+}

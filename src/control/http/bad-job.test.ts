@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BlixardClient } from '../../client/client.ts';
+import { limits } from '../../domain/limits.ts';
+import { appTransport } from './app-transport.ts';
+import { submit } from './ask.suite.ts';
+import { startTestSystem, type TestSystem, TestWorker } from './test-system.suite.ts';
+
+let system: TestSystem;
+beforeAll(async () => {
+  system = await startTestSystem();
+});
+afterAll(() => system.close());
+
+const command = ['true'];
+
+describe('a job with a bad field is refused by name, value and what is allowed', () => {
+  const cases: [
+    string,
+    unknown,
+    { field: string; value?: string | null; allowed?: string; problem?: string },
+  ][] = [
+    [
+      'no command',
+      {},
+      { field: 'command', value: null, problem: 'is required: a list of 1 to 1000 entries' },
+    ],
+    [
+      'an empty argv',
+      { command: [] },
+      { field: 'command', value: '0 entries', allowed: 'a list of 1 to 1000 entries' },
+    ],
+    ['argv too long', { command: Array(1_001).fill('x') }, { field: 'command', value: '1001 entries' }],
+    ['an argument that is no text', { command: ['a', 1] }, { field: 'command.1', value: '1' }],
+    [
+      'an argument too long',
+      { command: ['x'.repeat(131_072)] },
+      { field: 'command.0', allowed: 'text without NUL and lone surrogates, at most 131071 characters' },
+    ],
+    [
+      'an argument of too many bytes',
+      { command: ['é'.repeat(65_536)] },
+      { field: 'command.0', allowed: 'text of at most 131071 bytes in UTF-8' },
+    ],
+    ['a NUL', { command: ['a\0b'] }, { field: 'command.0', value: '"a\\u0000b"' }],
+    ['a lone surrogate', '{"command":["\\ud800"]}', { field: 'command.0' }],
+    ['command as text', { command: 'true' }, { field: 'command', value: '"true"' }],
+    [
+      'an unknown field',
+      { command, timeoutMS: 5 },
+      {
+        field: 'timeoutMS',
+        value: '5',
+        problem: expect.stringContaining(
+          'no such field; did you mean timeoutMs? fields: id, command',
+        ) as string,
+      },
+    ],
+    [
+      'a field like no other',
+      { command, banana: {} },
+      { field: 'banana', value: '{}', problem: expect.stringMatching(/^no such field; fields:/) as string },
+    ],
+    [
+      'timeout 0',
+      { command, timeoutMs: 0 },
+      {
+        field: 'timeoutMs',
+        value: '0',
+        allowed: 'an integer from 1 to 86400000',
+        problem: 'is 0; allowed: an integer from 1 to 86400000',
+      },
+    ],
+    ['a fraction', { command, timeoutMs: 1.5 }, { field: 'timeoutMs', value: '1.5' }],
+    ['a number as text', { command, timeoutMs: '1000' }, { field: 'timeoutMs', value: '"1000"' }],
+    ['a number beyond all', '{"command":["x"],"timeoutMs":1e999}', { field: 'timeoutMs', value: 'Infinity' }],
+    [
+      'negative memory',
+      { command, memoryMiB: -1 },
+      { field: 'memoryMiB', value: '-1', allowed: 'an integer from 80 to 65536' },
+    ],
+    ['null', { command, memoryMiB: null }, { field: 'memoryMiB', value: 'null' }],
+    [
+      'a bad image name',
+      { command, image: 'Base!' },
+      {
+        field: 'image',
+        value: '"Base!"',
+        allowed: 'name or name:tag, lower-case letters, digits, . _ and -',
+      },
+    ],
+    [
+      'a bad env name',
+      { command, env: { 'A-B': 'c' } },
+      { field: 'env.A-B', value: '"c"', allowed: expect.stringContaining('letters, digits and _') as string },
+    ],
+    ['an env value that is no text', { command, env: { FOO: 1 } }, { field: 'env.FOO', value: '1' }],
+    [
+      'too many env entries',
+      { command, env: Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`V${i}`, ''])) },
+      { field: 'env', value: '257 entries', allowed: 'an object of at most 256 entries' },
+    ],
+    [
+      'a relative cwd',
+      { command, cwd: 'tmp' },
+      { field: 'cwd', value: '"tmp"', allowed: expect.stringContaining('an absolute path') as string },
+    ],
+    [
+      'stdin that is no base64',
+      { command, stdinBase64: 'ä' },
+      { field: 'stdinBase64', allowed: expect.stringContaining('base64') as string },
+    ],
+    [
+      'an unknown back-off',
+      { command, backoff: { type: 'linear' } },
+      { field: 'backoff.type', value: '"linear"', allowed: 'one of: fixed, exponential' },
+    ],
+    ['an unknown field inside', { command, backoff: { delay: 1 } }, { field: 'backoff.delay' }],
+    ['an id that is none', { command, id: '1' }, { field: 'id', allowed: 'a UUID version 7 in lower case' }],
+    ['a list as body', [], { field: 'body', value: '[]' }],
+    ['null as body', null, { field: 'body', value: 'null' }],
+  ];
+  it.each(cases)('%s', async (_, body, details) => {
+    const { status, problem } = await submit(system.url, body);
+    expect(problem).toMatchObject({ code: 'VALIDATION_FAILED', fault: 'caller', details });
+    expect(status).toBe(400);
+    expect(problem.title).toMatch(new RegExp(`^${details.field}: `));
+  });
+
+  it('an unknown image, once workers have told which there are; a spec too large', async () => {
+    await new TestWorker(new BlixardClient({ transport: appTransport(system.app) }), system.ids).register();
+    expect(await submit(system.url, { command, image: 'nowhere' })).toMatchObject({
+      status: 422,
+      problem: { code: 'IMAGE_UNKNOWN' },
+    });
+    const env = { A: 'x'.repeat(131_000), B: 'x'.repeat(131_000), C: 'x'.repeat(131_000) };
+    expect(await submit(system.url, { command, env })).toMatchObject({
+      status: 413,
+      problem: { code: 'SPEC_TOO_LARGE', details: { maxBytes: limits.jobSpecBytes } },
+    });
+  });
+});

@@ -1,0 +1,76 @@
+/** How bodies are read: strict UTF-8, JSON of bounded depth, no prototype tricks; or plain bytes. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { BlixardError, problemOf } from '../../domain/errors.ts';
+import { limits } from '../../domain/limits.ts';
+
+/** Routes of this instance take JSON; an empty body is `{}`. */
+export function acceptJson(app: FastifyInstance): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    try {
+      const text = decodeJsonText(body);
+      if (text.trim() === '') return done(null, {});
+      void parseJson(request, text, (error, value) => (error ? done(badJson(error)) : done(null, value)));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  refuseOthers(app, 'application/json');
+  app.addHook('preValidation', async (request) => {
+    if (request.body === undefined) request.body = {};
+  });
+}
+
+/** Routes of this instance take bytes. */
+export function acceptBytes(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_, body, done) =>
+    done(null, body),
+  );
+  refuseOthers(app, 'application/octet-stream');
+  app.addHook('preValidation', async (request) => {
+    if (request.body === undefined) request.body = Buffer.alloc(0);
+  });
+}
+
+/** The text of a JSON body. Throws BODY_INVALID_JSON for bytes that are no UTF-8, and for nesting beyond the bound. */
+export function decodeJsonText(body: Buffer): string {
+  if (nestsDeeper(body, limits.jsonDepth)) {
+    throw new BlixardError('BODY_INVALID_JSON', { problem: `nested deeper than ${limits.jsonDepth}` });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch (error) {
+    throw new BlixardError('BODY_INVALID_JSON', { problem: 'bytes that are not UTF-8' }, { cause: error });
+  }
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const opening = new Set([0x5b, 0x7b]);
+const closing = new Set([0x5d, 0x7d]);
+
+function nestsDeeper(json: Buffer, depthMax: number): boolean {
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at] ?? 0;
+    if (byte === quote) inText = !inText;
+    else if (inText && byte === backslash) at++;
+    else if (!inText && opening.has(byte) && ++depth > depthMax) return true;
+    else if (!inText && closing.has(byte)) depth--;
+  }
+  return false;
+}
+
+function badJson(error: Error): BlixardError {
+  return new BlixardError('BODY_INVALID_JSON', { problem: problemOf(error) }, { cause: error });
+}
+
+function refuseOthers(app: FastifyInstance, allowed: string): void {
+  app.addContentTypeParser('*', (request: FastifyRequest, _, done) => {
+    const contentType = request.headers['content-type'] ?? 'none';
+    done(new BlixardError('MEDIA_TYPE_UNSUPPORTED', { contentType, allowed }));
+  });
+}

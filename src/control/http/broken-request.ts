@@ -1,0 +1,26 @@
+/** What is said to a connection whose bytes are no HTTP request, or whose request does not come to its end. */
+import type { Socket } from 'node:net';
+import { problemContentType, problemOfError } from '../../contract/problem.ts';
+import { BlixardError } from '../../domain/errors.ts';
+import { defaults } from '../../domain/limits.ts';
+
+/** Answers once, if the other end still listens, and closes the connection. */
+export function answerBrokenRequest(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(problemOfError(asBlixardError(error)));
+  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: ${problemContentType}\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+function asBlixardError(error: Error & { readonly code?: string }): BlixardError {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new BlixardError('REQUEST_TIMEOUT', { timeoutMs: defaults.requestTimeoutMs }, { cause: error });
+  }
+  return new BlixardError('HTTP_INVALID', { problem: error.message }, { cause: error });
+}

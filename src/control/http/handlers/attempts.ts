@@ -1,0 +1,14 @@
+/** Handlers of what a worker says of an attempt it holds. */
+import type { AppDeps, Handlers } from './handler.ts';
+
+export function attemptHandlers({ workers, logs }: AppDeps): Pick<Handlers, 'startAttempt' | 'appendLogs'> {
+  return {
+    startAttempt: ({ params, body }) => workers.startAttempt(params.id, params.attempt, body),
+    appendLogs: async ({ params, query, body }) => {
+      const { id, attempt } = params;
+      await workers.assertHolds(id, attempt, { workerId: query.workerId, generation: query.generation });
+      const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+      return { endOffset: await logs.append(id, attempt, query.offset, bytes, query.gap) };
+    },
+  };
+}

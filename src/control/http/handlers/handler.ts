@@ -1,0 +1,47 @@
+/** What a handler is: a route's typed input in, its typed reply out; nothing of HTTP but headers of streams. */
+import type { Readable } from 'node:stream';
+import type { BodyOf, ParamsOf, QueryOf, ReplyOf, RouteName, Routes } from '../../../contract/routes.ts';
+import type { Clock } from '../../../platform/clock.ts';
+import type { Log } from '../../../platform/log.ts';
+import type { JobCommands } from '../../job-commands.ts';
+import type { JobQueries } from '../../job-queries.ts';
+import type { LogStore } from '../../logs/log-store.ts';
+import type { Signals } from '../../signals.ts';
+import type { WorkerCommands } from '../../worker-commands.ts';
+
+/** What the handlers work with. */
+export interface AppDeps {
+  readonly jobs: JobCommands;
+  readonly workers: WorkerCommands;
+  readonly queries: JobQueries;
+  readonly logs: LogStore;
+  readonly signals: Signals;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of this program, told by `/healthz` and OpenAPI. */
+  readonly version: string;
+}
+
+/** A validated request. */
+export interface Call<N extends RouteName> {
+  readonly params: ParamsOf<N>;
+  readonly query: QueryOf<N>;
+  readonly body: BodyOf<N>;
+  /** The `last-event-id` header. */
+  readonly lastEventId: string | undefined;
+  /** Aborts when the client has gone or the server closes. */
+  readonly signal: AbortSignal;
+}
+
+/** A reply that is written as it comes. */
+export interface StreamReply {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readable;
+}
+
+type Reply<N extends RouteName> = Routes[N]['reply'] extends 'stream' ? StreamReply : ReplyOf<N>;
+
+export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Reply<N>>;
+
+/** One handler for each route of the table: a missing one is a type error. */
+export type Handlers = { readonly [N in RouteName]: Handler<N> };

@@ -1,0 +1,50 @@
+/** Handlers of jobs, their attempts and events. */
+import type { Attempt, SubmitJob } from '../../../contract/job.ts';
+import { limits } from '../../../domain/limits.ts';
+import { badValue } from '../validation.ts';
+import type { AppDeps, Handlers } from './handler.ts';
+
+type JobRoutes =
+  | 'submitJob'
+  | 'listJobs'
+  | 'getJob'
+  | 'cancelJob'
+  | 'retryJob'
+  | 'listAttempts'
+  | 'listJobEvents';
+
+export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, JobRoutes> {
+  const withLogSize = async (attempt: Attempt): Promise<Attempt> => {
+    const { outputBytes, missingBytes } = await logs.size(attempt.jobId, attempt.attempt);
+    return { ...attempt, logBytes: outputBytes, logMissingBytes: missingBytes };
+  };
+  return {
+    submitJob: async ({ body }) => {
+      assertArgBytes(body);
+      return jobs.submit(body);
+    },
+    listJobs: ({ query }) => queries.list(query),
+    getJob: ({ params, query, signal }) => queries.waitEnded(params.id, query.waitMs ?? 0, signal),
+    cancelJob: ({ params, body }) => jobs.cancel(params.id, body.reason),
+    retryJob: ({ params, body }) => jobs.retry(params.id, body.delayMs),
+    listAttempts: async ({ params }) => {
+      const attempts: Attempt[] = [];
+      // One after another: a job may have hundreds, each with files to look at.
+      for (const attempt of await queries.attempts(params.id)) attempts.push(await withLogSize(attempt));
+      return { attempts };
+    },
+    listJobEvents: ({ params, query }) => queries.events(params.id, query),
+  };
+}
+
+/** The schema counts characters; what Linux limits is bytes. */
+function assertArgBytes({ command, env }: SubmitJob): void {
+  const allowed = `text of at most ${limits.argBytes} bytes in UTF-8`;
+  const texts = [
+    ...command.map((text, index) => [`command.${index}`, text] as const),
+    ...Object.entries(env ?? {}).map(([name, text]) => [`env.${name}`, text] as const),
+  ];
+  for (const [field, text] of texts) {
+    if (Buffer.byteLength(text) > limits.argBytes) throw badValue(field, text, allowed);
+  }
+}

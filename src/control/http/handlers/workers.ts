@@ -1,0 +1,27 @@
+/** Handlers of workers. */
+import type { AppDeps, Handlers } from './handler.ts';
+
+type WorkerRoutes =
+  | 'registerWorker'
+  | 'listWorkers'
+  | 'getWorker'
+  | 'work'
+  | 'heartbeat'
+  | 'drainWorker'
+  | 'removeWorker';
+
+export function workerHandlers({ workers, queries, logs }: AppDeps): Pick<Handlers, WorkerRoutes> {
+  return {
+    registerWorker: ({ body }) => workers.register(body),
+    listWorkers: async () => ({ workers: await queries.workers() }),
+    getWorker: ({ params }) => queries.worker(params.id),
+    work: async ({ params, body, signal }) => {
+      // The end of an attempt is told only when its log is on disk for good.
+      for (const { jobId, attempt } of body.done) await logs.seal(jobId, attempt);
+      return workers.work(params.id, body, signal);
+    },
+    heartbeat: ({ params, body }) => workers.heartbeat(params.id, body.generation),
+    drainWorker: ({ params }) => workers.drain(params.id),
+    removeWorker: ({ params, query }) => workers.remove(params.id, query.generation),
+  };
+}

@@ -1,0 +1,34 @@
+/** Requests under way: each has a signal that aborts when its client has gone, or when the server closes. */
+import type { ServerResponse } from 'node:http';
+import { BlixardError } from '../../domain/errors.ts';
+
+export class OpenRequests {
+  readonly #open = new Set<AbortController>();
+  #isClosing = false;
+
+  /** Throws SERVER_CLOSING once the server closes. */
+  begin(response: ServerResponse): AbortSignal {
+    this.assertOpen();
+    const controller = new AbortController();
+    this.#open.add(controller);
+    response.once('close', () => {
+      this.#open.delete(controller);
+      controller.abort(new DOMException('the client has gone', 'AbortError'));
+    });
+    return controller.signal;
+  }
+
+  assertOpen(): void {
+    if (this.#isClosing) throw new BlixardError('SERVER_CLOSING');
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** Ends what waits; begins no more. */
+  close(): void {
+    this.#isClosing = true;
+    for (const controller of this.#open) controller.abort(new BlixardError('SERVER_CLOSING'));
+  }
+}

@@ -1,0 +1,140 @@
+/** A control node for tests: the real parts on an in-memory store, with a worker's side of the talk at hand. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { BlixardClient } from '../../client/client.ts';
+import { encodeLogRecord, type LogRecord } from '../../contract/log.ts';
+import type { AttemptDone, ClaimedJob } from '../../contract/worker.ts';
+import { defaults } from '../../domain/limits.ts';
+import { type Clock, realClock } from '../../platform/clock.ts';
+import { silentLog } from '../../platform/log.ts';
+import { type Ids, makeIds, realRandom } from '../../platform/random.ts';
+import { migrate } from '../../store/migrate.ts';
+import { loadMigrations } from '../../store/migration-files.ts';
+import { openSqlite } from '../../store/sqlite/sqlite.ts';
+import { JobCommands } from '../job-commands.ts';
+import { JobQueries } from '../job-queries.ts';
+import { LogStore } from '../logs/log-store.ts';
+import { Signals } from '../signals.ts';
+import { WorkerCommands } from '../worker-commands.ts';
+import { buildApp } from './app.ts';
+import type { AppDeps } from './handlers/handler.ts';
+
+export interface TestSystem {
+  readonly app: FastifyInstance;
+  /** Of the listening socket. */
+  readonly url: string;
+  readonly deps: AppDeps;
+  readonly ids: Ids;
+  close(): Promise<void>;
+}
+
+export async function startTestSystem(
+  options: { keepBytes?: number; clock?: Clock; replace?: Partial<AppDeps> } = {},
+): Promise<TestSystem> {
+  const clock = options.clock ?? realClock;
+  const dir = await mkdtemp(join(tmpdir(), 'blixard-http-'));
+  const db = await openSqlite({ file: ':memory:', clock, log: silentLog });
+  await migrate(db, await loadMigrations(), clock.nowMs());
+  const ids = makeIds(realClock, realRandom);
+  const signals = new Signals();
+  const shared = { db, clock, ids, random: realRandom, log: silentLog, signals };
+  const logs = new LogStore({ dir, keepBytes: options.keepBytes ?? defaults.logBytes });
+  const deps: AppDeps = {
+    jobs: new JobCommands(shared),
+    workers: new WorkerCommands(shared),
+    queries: new JobQueries(shared),
+    logs,
+    signals,
+    clock,
+    log: silentLog,
+    version: '0.0.0-test',
+    ...options.replace,
+  };
+  const app = await buildApp(deps);
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  return {
+    app,
+    url: `http://127.0.0.1:${port}`,
+    deps,
+    ids,
+    close: async () => {
+      await app.close();
+      await logs.close();
+      await db.close();
+      await rm(dir, { recursive: true });
+    },
+  };
+}
+
+/** A worker as the server sees it, played by hand. */
+export class TestWorker {
+  readonly #client: BlixardClient;
+  readonly #ids: Ids;
+  readonly id: string;
+  generation = 0;
+
+  constructor(client: BlixardClient, ids: Ids) {
+    this.#client = client;
+    this.#ids = ids;
+    this.id = ids();
+  }
+
+  async register(): Promise<void> {
+    const { generation } = await this.#client.call('registerWorker', {
+      body: {
+        id: this.id,
+        name: 'test',
+        version: '0',
+        pid: 1,
+        slots: 100,
+        queues: ['default'],
+        executors: [{ name: 'microvm', unavailable: null }],
+        images: [{ name: 'base:latest', digest: `sha256:${'0'.repeat(64)}` }],
+      },
+    });
+    this.generation = generation;
+  }
+
+  work(done: readonly AttemptDone[], want: number, waitMs = 0, signal?: AbortSignal) {
+    return this.#client.call('work', {
+      params: { id: this.id },
+      body: { generation: this.generation, token: this.#ids(), repeat: false, done: [...done], want, waitMs },
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** Claims one job and tells that it has started. */
+  async start(): Promise<ClaimedJob> {
+    const [claimed] = (await this.work([], 1, 5_000)).claimed;
+    if (claimed === undefined) throw new Error('nothing to claim');
+    await this.#client.call('startAttempt', {
+      params: { id: claimed.jobId, attempt: claimed.attempt },
+      body: { workerId: this.id, generation: this.generation },
+    });
+    return claimed;
+  }
+
+  /** Uploads records and gives the new end. */
+  async write(job: ClaimedJob, offset: number, records: readonly LogRecord[]): Promise<number> {
+    const { endOffset } = await this.#client.call('appendLogs', {
+      params: { id: job.jobId, attempt: job.attempt },
+      query: { workerId: this.id, generation: this.generation, offset },
+      body: Buffer.concat(records.map(encodeLogRecord)),
+    });
+    return endOffset;
+  }
+
+  async end(job: ClaimedJob, exitCode: number): Promise<void> {
+    const { jobId, attempt } = job;
+    const done = { reason: 'exit', exitCode, signal: null, message: null, vm: null, usage: null } as const;
+    await this.work([{ jobId, attempt, ...done }], 0);
+  }
+}
+
+export function textRecord(text: string, stream: 'stdout' | 'stderr' = 'stdout'): LogRecord {
+  return { stream, atMs: 1_700_000_000_000, data: Buffer.from(text) };
+}

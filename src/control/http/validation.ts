@@ -1,0 +1,109 @@
+/** Turns what the validator found into VALIDATION_FAILED with the field, the value, and what is allowed there. */
+import { BlixardError } from '../../domain/errors.ts';
+import { allowedBy, allowedNames, type SchemaWords } from './allowed.ts';
+import { didYouMean } from './did-you-mean.ts';
+
+/** An error of Ajv with `verbose` on. */
+export interface Finding {
+  readonly keyword: string;
+  /** JSON pointer to the value. */
+  readonly instancePath: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly data?: unknown;
+  readonly parentSchema?: SchemaWords;
+}
+
+interface Complaint {
+  readonly field: string;
+  readonly value: string | null;
+  readonly allowed: string;
+  readonly problem: string;
+}
+
+/** Longest part of a value that an error repeats, in characters. */
+const shownCharacters = 80;
+
+/** `part` is named when the whole of it is wrong: `body`, `querystring`, `params`. */
+export function validationFailure(findings: readonly Finding[], part: string): BlixardError {
+  const finding = mostTelling(findings);
+  if (finding === undefined)
+    return new BlixardError('VALIDATION_FAILED', { field: part, problem: 'not valid' });
+  return new BlixardError('VALIDATION_FAILED', { ...complaintOf(finding, part) });
+}
+
+/** A problem with a value the schema cannot express. */
+export function badValue(field: string, value: unknown, allowed: string): BlixardError {
+  return new BlixardError('VALIDATION_FAILED', { ...misfit(field, shorten(value), allowed) });
+}
+
+/** For a choice (a value or null) Ajv lists what each branch says; that it is not null helps nobody. */
+function mostTelling(findings: readonly Finding[]): Finding | undefined {
+  const helps = (finding: Finding): boolean =>
+    finding.keyword !== 'anyOf' && finding.params['type'] !== 'null';
+  return findings.find(helps) ?? findings[0];
+}
+
+function complaintOf(finding: Finding, part: string): Complaint {
+  const schema = finding.parentSchema ?? {};
+  const path = finding.instancePath.split('/').slice(1).map(unescapePointer);
+  const fieldAt = (...more: string[]): string => [...path, ...more].join('.') || part;
+  switch (finding.keyword) {
+    case 'required': {
+      const name = String(finding.params['missingProperty']);
+      const allowed = allowedBy(schema.properties?.[name] ?? {});
+      return { field: fieldAt(name), value: null, allowed, problem: `is required: ${allowed}` };
+    }
+    case 'additionalProperties':
+      return unknownField(finding, schema, fieldAt);
+    case 'minItems':
+    case 'maxItems':
+    case 'maxProperties':
+      return misfit(fieldAt(), `${sizeOf(finding.data)} entries`, allowedBy(schema));
+    case 'maxLength':
+      return misfit(
+        fieldAt(),
+        `${shorten(finding.data)} (${String(finding.data).length} characters)`,
+        allowedBy(schema),
+      );
+    default:
+      return misfit(fieldAt(), shorten(finding.data), allowedBy(schema));
+  }
+}
+
+function unknownField(finding: Finding, schema: SchemaWords, fieldAt: (name: string) => string): Complaint {
+  const typed = String(finding.params['additionalProperty']);
+  const allowed = allowedNames(schema);
+  const meant = didYouMean(typed, Object.keys(schema.properties ?? {}));
+  const guess = meant === undefined ? '' : ` did you mean ${meant}?`;
+  const value = (finding.data as Record<string, unknown> | undefined)?.[typed];
+  return {
+    field: fieldAt(cut(typed)),
+    value: shorten(value),
+    allowed,
+    problem:
+      schema.properties === undefined
+        ? `not a name allowed here: ${allowed}`
+        : `no such field;${guess} ${allowed}`,
+  };
+}
+
+function misfit(field: string, value: string, allowed: string): Complaint {
+  return { field, value, allowed, problem: `is ${value}; allowed: ${allowed}` };
+}
+
+function shorten(value: unknown): string {
+  // JSON has no word for the Infinity that 1e999 is read as.
+  return cut(typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing'));
+}
+
+function cut(text: string): string {
+  return text.length <= shownCharacters ? text : `${text.slice(0, shownCharacters)}…`;
+}
+
+function sizeOf(value: unknown): number {
+  return Array.isArray(value) ? value.length : Object.keys(value ?? {}).length;
+}
+
+function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}

@@ -1,0 +1,37 @@
+import { startTestSystem, TestWorker } from '/work/main/src/control/http/test-system.suite.ts';
+import { BlixardClient } from '/work/main/src/client/client.ts';
+import { httpTransport } from '/work/main/src/client/http-transport.ts';
+import { vi } from 'vitest';
+import { it } from 'vitest';
+it('x', async () => {
+const system = await startTestSystem({ keepBytes: 2 ** 30 });
+const client = new BlixardClient({ transport: httpTransport({ url: system.url }) });
+const worker = new TestWorker(client, system.ids);
+await worker.register();
+const { id } = await client.call('submitJob', { body: { command: ['x'] } });
+const job = await worker.start();
+const rss = () => Math.round(process.memoryUsage.rss() / 2 ** 20);
+console.log('start rss', rss());
+let got = 0; let peak = 0;
+const t0 = performance.now();
+const follow = (async () => { for await (const e of client.followLogs(id)) { if (e.kind === 'log') { got += e.data.length; peak = Math.max(peak, rss()); } } })();
+let offset = 0;
+const rec = { stream: 'stdout' as const, atMs: 1, data: Buffer.alloc(60_000, 'x') };
+const records = Array.from({ length: 16 }, () => rec);
+for (let i = 0; i < 110; i++) offset = await worker.write(job, offset, records);
+const t1 = performance.now();
+await worker.end(job, 0);
+await follow;
+const t2 = performance.now();
+console.log('uploaded', (offset / 2 ** 20).toFixed(0), 'MiB in', (t1 - t0).toFixed(0), 'ms; followed', got / 2 ** 20, 'by', (t2 - t0).toFixed(0), 'peak rss', peak, 'now', rss());
+const t3 = performance.now(); let n = 0;
+for await (const c of (await fetch(`${system.url}/v1/jobs/${id}/logs`)).body!) { n += c.length; peak = Math.max(peak, rss()); }
+console.log('raw', (n / 2 ** 20).toFixed(0), 'MiB in', (performance.now() - t3).toFixed(0), 'peak', peak);
+const t4 = performance.now();
+for (let i = 0; i < 300; i++) await client.call('getJob', { params: { id } });
+console.log('getJob', ((performance.now() - t4) / 300).toFixed(3), 'ms');
+const t5 = performance.now();
+for (let i = 0; i < 300; i++) await client.call('submitJob', { body: { command: ['x'] } });
+console.log('submit', ((performance.now() - t5) / 300).toFixed(3), 'ms');
+await client.close(); await system.close();
+}, 60000);

@@ -1,0 +1,159 @@
+/** What can be asked of jobs, attempts, events and workers; each answer reads only the rows it shows. */
+import type { Attempt, EventPage, Job, JobPage } from '../contract/job.ts';
+import type { QueryOf } from '../contract/routes.ts';
+import type { Stats } from '../contract/system.ts';
+import type { Worker } from '../contract/worker.ts';
+import { BlixardError } from '../domain/errors.ts';
+import { isEnded } from '../domain/job.ts';
+import { defaults, limits } from '../domain/limits.ts';
+import type { WorkerState } from '../domain/worker.ts';
+import { type Clock, sleep } from '../platform/clock.ts';
+import type { Database, Row, Statement } from '../store/database.ts';
+import { integer, text } from '../store/statements/columns.ts';
+import {
+  attemptsOfJob,
+  eventsOfJob,
+  jobCounts,
+  listJobs,
+  listJobsByQueue,
+  listJobsByQueueAndState,
+  listJobsByState,
+  probe,
+} from '../store/statements/lists.ts';
+import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
+import { cursorOf, seqOf } from './cursor.ts';
+import { readJob, resolveJobId } from './job-rows.ts';
+import type { Signals } from './signals.ts';
+import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
+import { whyWaiting } from './waiting.ts';
+
+/** Queue and state pairs told by `stats`. */
+const countsMax = 8 * limits.pageMax;
+
+export class JobQueries {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #signals: Signals;
+
+  constructor(deps: { db: Database; clock: Clock; signals: Signals }) {
+    this.#db = deps.db;
+    this.#clock = deps.clock;
+    this.#signals = deps.signals;
+  }
+
+  /** The full id. Throws JOB_NOT_FOUND (for a start of an id only) or JOB_ID_AMBIGUOUS. */
+  resolveId(idOrPrefix: string): Promise<string> {
+    return resolveJobId(this.#db, idOrPrefix);
+  }
+
+  /** One job; a pending one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
+  async get(idOrPrefix: string): Promise<Job> {
+    const id = await this.resolveId(idOrPrefix);
+    const job = jobOf(await readJob(this.#db, id));
+    if (job.state !== 'pending') return job;
+    return { ...job, waiting: whyWaiting(job.spec, await this.#workersIn('online')) };
+  }
+
+  /** The job when it has ended, or as it is after `waitMs` or when `signal` aborts. */
+  async waitEnded(idOrPrefix: string, waitMs: number, signal: AbortSignal): Promise<Job> {
+    const id = await this.resolveId(idOrPrefix);
+    const over = new AbortController();
+    const stop = (): void => over.abort();
+    // Listening starts before the first look, so that an end in between is not missed.
+    const unsubscribe = this.#signals.onEnded(id, stop);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const job = await this.get(id);
+      if (isEnded(job.state) || waitMs === 0 || signal.aborted) return job;
+      await sleep(this.#clock, waitMs, over.signal);
+      return await this.get(id);
+    } finally {
+      unsubscribe();
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** A page of jobs, newest first. Throws VALIDATION_FAILED for a bad cursor. */
+  async list(query: QueryOf<'listJobs'>): Promise<JobPage> {
+    const limit = query.limit ?? defaults.pageSize;
+    const before = query.cursor === undefined ? limits.integerMax : seqOf(query.cursor);
+    const rows = await this.#db.query(listStatement(query, { before, limit }));
+    return { jobs: rows.map((row) => jobOf(row)), nextCursor: nextCursor(rows, limit) };
+  }
+
+  /** The newest attempts of a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
+  async attempts(idOrPrefix: string): Promise<Attempt[]> {
+    const jobId = await this.#existing(idOrPrefix);
+    const rows = await this.#db.query(attemptsOfJob.with({ jobId, limit: limits.pageMax }));
+    return rows.map(attemptOf).reverse();
+  }
+
+  /** What happened to a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED. */
+  async events(idOrPrefix: string, query: QueryOf<'listJobEvents'> = {}): Promise<EventPage> {
+    const jobId = await this.#existing(idOrPrefix);
+    const limit = query.limit ?? defaults.pageSize;
+    const after = query.cursor === undefined ? 0 : seqOf(query.cursor);
+    const rows = await this.#db.query(eventsOfJob.with({ jobId, after, limit }));
+    return { events: rows.map(eventOf), nextCursor: nextCursor(rows, limit) };
+  }
+
+  /** Workers, those online first, then draining and offline ones, newest first; `limits.pageMax` at most. */
+  async workers(): Promise<Worker[]> {
+    const workers: Worker[] = [];
+    for (const state of ['online', 'draining', 'offline'] as const) {
+      workers.push(...(await this.#workersIn(state, limits.pageMax - workers.length)));
+    }
+    return workers;
+  }
+
+  /** Throws WORKER_NOT_FOUND. */
+  async worker(id: string): Promise<Worker> {
+    const [row] = await this.#db.query(workerById.with({ id }), { level: 'linearizable' });
+    if (row === undefined) throw new BlixardError('WORKER_NOT_FOUND', { workerId: id });
+    return workerOf(row);
+  }
+
+  async stats(): Promise<Stats> {
+    const counts = await this.#db.query(jobCounts.with({ limit: countsMax }));
+    const [online] = await this.#db.query(countOnline.with({}));
+    return {
+      jobs: counts.map((row) => ({
+        queue: text(row, 'queue'),
+        state: text(row, 'state'),
+        count: integer(row, 'n'),
+      })),
+      workersOnline: online === undefined ? 0 : integer(online, 'n'),
+    };
+  }
+
+  /** Resolves when the store answers. Throws STORE_UNAVAILABLE. */
+  async ready(): Promise<void> {
+    await this.#db.query(probe.with({}), { level: 'linearizable' });
+  }
+
+  async #existing(idOrPrefix: string): Promise<string> {
+    const id = await this.resolveId(idOrPrefix);
+    await readJob(this.#db, id);
+    return id;
+  }
+
+  async #workersIn(state: WorkerState, limit: number = limits.pageMax): Promise<Worker[]> {
+    const rows = await this.#db.query(workersInState.with({ state, limit }));
+    return rows.map(workerOf);
+  }
+}
+
+function listStatement(query: QueryOf<'listJobs'>, page: { before: number; limit: number }): Statement {
+  const { queue, state } = query;
+  if (queue !== undefined && state !== undefined)
+    return listJobsByQueueAndState.with({ ...page, queue, state });
+  if (queue !== undefined) return listJobsByQueue.with({ ...page, queue });
+  if (state !== undefined) return listJobsByState.with({ ...page, state });
+  return listJobs.with(page);
+}
+
+/** A full page may have another behind it. */
+function nextCursor(rows: readonly Row[], limit: number): string | null {
+  const last = rows.at(-1);
+  return last === undefined || rows.length < limit ? null : cursorOf(integer(last, 'seq'));
+}

@@ -1,0 +1,43 @@
+/** Sleeping until something is signalled, a while has passed in silence, or nobody waits any more. */
+import type { Clock } from '../../platform/clock.ts';
+
+/** Remembers a signal that comes while its owner is awake, so none is missed. */
+export class Wakeup {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #isWoken = false;
+  #resume: (() => void) | undefined;
+
+  constructor(deps: { clock: Clock; signal: AbortSignal }) {
+    this.#clock = deps.clock;
+    this.#signal = deps.signal;
+  }
+
+  wake(): void {
+    this.#isWoken = true;
+    this.#resume?.();
+  }
+
+  /** Resolves at the first of: a wake since the last call, `silenceMs` over, the signal aborted. */
+  async next(silenceMs: number): Promise<'woken' | 'silence' | 'aborted'> {
+    if (!this.#isWoken && !this.#signal.aborted) await this.#sleep(silenceMs);
+    if (this.#signal.aborted) return 'aborted';
+    const why = this.#isWoken ? 'woken' : 'silence';
+    this.#isWoken = false;
+    return why;
+  }
+
+  #sleep(silenceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const over = (): void => {
+        timer.cancel();
+        this.#signal.removeEventListener('abort', over);
+        this.#resume = undefined;
+        resolve();
+      };
+      const timer = this.#clock.after(silenceMs, over);
+      this.#signal.addEventListener('abort', over, { once: true });
+      this.#resume = over;
+    });
+  }
+}

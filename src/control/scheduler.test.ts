@@ -1,0 +1,187 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BlixardError } from '../domain/errors.ts';
+import { defaults } from '../domain/limits.ts';
+import { silentLog } from '../platform/log.ts';
+import { seededRandom } from '../platform/random.ts';
+import type { Database } from '../store/database.ts';
+import { checkInvariants } from '../store/invariants.suite.ts';
+import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
+import { Scheduler } from './scheduler.ts';
+
+let control: Control;
+
+beforeEach(async () => {
+  control = await openControl();
+});
+
+afterEach(async () => {
+  expect(await checkInvariants(control.db)).toEqual([]);
+  await control.close();
+  expect(control.clock.waiting).toBe(0);
+});
+
+async function advance(ms: number): Promise<void> {
+  control.clock.advance(ms);
+  await settle();
+}
+
+async function scheduledJob(delayMs: number): Promise<string> {
+  const { id } = await control.jobs.submit(trueJob);
+  await control.jobs.cancel(id);
+  await control.jobs.retry(id, delayMs);
+  return id;
+}
+
+async function stateOf(id: string): Promise<string> {
+  return (await control.queries.get(id)).state;
+}
+
+describe('due jobs', () => {
+  it('become ready when they are due, not before, and wake a waiting worker', async () => {
+    const worker = await TestWorker.join(control);
+    control.scheduler.start();
+    await settle();
+    const id = await scheduledJob(5_000);
+    const waiting = worker.work({ waitMs: 30_000 });
+    await advance(4_999);
+    expect(await stateOf(id)).toBe('scheduled');
+    await advance(1);
+    expect((await waiting).claimed).toMatchObject([{ jobId: id }]);
+  });
+
+  it('are found after a restart', async () => {
+    const id = await scheduledJob(5_000);
+    control.clock.advance(60_000);
+    control.scheduler.start();
+    await settle();
+    expect(await stateOf(id)).toBe('pending');
+  });
+
+  it('are taken in order of their time, an earlier one that comes later first', async () => {
+    control.scheduler.start();
+    await settle();
+    const late = await scheduledJob(10_000);
+    const early = await scheduledJob(2_000);
+    await advance(2_000);
+    expect([await stateOf(early), await stateOf(late)]).toEqual(['pending', 'scheduled']);
+    await advance(8_000);
+    expect(await stateOf(late)).toBe('pending');
+  });
+
+  it('are all promoted, more than one batch of them', async () => {
+    for (let n = 0; n < 12; n++) await Promise.all(Array.from({ length: 100 }, () => scheduledJob(1_000)));
+    control.clock.advance(1_000);
+    await control.scheduler.tick();
+    const { jobs } = await control.queries.stats();
+    expect(jobs.filter(({ state }) => state === 'scheduled' || state === 'pending')).toEqual([
+      { queue: 'default', state: 'pending', count: 1_200 },
+    ]);
+  });
+});
+
+describe('leases', () => {
+  it('that run out put the jobs of their worker back', async () => {
+    const worker = await TestWorker.join(control);
+    const { id } = await control.jobs.submit(trueJob);
+    const running = await worker.run();
+    control.scheduler.start();
+    await settle();
+    await advance(defaults.leaseMs - 1);
+    expect(await stateOf(id)).toBe('running');
+    await advance(1);
+    expect(await control.queries.get(id)).toMatchObject({ state: 'pending', reason: 'worker_lost' });
+    expect(await control.queries.worker(worker.id)).toMatchObject({ state: 'offline', held: 0 });
+    await expect(worker.work({ done: [endOf(running)] })).rejects.toMatchObject({ code: 'FENCED' });
+  });
+
+  it('go on with every call of the worker', async () => {
+    const worker = await TestWorker.join(control);
+    control.scheduler.start();
+    await settle();
+    for (let n = 0; n < 5; n++) {
+      await advance(defaults.leaseMs - 1);
+      await (n % 2 === 0 ? worker.work() : control.workers.heartbeat(worker.id, worker.generation));
+    }
+    expect(await control.queries.worker(worker.id)).toMatchObject({ state: 'online' });
+    await advance(defaults.leaseMs);
+    expect(await control.queries.worker(worker.id)).toMatchObject({ state: 'offline' });
+  });
+
+  it('cancel a job of a lost worker whose cancel was asked for', async () => {
+    const worker = await TestWorker.join(control);
+    const { id } = await control.jobs.submit(trueJob);
+    await worker.run();
+    await control.jobs.cancel(id);
+    control.clock.advance(defaults.leaseMs);
+    await control.scheduler.tick();
+    expect(await control.queries.get(id)).toMatchObject({ state: 'cancelled', reason: 'worker_lost' });
+  });
+
+  it('that ended while no scheduler ran are given the time to come back', async () => {
+    const [back, gone] = [await TestWorker.join(control), await TestWorker.join(control)];
+    control.clock.advance(10 * defaults.leaseMs);
+    control.scheduler.start();
+    await advance(defaults.leaseMs - 1);
+    await control.workers.heartbeat(back.id, back.generation);
+    await advance(1);
+    expect(await control.queries.worker(back.id)).toMatchObject({ state: 'online' });
+    expect(await control.queries.worker(gone.id)).toMatchObject({ state: 'offline' });
+  });
+
+  it('run out for many workers at once', async () => {
+    const workers = await Promise.all(Array.from({ length: 50 }, () => TestWorker.join(control)));
+    control.scheduler.start();
+    await settle();
+    control.clock.advance(defaults.leaseMs);
+    for (let n = 0; n < 20; n++) await settle();
+    expect((await control.queries.stats()).workersOnline).toBe(0);
+    expect(await control.queries.workers()).toHaveLength(workers.length);
+  });
+});
+
+describe('the scheduler', () => {
+  it('runs no statement while nothing is due', async () => {
+    const worker = await TestWorker.join(control);
+    control.scheduler.start();
+    await scheduledJob(3_600_000);
+    await advance(defaults.leaseMs - 1);
+    await control.workers.heartbeat(worker.id, worker.generation);
+    const before = control.db.stats();
+    await advance(defaults.leaseMs - 1);
+    expect(control.db.stats()).toEqual(before);
+    await advance(1);
+    expect(control.db.stats()).not.toEqual(before);
+    const later = control.db.stats();
+    await advance(3_000_000);
+    expect(control.db.stats()).toEqual(later);
+  });
+
+  it('goes on after the store was away', async () => {
+    const id = await scheduledJob(1_000);
+    let failures = 0;
+    const away: Database = {
+      batch: (statements) => control.db.batch(statements),
+      query: (statement) => {
+        if (failures++ < 3) throw new BlixardError('STORE_UNAVAILABLE', { problem: 'away' });
+        return control.db.query(statement);
+      },
+      close: () => Promise.resolve(),
+    };
+    const { clock, signals } = control;
+    const scheduler = new Scheduler({ db: away, clock, signals, random: seededRandom(2), log: silentLog });
+    scheduler.start();
+    for (let n = 0; n < 10; n++) await advance(1_000);
+    expect(failures).toBeGreaterThan(3);
+    expect(await stateOf(id)).toBe('pending');
+    await scheduler.stop();
+  });
+
+  it('does nothing more after stop', async () => {
+    control.scheduler.start();
+    await settle();
+    const id = await scheduledJob(1_000);
+    await control.scheduler.stop();
+    await advance(5_000);
+    expect(await stateOf(id)).toBe('scheduled');
+  });
+});

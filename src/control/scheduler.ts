@@ -1,0 +1,213 @@
+/** Moves what time moves: jobs that become due, workers whose lease is over. Sleeps until then, never polls. */
+import { problemOf } from '../domain/errors.ts';
+import { defaults } from '../domain/limits.ts';
+import { backoffDelayMs, infraBackoff } from '../domain/retry.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import type { Random } from '../platform/random.ts';
+import type { Database } from '../store/database.ts';
+import { integer, integerOrNull, text } from '../store/statements/columns.ts';
+import { nextDue, promoteDue } from '../store/statements/due.ts';
+import { expireWorker, leasesAfter, overdueWorkers, putBack } from '../store/statements/workers.ts';
+import { tellMoved } from './moved.ts';
+import type { Signals, Unsubscribe } from './signals.ts';
+
+/** Jobs promoted, and workers expired, in one batch; when there are more, the next batch follows at once. */
+const jobsPerBatch = 500;
+const workersPerBatch = 20;
+/** Leases read at once when it starts. */
+const leasesPerPage = 500;
+/** Longest a timer may run (2^31 - 1 ms, Node's bound); a later due time is looked at again then. */
+const timerMsMax = 2 ** 31 - 1;
+
+export class Scheduler {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #signals: Signals;
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #leaseMs: number;
+  /** When each live worker's lease ends, as this process was told; one entry per live worker. */
+  readonly #leases = new Map<string, number>();
+  #dueAtMs = Number.POSITIVE_INFINITY;
+  /** No lease is taken for over before: after a start, workers get the time to come back. */
+  #leasesCountFromMs = 0;
+  #failures = 0;
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #running: Promise<void> | undefined;
+  #listening: Unsubscribe[] = [];
+  #started = false;
+
+  constructor(deps: {
+    db: Database;
+    clock: Clock;
+    signals: Signals;
+    random: Random;
+    log: Log;
+    leaseMs?: number;
+  }) {
+    this.#db = deps.db;
+    this.#clock = deps.clock;
+    this.#signals = deps.signals;
+    this.#random = deps.random;
+    this.#log = deps.log;
+    this.#leaseMs = deps.leaseMs ?? defaults.leaseMs;
+  }
+
+  /** Begins to watch the time. A worker whose lease ended while no scheduler ran gets one more lease to come back. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#leasesCountFromMs = this.#clock.nowMs() + this.#leaseMs;
+    this.#listening = [
+      this.#signals.onDue((atMs) => {
+        this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
+        if (atMs < this.#timerAtMs) this.#arm();
+      }),
+      this.#signals.onLease((workerId, untilMs) => {
+        if (untilMs === null) this.#leases.delete(workerId);
+        else this.#leases.set(workerId, untilMs);
+        // A renewed lease ends later: the timer finds that out when it fires.
+        if (untilMs !== null && untilMs < this.#timerAtMs) this.#arm();
+      }),
+    ];
+    this.#run(() => this.#firstLook());
+  }
+
+  /** Resolves when nothing of it runs any more. */
+  async stop(): Promise<void> {
+    this.#started = false;
+    this.#timer?.cancel();
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    for (const unsubscribe of this.#listening) unsubscribe();
+    this.#listening = [];
+    await this.#running;
+  }
+
+  /** Does all that is due now, whatever it was told before. Rejects with STORE_UNAVAILABLE. */
+  async tick(): Promise<void> {
+    await this.#promote();
+    await this.#expire();
+  }
+
+  /** What a start, or a failure, has to find out anew. */
+  async #firstLook(): Promise<void> {
+    await this.#loadLeases();
+    await this.#loadNextDue();
+    await this.#look();
+  }
+
+  async #look(): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (this.#dueAtMs <= nowMs) await this.#promote();
+    if (this.#nextLeaseMs() <= nowMs) await this.#expire();
+  }
+
+  async #promote(): Promise<void> {
+    for (;;) {
+      const values = { nowMs: this.#clock.nowMs(), limit: jobsPerBatch };
+      const rows = (await this.#db.batch([promoteDue.with(values)]))[0]?.rows ?? [];
+      tellMoved(this.#signals, rows);
+      if (rows.length < jobsPerBatch) break;
+    }
+    await this.#loadNextDue();
+  }
+
+  async #loadNextDue(): Promise<void> {
+    // Told while the query runs, a due time must not be forgotten.
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+    const [next] = await this.#db.query(nextDue.with({}), { level: 'linearizable' });
+    const atMs = next === undefined ? null : integerOrNull(next, 'run_at_ms');
+    if (atMs !== null) this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
+  }
+
+  async #expire(): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs < this.#leasesCountFromMs) return;
+    for (;;) {
+      const values = { nowMs, limit: workersPerBatch };
+      const rows = await this.#db.query(overdueWorkers.with(values), { level: 'linearizable' });
+      for (const row of rows) await this.#expireWorker(text(row, 'id'));
+      if (rows.length < workersPerBatch) break;
+    }
+    for (const [id, untilMs] of this.#leases) if (untilMs <= nowMs) this.#leases.delete(id);
+    await this.#loadLeases();
+  }
+
+  async #expireWorker(id: string): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const [expired, back] = await this.#db.batch([
+      expireWorker.with({ id, nowMs }),
+      putBack.with({ workerId: id, nowMs }),
+    ]);
+    const moved = back?.rows ?? [];
+    tellMoved(this.#signals, moved);
+    if (expired?.rows.length !== 1) return;
+    this.#log.warn({ workerId: id, jobs: moved.length }, 'a worker lost its lease; its jobs are put back');
+    this.#signals.lease(id, null);
+    this.#signals.cancel(id);
+  }
+
+  async #loadLeases(): Promise<void> {
+    let after = { untilMs: -1, id: '' };
+    for (;;) {
+      const rows = await this.#db.query(leasesAfter.with({ ...after, limit: leasesPerPage }));
+      for (const row of rows) {
+        after = { untilMs: integer(row, 'lease_until_ms'), id: text(row, 'id') };
+        // What a worker said meanwhile is newer.
+        if (!this.#leases.has(after.id)) this.#leases.set(after.id, after.untilMs);
+      }
+      if (rows.length < leasesPerPage) return;
+    }
+  }
+
+  /** Runs one look, and after it sets the timer for the next. */
+  #run(look: () => Promise<void>): void {
+    this.#running = look().then(
+      () => this.#settle(0),
+      (error: unknown) => this.#settle(this.#failures + 1, error),
+    );
+  }
+
+  #settle(failures: number, error?: unknown): void {
+    this.#running = undefined;
+    this.#failures = failures;
+    if (failures > 0) this.#log.error({ err: error, failures }, `scheduler: ${problemOf(error)}`);
+    this.#arm();
+  }
+
+  /** One timer, at the next time something is due; after a failure not before the back-off is over. */
+  #arm(): void {
+    if (!this.#started || this.#running !== undefined) return;
+    const nowMs = this.#clock.nowMs();
+    const atMs = this.#failures > 0 ? nowMs + this.#backoffMs() : this.#nextMs();
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAtMs = atMs;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.min(Math.max(0, atMs - nowMs), timerMsMax);
+    this.#timer = this.#clock.after(delayMs, () => this.#fire());
+  }
+
+  #fire(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    // Leases were renewed meanwhile, or the time is further away than a timer reaches.
+    if (this.#failures === 0 && this.#nextMs() > this.#clock.nowMs()) this.#arm();
+    else this.#run(() => (this.#failures > 0 ? this.#firstLook() : this.#look()));
+  }
+
+  #nextMs(): number {
+    return Math.min(this.#dueAtMs, this.#nextLeaseMs());
+  }
+
+  #nextLeaseMs(): number {
+    let untilMs = Number.POSITIVE_INFINITY;
+    for (const each of this.#leases.values()) untilMs = Math.min(untilMs, each);
+    return Math.max(untilMs, this.#leasesCountFromMs);
+  }
+
+  #backoffMs(): number {
+    return backoffDelayMs(infraBackoff, this.#failures, this.#random.unit());
+  }
+}

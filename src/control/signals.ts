@@ -1,0 +1,103 @@
+/** Wake-ups inside one control process: who waits is told at once, so nothing polls the store. */
+import type { AttemptRef } from '../contract/worker.ts';
+
+export type Unsubscribe = () => void;
+
+/** `jobs` of this queue and executor may be claimed now. */
+export type ReadyListener = (queue: string, executor: string, jobs: number) => void;
+/** This held attempt should stop; without one, something else about the worker has changed. */
+export type CancelListener = (attempt: AttemptRef | undefined) => void;
+/** The lease of a worker ends then, epoch ms; null when it has none any more. */
+export type LeaseListener = (workerId: string, untilMs: number | null) => void;
+
+/** Listeners live as long as the call that waits, so their number is bounded by the open calls. */
+export class Signals {
+  readonly #ready = new Set<ReadyListener>();
+  readonly #due = new Set<(atMs: number) => void>();
+  readonly #lease = new Set<LeaseListener>();
+  readonly #ended = new Keyed<() => void>();
+  readonly #changed = new Keyed<() => void>();
+  readonly #cancel = new Keyed<CancelListener>();
+
+  /**
+   * Jobs may be claimed. Also called right after their write was handed to the store and before its answer, so that
+   * a waiting claim rides in the same commit.
+   */
+  ready(queue: string, executor: string, jobs = 1): void {
+    for (const fn of this.#ready) fn(queue, executor, jobs);
+  }
+
+  onReady(fn: ReadyListener): Unsubscribe {
+    return added(this.#ready, fn);
+  }
+
+  /** A job has reached a state in which it has ended; tells those who wait for any change, too. */
+  ended(jobId: string): void {
+    for (const fn of this.#ended.of(jobId)) fn();
+    this.changed(jobId);
+  }
+
+  onEnded(jobId: string, fn: () => void): Unsubscribe {
+    return this.#ended.add(jobId, fn);
+  }
+
+  /** A job has changed: claimed, started, put back, asked to stop, ended. */
+  changed(jobId: string): void {
+    for (const fn of this.#changed.of(jobId)) fn();
+  }
+
+  onChanged(jobId: string, fn: () => void): Unsubscribe {
+    return this.#changed.add(jobId, fn);
+  }
+
+  /** A worker must be told something: an attempt it holds should stop, or its own state has changed. */
+  cancel(workerId: string, attempt?: AttemptRef): void {
+    for (const fn of this.#cancel.of(workerId)) fn(attempt);
+  }
+
+  onCancel(workerId: string, fn: CancelListener): Unsubscribe {
+    return this.#cancel.add(workerId, fn);
+  }
+
+  /** A job was scheduled for then, epoch ms. */
+  due(atMs: number): void {
+    for (const fn of this.#due) fn(atMs);
+  }
+
+  onDue(fn: (atMs: number) => void): Unsubscribe {
+    return added(this.#due, fn);
+  }
+
+  lease(workerId: string, untilMs: number | null): void {
+    for (const fn of this.#lease) fn(workerId, untilMs);
+  }
+
+  onLease(fn: LeaseListener): Unsubscribe {
+    return added(this.#lease, fn);
+  }
+}
+
+/** Sets of listeners by key; a key without listeners takes no memory. */
+class Keyed<F> {
+  readonly #sets = new Map<string, Set<F>>();
+
+  /** A copy, because a listener may take itself out while it is called. */
+  of(key: string): readonly F[] {
+    return [...(this.#sets.get(key) ?? [])];
+  }
+
+  add(key: string, fn: F): Unsubscribe {
+    const set = this.#sets.get(key) ?? new Set();
+    this.#sets.set(key, set);
+    set.add(fn);
+    return () => {
+      set.delete(fn);
+      if (set.size === 0 && this.#sets.get(key) === set) this.#sets.delete(key);
+    };
+  }
+}
+
+function added<F>(set: Set<F>, fn: F): Unsubscribe {
+  set.add(fn);
+  return () => set.delete(fn);
+}

@@ -1,0 +1,97 @@
+/** Rows of the store as they go over the wire. */
+import type { Attempt, Job, JobEvent, JobSpec, Usage, VmFacts } from '../contract/job.ts';
+import type { ClaimedJob, ExecutorOffer, Worker } from '../contract/worker.ts';
+import type { EndReason, JobState } from '../domain/job.ts';
+import { isEnded, isHeld } from '../domain/job.ts';
+import type { WorkerState } from '../domain/worker.ts';
+import type { Row } from '../store/database.ts';
+import { integer, integerOrNull, json, jsonOrNull, text, textOrNull } from '../store/statements/columns.ts';
+
+export function jobStateOf(row: Row): JobState {
+  return text(row, 'state') as JobState;
+}
+
+/** A job; the row has `jobColumns`. */
+export function jobOf(row: Row, spec = json<JobSpec>(row, 'spec')): Job {
+  const state = jobStateOf(row);
+  const hasWorker = isHeld(state) || isEnded(state);
+  return {
+    id: text(row, 'id'),
+    state,
+    spec,
+    attempt: integer(row, 'attempt'),
+    attemptsUsed: integer(row, 'attempts_used'),
+    infraFailures: integer(row, 'infra_failures'),
+    ...outcomeOf(row),
+    workerId: hasWorker ? textOrNull(row, 'worker_id') : null,
+    createdAtMs: integer(row, 'created_at_ms'),
+    updatedAtMs: integer(row, 'updated_at_ms'),
+    runAtMs: integer(row, 'run_at_ms'),
+    startedAtMs: integerOrNull(row, 'started_at_ms'),
+    endedAtMs: integerOrNull(row, 'ended_at_ms'),
+    cancelRequestedAtMs: integerOrNull(row, 'cancel_requested_at_ms'),
+    cancelReason: textOrNull(row, 'cancel_reason'),
+    waiting: null,
+  };
+}
+
+/** An attempt; what is known of its log comes from the log. */
+export function attemptOf(row: Row): Attempt {
+  return {
+    jobId: text(row, 'job_id'),
+    attempt: integer(row, 'attempt'),
+    state: text(row, 'state') as Attempt['state'],
+    workerId: text(row, 'worker_id'),
+    claimedAtMs: integer(row, 'claimed_at_ms'),
+    startedAtMs: integerOrNull(row, 'started_at_ms'),
+    endedAtMs: integerOrNull(row, 'ended_at_ms'),
+    ...outcomeOf(row),
+    vm: jsonOrNull<VmFacts>(row, 'vm'),
+    usage: jsonOrNull<Usage>(row, 'usage'),
+    logBytes: 0,
+    logMissingBytes: 0,
+  };
+}
+
+export function eventOf(row: Row): JobEvent {
+  return {
+    seq: integer(row, 'seq'),
+    atMs: integer(row, 'at_ms'),
+    kind: text(row, 'kind'),
+    jobId: textOrNull(row, 'job_id'),
+    attempt: integerOrNull(row, 'attempt'),
+    workerId: textOrNull(row, 'worker_id'),
+    data: json(row, 'data'),
+  };
+}
+
+export function workerOf(row: Row): Worker {
+  return {
+    id: text(row, 'id'),
+    name: text(row, 'name'),
+    state: text(row, 'state') as WorkerState,
+    generation: integer(row, 'generation'),
+    version: text(row, 'version'),
+    pid: integer(row, 'pid'),
+    slots: integer(row, 'slots'),
+    queues: json<string[]>(row, 'queues'),
+    executors: json<ExecutorOffer[]>(row, 'executors'),
+    images: json(row, 'images'),
+    registeredAtMs: integer(row, 'registered_at_ms'),
+    leaseUntilMs: integer(row, 'lease_until_ms'),
+    held: integer(row, 'held'),
+  };
+}
+
+export function claimedJobOf(row: Row): ClaimedJob {
+  return { jobId: text(row, 'id'), attempt: integer(row, 'attempt'), spec: json<JobSpec>(row, 'spec') };
+}
+
+function outcomeOf(row: Row): Pick<Job, 'reason' | 'exitCode' | 'signal' | 'message'> {
+  return {
+    reason: textOrNull(row, 'reason') as EndReason | null,
+    exitCode: integerOrNull(row, 'exit_code'),
+    signal: integerOrNull(row, 'signal'),
+    message: textOrNull(row, 'message'),
+  };
+}

@@ -1,0 +1,202 @@
+/** The ends of attempts that one work call reports: decides them, writes them, tells which are not this worker's. */
+import type { AttemptDone, AttemptRef } from '../../contract/worker.ts';
+import { BlixardError } from '../../domain/errors.ts';
+import { type AttemptEnd, decideEnd, isEnded, jobMachine } from '../../domain/job.ts';
+import type { BackoffPolicy } from '../../domain/retry.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Random } from '../../platform/random.ts';
+import type { Database, Result, Row, Statement } from '../../store/database.ts';
+import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
+import {
+  attemptsNamed,
+  completeAttempts,
+  endAttempts,
+  giveBackAttempts,
+  heldForEnd,
+  writeFacts,
+} from '../../store/statements/work.ts';
+import type { Holder } from '../fence.ts';
+import { tellMoved } from '../moved.ts';
+import type { Signals } from '../signals.ts';
+import { jobStateOf } from '../views.ts';
+
+/** A held attempt changes at most twice under a decision (it starts, its cancel is asked for); one more to end it. */
+const roundsMax = 4;
+
+type Details = Pick<AttemptDone, 'exitCode' | 'signal' | 'message'>;
+type End = AttemptEnd & Details;
+
+export class EndReports {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #signals: Signals;
+  readonly #holder: Holder;
+  /** Reported and not written yet, by attempt. */
+  readonly #open: Map<string, AttemptDone>;
+  #rounds = 0;
+
+  constructor(deps: {
+    db: Database;
+    clock: Clock;
+    random: Random;
+    signals: Signals;
+    holder: Holder;
+    done: readonly AttemptDone[];
+  }) {
+    this.#db = deps.db;
+    this.#clock = deps.clock;
+    this.#random = deps.random;
+    this.#signals = deps.signals;
+    this.#holder = { workerId: deps.holder.workerId, generation: deps.holder.generation };
+    this.#open = new Map(deps.done.map((done) => [keyOf(done.jobId, done.attempt), done]));
+  }
+
+  /** The statements that write what is open: exit 0 and given back at once, the others after a look at their job. */
+  async plan(): Promise<Statement[]> {
+    const open = [...this.#open.values()];
+    if (open.length === 0) return [];
+    const first = this.#rounds++ === 0;
+    const completed = open.filter((done) => first && done.reason === 'exit' && done.exitCode === 0);
+    const givenBack = open.filter((done) => first && done.reason === null);
+    const others = open.filter((done) => !completed.includes(done) && !givenBack.includes(done));
+    const decided = others.length === 0 ? [] : await this.#decide(others);
+    const nowMs = this.#clock.nowMs();
+    const write = (statement: typeof completeAttempts, list: readonly unknown[]): Statement[] =>
+      list.length === 0 ? [] : [statement.with({ ...this.#holder, attempts: JSON.stringify(list), nowMs })];
+    return [
+      ...this.#facts(open),
+      ...write(completeAttempts, completed.map(completionOf)),
+      ...write(giveBackAttempts, givenBack.map(refOf)),
+      ...write(endAttempts, decided),
+    ];
+  }
+
+  /** Takes the results of planned statements: what moved is done, and told. */
+  settle(results: readonly Result[]): void {
+    const rows = results.flatMap((result) => result.rows);
+    for (const row of rows) this.#open.delete(keyOf(text(row, 'id'), integer(row, 'attempt')));
+    tellMoved(this.#signals, rows);
+  }
+
+  /** Writes what changed while it was decided, and gives the reports that are not this worker's to make. */
+  async finish(): Promise<AttemptRef[]> {
+    const fenced: AttemptRef[] = [];
+    while (this.#open.size > 0) {
+      fenced.push(...(await this.#dropStrangers()));
+      if (this.#open.size === 0) break;
+      if (this.#rounds >= roundsMax)
+        throw new BlixardError('OVERLOADED', { problem: 'reported attempts keep changing while they end' });
+      this.settle(await this.#db.batch(await this.plan()));
+    }
+    return fenced;
+  }
+
+  /** Takes out the attempts this worker does not hold; those it did not end itself are told. */
+  async #dropStrangers(): Promise<AttemptRef[]> {
+    const attempts = JSON.stringify([...this.#open.values()].map(refOf));
+    const rows = await this.#db.query(attemptsNamed.with({ attempts }), { level: 'linearizable' });
+    const known = new Map(rows.map((row) => [keyOf(text(row, 'job_id'), integer(row, 'attempt')), row]));
+    const fenced: AttemptRef[] = [];
+    for (const [key, done] of this.#open) {
+      const row = known.get(key);
+      const ours = row !== undefined && this.#isOurs(row);
+      if (ours && text(row, 'state') !== 'ended') continue;
+      this.#open.delete(key);
+      // Told before, and the answer was lost.
+      if (ours && textOrNull(row, 'reason') === done.reason) continue;
+      fenced.push(refOf(done));
+    }
+    return fenced;
+  }
+
+  #isOurs(attempt: Row): boolean {
+    const { workerId, generation } = this.#holder;
+    return text(attempt, 'worker_id') === workerId && integer(attempt, 'worker_generation') === generation;
+  }
+
+  #facts(open: readonly AttemptDone[]): Statement[] {
+    const facts = open
+      .filter(({ vm, usage }) => vm !== null || usage !== null)
+      .map((done) => ({ ...refOf(done), vm: done.vm, usage: done.usage }));
+    if (facts.length === 0) return [];
+    return [writeFacts.with({ ...this.#holder, attempts: JSON.stringify(facts) })];
+  }
+
+  async #decide(others: readonly AttemptDone[]): Promise<unknown[]> {
+    const attempts = JSON.stringify(others.map(refOf));
+    const rows = await this.#db.query(heldForEnd.with({ ...this.#holder, attempts }), {
+      level: 'linearizable',
+    });
+    return rows.flatMap((row) => {
+      const done = this.#open.get(keyOf(text(row, 'id'), integer(row, 'attempt')));
+      return done === undefined ? [] : [this.#decision(row, done)];
+    });
+  }
+
+  /** One row of `endAttempts`. */
+  #decision(row: Row, done: AttemptDone) {
+    const from = jobStateOf(row);
+    const cancelRequested = row['cancel_requested_at_ms'] !== null;
+    const job = {
+      attemptsUsed: integer(row, 'attempts_used'),
+      attemptsMax: integer(row, 'attempts_max'),
+      infraFailures: integer(row, 'infra_failures'),
+      cancelRequested,
+      backoff: json<BackoffPolicy>(row, 'backoff'),
+    };
+    const nowMs = this.#clock.nowMs();
+    const chance = this.#random.unit();
+    const reported = endOf(done);
+    const wanted = decideEnd(job, reported, nowMs, chance);
+    const possible = jobMachine.can(from, wanted.state);
+    const end = possible ? reported : neverStarted;
+    const decision = possible ? wanted : decideEnd(job, end, nowMs, chance);
+    const endedAtMs = isEnded(decision.state) ? nowMs : null;
+    return {
+      ...refOf(done),
+      from,
+      cancelRequested: cancelRequested ? 1 : 0,
+      ...decision,
+      ...end,
+      endedAtMs,
+    };
+  }
+}
+
+/** Exit 0 of an attempt that was claimed and not started is nothing a sound worker says. */
+const neverStarted: End = {
+  reason: 'internal',
+  exitCode: null,
+  signal: null,
+  message: 'The worker told the end of an attempt it had not started.',
+};
+
+/** A start whose answer was lost, given back as unstarted, is an attempt the worker lost. */
+function endOf(done: AttemptDone): End {
+  const { reason, exitCode, signal } = done;
+  if (reason !== null) return { reason, exitCode, signal, message: storable(done.message) };
+  return {
+    reason: 'worker_lost',
+    exitCode: null,
+    signal: null,
+    message: 'It was given back after its start.',
+  };
+}
+
+function completionOf(done: AttemptDone) {
+  return { ...refOf(done), message: storable(done.message) };
+}
+
+function refOf({ jobId, attempt }: AttemptRef): AttemptRef {
+  return { jobId, attempt };
+}
+
+function keyOf(jobId: string, attempt: number): string {
+  return `${jobId}:${attempt}`;
+}
+
+/** No store gives back a NUL or half a surrogate pair; a message may quote the output of any command. */
+function storable(message: string | null): string | null {
+  return message === null ? null : message.replace(/\0|\p{Surrogate}/gu, '\ufffd');
+}

@@ -1,0 +1,235 @@
+/** The one call that does a worker's work: ends in, claims out, lease renewed, in one batch; waits for jobs. */
+import type { AttemptRef, ClaimedJob, WorkReply, WorkRequest } from '../../contract/worker.ts';
+import { BlixardError } from '../../domain/errors.ts';
+import { leaseUntilMs } from '../../domain/lease.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Log } from '../../platform/log.ts';
+import type { Random } from '../../platform/random.ts';
+import type { Database, Result, Row, Statement } from '../../store/database.ts';
+import { integer, json, text } from '../../store/statements/columns.ts';
+import { claimJobs, heldByToken, renewLease } from '../../store/statements/work.ts';
+import { workerById } from '../../store/statements/workers.ts';
+import type { Fence, Holder } from '../fence.ts';
+import type { Signals } from '../signals.ts';
+import { claimedJobOf } from '../views.ts';
+import { EndReports } from './ends.ts';
+import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
+
+/** What the lease renewal of a live worker tells. */
+export interface Lease {
+  readonly state: WorkReply['state'];
+  readonly leaseUntilMs: number;
+  readonly cancel: readonly AttemptRef[];
+}
+
+/** One call while it is served. */
+interface Call {
+  readonly holder: Holder;
+  readonly body: WorkRequest;
+  readonly seat: Seat;
+  readonly signal: AbortSignal;
+  /** Claims that were cancelled before they started, while the call waited. */
+  readonly dropped: AttemptRef[];
+}
+
+/** What one batch of a call brought. */
+interface Turn {
+  readonly lease: Lease;
+  readonly claimed: readonly ClaimedJob[];
+}
+
+/** What a worker was told last, so that a cancel it knows of does not end its next wait. */
+interface Told {
+  readonly generation: number;
+  readonly state: WorkReply['state'];
+  readonly cancel: ReadonlySet<string>;
+}
+
+export interface WorkDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signals: Signals;
+  readonly fence: Fence;
+  readonly leaseMs: number;
+}
+
+export class WorkDesk {
+  readonly #deps: WorkDeps;
+  readonly #room = new WaitingRoom();
+  /** At most one entry per live worker. */
+  readonly #told = new Map<string, Told>();
+
+  constructor(deps: WorkDeps) {
+    this.#deps = deps;
+    deps.signals.onReady((queue, executor, jobs) => this.#room.ready(queue, executor, jobs));
+    deps.signals.onLease((workerId, untilMs) => {
+      if (untilMs === null) this.#told.delete(workerId);
+    });
+  }
+
+  /** Throws WORKER_NOT_FOUND, or FENCED for an older generation and for a worker that is offline. */
+  async work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+    const holder = { workerId, generation: body.generation };
+    const seat = this.#room.enter(workerId, body.want);
+    const call: Call = { holder, body, seat, signal, dropped: [] };
+    const release = this.#endInTime(call);
+    try {
+      return await this.#serve(call);
+    } finally {
+      release();
+      this.#room.leave(seat);
+    }
+  }
+
+  /** Renews the lease and nothing else. Throws like `work`. */
+  async renew(holder: Holder): Promise<Lease> {
+    const [result] = await this.#deps.db.batch([this.#renewal(holder)]);
+    return this.#leaseOf(holder, result);
+  }
+
+  async #serve(call: Call): Promise<WorkReply> {
+    const ends = new EndReports({ ...this.#deps, holder: call.holder, done: call.body.done });
+    const planned = await ends.plan();
+    let turn = await this.#turn(call, planned, (results) => ends.settle(results));
+    const fenced = await ends.finish();
+    for (const attempt of fenced)
+      this.#deps.fence.refuse(call.holder, `attempt ${attempt.attempt} of job ${attempt.jobId} is not held`);
+    while (fenced.length === 0 && !this.#hasNews(call, turn)) {
+      await this.#room.rest(call.seat);
+      if (call.seat.over) break;
+      turn = await this.#turn(call, []);
+    }
+    return this.#reply(call, turn, fenced);
+  }
+
+  /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */
+  async #turn(
+    call: Call,
+    planned: readonly Statement[],
+    settle?: (results: readonly Result[]) => void,
+  ): Promise<Turn> {
+    const claims = call.body.want > 0;
+    call.seat.claims();
+    const results = await this.#deps.db.batch([
+      ...planned,
+      ...(claims ? [this.#claim(call)] : []),
+      this.#renewal(call.holder),
+    ]);
+    const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
+    settle?.(results.slice(0, planned.length));
+    const rows = claims ? (results[planned.length]?.rows ?? []) : [];
+    for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
+    return { lease, claimed: inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows) };
+  }
+
+  #claim({ holder, body }: Call): Statement {
+    const { token, want } = body;
+    return claimJobs.with({ ...holder, token, want, nowMs: this.#deps.clock.nowMs() });
+  }
+
+  #renewal(holder: Holder): Statement {
+    const untilMs = leaseUntilMs(this.#deps.clock.nowMs(), this.#deps.leaseMs);
+    return renewLease.with({ ...holder, leaseUntilMs: untilMs });
+  }
+
+  /** What this token holds, claimed by this call or by the one whose answer was lost. */
+  #claimedBefore({ holder, body }: Call): Promise<readonly Row[]> {
+    return this.#deps.db.query(heldByToken.with({ ...holder, token: body.token }), { level: 'linearizable' });
+  }
+
+  async #leaseOf(holder: Holder, result: Result | undefined, seat?: Seat): Promise<Lease> {
+    const row = result?.rows[0];
+    if (row === undefined) throw await this.#refusal(holder);
+    const state = text(row, 'state') === 'draining' ? 'draining' : 'online';
+    if (seat !== undefined) seat.offers = offersOf(row, state);
+    const untilMs = integer(row, 'lease_until_ms');
+    this.#deps.signals.lease(holder.workerId, untilMs);
+    return { state, leaseUntilMs: untilMs, cancel: json<AttemptRef[]>(row, 'cancels') };
+  }
+
+  async #refusal(holder: Holder): Promise<BlixardError> {
+    const { workerId, generation } = holder;
+    const [row] = await this.#deps.db.query(workerById.with({ id: workerId }), { level: 'linearizable' });
+    if (row === undefined) return new BlixardError('WORKER_NOT_FOUND', { workerId });
+    const now = integer(row, 'generation');
+    const problem =
+      now === generation
+        ? `worker ${workerId} is ${text(row, 'state')}; it must register again`
+        : `worker ${workerId} has generation ${now}, not ${generation}`;
+    return this.#deps.fence.refuse(holder, problem);
+  }
+
+  #hasNews(call: Call, { claimed, lease }: Turn): boolean {
+    if (claimed.length > 0 || call.dropped.length > 0) return true;
+    const told = this.#toldTo(call);
+    if (lease.state !== (told?.state ?? 'online')) return true;
+    return lease.cancel.some((attempt) => told?.cancel.has(keyOf(attempt)) !== true);
+  }
+
+  /** Nothing counts as told when the answer that told it may have been lost. */
+  #toldTo({ holder, body }: Call): Told | undefined {
+    const told = this.#told.get(holder.workerId);
+    return told?.generation === holder.generation && !body.repeat ? told : undefined;
+  }
+
+  #reply({ holder, dropped, signal }: Call, { lease, claimed }: Turn, fenced: AttemptRef[]): WorkReply {
+    const cancel = [
+      ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
+    ];
+    if (!signal.aborted)
+      this.#told.set(holder.workerId, {
+        generation: holder.generation,
+        state: lease.state,
+        cancel: new Set(cancel.map(keyOf)),
+      });
+    const { state, leaseUntilMs: untilMs } = lease;
+    return { claimed: [...claimed], cancel, fenced, state, leaseUntilMs: untilMs };
+  }
+
+  /** Ends the call's wait after `waitMs` and when nobody reads the answer; wakes it when there is news for it. */
+  #endInTime({ body, seat, signal, holder, dropped }: Call): () => void {
+    const end = (): void => seat.end();
+    const timer = this.#deps.clock.after(body.waitMs, end);
+    if (signal.aborted || body.waitMs === 0) end();
+    signal.addEventListener('abort', end, { once: true });
+    const unsubscribe = this.#deps.signals.onCancel(holder.workerId, (attempt) => {
+      if (attempt !== undefined) dropped.push(attempt);
+      seat.call();
+    });
+    return () => {
+      timer.cancel();
+      signal.removeEventListener('abort', end);
+      unsubscribe();
+    };
+  }
+}
+
+/** A draining worker takes nothing, and must not be woken in place of one that does. */
+function offersOf(row: Row, state: Lease['state']): Offers {
+  if (state === 'draining') return { queues: new Set(), executors: new Set() };
+  const executors = json<{ name: string; unavailable: string | null }[]>(row, 'executors');
+  return {
+    queues: new Set(json<string[]>(row, 'queues')),
+    executors: new Set(executors.filter((offer) => offer.unavailable === null).map((offer) => offer.name)),
+  };
+}
+
+/** Rows of a write come in no order; the best job goes first. */
+function inOrder(rows: readonly Row[]): ClaimedJob[] {
+  const rank = (row: Row): readonly number[] => [
+    -integer(row, 'priority'),
+    integer(row, 'run_at_ms'),
+    integer(row, 'seq'),
+  ];
+  const compare = (a: readonly number[], b: readonly number[]): number => {
+    const at = a.findIndex((value, index) => value !== b[index]);
+    return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+  };
+  return [...rows].sort((a, b) => compare(rank(a), rank(b))).map(claimedJobOf);
+}
+
+function keyOf({ jobId, attempt }: AttemptRef): string {
+  return `${jobId}:${attempt}`;
+}

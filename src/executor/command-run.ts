@@ -1,0 +1,78 @@
+/** Watches over a running command: ends it at its timeout, when asked to, or at once. */
+import { constants } from 'node:os';
+import type { ExitReply } from '../contract/guest.ts';
+import { asBlixardError, BlixardError } from '../domain/errors.ts';
+import { defaults } from '../domain/limits.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import type { GuestExec } from '../vm/guest-session.ts';
+import type { Execution } from './executor.ts';
+
+/** What cut a command short. */
+export type Cut = 'timeout' | 'cancelled';
+
+/** How a command ended: what the guest told, or the error in its place; and what had cut it short before. */
+export interface CommandEnd {
+  readonly told: ExitReply | BlixardError;
+  readonly cut: Cut | undefined;
+}
+
+export interface CommandRunDeps {
+  readonly exec: GuestExec;
+  /** Ends the VM at once, whatever the guest does. */
+  readonly killVm: () => void;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** SIGTERM to the kill of the VM. */
+  readonly graceMs: number;
+  readonly stop: Execution['stop'];
+  readonly kill: Execution['kill'];
+}
+
+export class CommandRun {
+  readonly #deps: CommandRunDeps;
+  readonly #timers: Timer[] = [];
+  #cut: Cut | undefined;
+  #giveUp: ((error: BlixardError) => void) | undefined;
+
+  constructor(deps: CommandRunDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when the command has ended and its output was taken, or some time after its VM was killed. */
+  async ended(): Promise<CommandEnd> {
+    const { exec, stop, kill, timeoutMs } = this.#deps;
+    const cancel = (): void => this.#cutShort('cancelled');
+    const killVm = (): void => this.#killVm();
+    const stuck = new Promise<BlixardError>((resolve) => {
+      this.#giveUp = resolve;
+    });
+    this.#after(timeoutMs, () => this.#cutShort('timeout'));
+    stop.addEventListener('abort', cancel);
+    kill.addEventListener('abort', killVm);
+    if (stop.aborted) cancel();
+    if (kill.aborted) killVm();
+    const told = await Promise.race([exec.exited.catch(asBlixardError), stuck]);
+    for (const timer of this.#timers) timer.cancel();
+    stop.removeEventListener('abort', cancel);
+    kill.removeEventListener('abort', killVm);
+    return { told, cut: this.#cut };
+  }
+
+  #cutShort(why: Cut): void {
+    if (this.#cut !== undefined) return;
+    this.#cut = why;
+    this.#deps.exec.signal(constants.signals.SIGTERM);
+    this.#after(this.#deps.graceMs, () => this.#killVm());
+  }
+
+  /** After a kill only output that nobody takes can hold up the end. */
+  #killVm(): void {
+    this.#deps.killVm();
+    const notTaken = new BlixardError('VM_CRASHED', { problem: 'killed, and its last output was not taken' });
+    this.#after(defaults.outputDrainMs, () => this.#giveUp?.(notTaken));
+  }
+
+  #after(delayMs: number, act: () => void): void {
+    this.#timers.push(this.#deps.clock.after(delayMs, act));
+  }
+}

@@ -1,0 +1,154 @@
+/** An executor without VMs for tests and simulations: the job's command is its script. */
+import { asBlixardError } from '../../domain/errors.ts';
+import { type EndReason, endReasonNames } from '../../domain/job.ts';
+import { type Clock, sleep } from '../../platform/clock.ts';
+import type { Execution, Executor, Outcome } from '../executor.ts';
+import { outcome, outcomeOfError } from '../outcome.ts';
+
+/** One step; an outcome ends the command, undefined goes on with the next step. */
+type Step = (run: FakeRun, ...args: string[]) => Promise<Outcome | undefined>;
+
+const usage = { wallMs: 1, cpuMs: 1, memoryPeakKiB: 1_024 };
+
+/**
+ * The words a script is made of, steps apart by `;`: `print TEXT`, `print-error TEXT`, `bytes COUNT` (a pattern of
+ * all byte values), `stdin` (echoes it), `sleep MS`, `ignore-stop`, `exit CODE`, `signal N`, `end REASON MESSAGE`.
+ */
+const words: Readonly<Record<string, Step>> = {
+  print: (run, text = '') => run.write('stdout', Buffer.from(text)),
+  'print-error': (run, text = '') => run.write('stderr', Buffer.from(text)),
+  bytes: (run, count = '0') => run.write('stdout', patternOfBytes(Number(count))),
+  stdin: (run) => run.write('stdout', Buffer.from(run.execution.spec.stdinBase64, 'base64')),
+  sleep: (run, ms = '0') => run.sleep(Number(ms)),
+  'ignore-stop': (run) => run.ignoreStop(),
+  exit: async (_run, code = '0') => outcome('exit', { exitCode: Number(code), usage }),
+  signal: async (_run, number = '9') => outcome('signal', { signal: Number(number), usage }),
+  end: async (_run, reason = 'internal', message = '') => outcome(endReasonOf(reason), { message }),
+};
+
+/** Every byte value in turn. */
+export function patternOfBytes(count: number): Buffer {
+  return Buffer.from(Uint8Array.from({ length: count }, (_, index) => index % 256));
+}
+
+export interface FakeExecutorDeps {
+  readonly clock: Clock;
+  /** Default `fake`. */
+  readonly name?: string;
+  /** Stop to the kill of a command that ignores it; default 20 ms. */
+  readonly stopGraceMs?: number;
+}
+
+export class FakeExecutor implements Executor {
+  readonly name: string;
+  /** Attempts whose command was begun, in order, as `jobId/attempt`: what had side effects. */
+  readonly begun: string[] = [];
+  /** Commands running now. */
+  live = 0;
+  /** Set it to make the executor unavailable. */
+  unavailableReason: string | null = null;
+  readonly #deps: FakeExecutorDeps;
+
+  constructor(deps: FakeExecutorDeps) {
+    this.name = deps.name ?? 'fake';
+    this.#deps = deps;
+  }
+
+  unavailable(): string | null {
+    return this.unavailableReason;
+  }
+
+  async run(execution: Execution): Promise<Outcome> {
+    try {
+      if (execution.stop.aborted) return outcome('cancelled', { message: 'stopped before it began' });
+      await execution.started();
+      this.begun.push(`${execution.jobId}/${execution.attempt}`);
+      this.live++;
+      try {
+        return await new FakeRun(execution, this.#deps).run();
+      } finally {
+        this.live--;
+      }
+    } catch (error) {
+      return outcomeOfError(asBlixardError(error), null);
+    }
+  }
+}
+
+class FakeRun {
+  readonly execution: Execution;
+  readonly #deps: FakeExecutorDeps;
+  readonly #over = new AbortController();
+  #ignoresStop = false;
+
+  constructor(execution: Execution, deps: FakeExecutorDeps) {
+    this.execution = execution;
+    this.#deps = deps;
+  }
+
+  async run(): Promise<Outcome> {
+    const timeout = this.#signalAfter(this.execution.spec.timeoutMs);
+    try {
+      for (const [word = '', ...args] of stepsOf(this.execution.spec.command)) {
+        const step = words[word];
+        if (step === undefined) return outcome('exit', { exitCode: 127, message: `no word ${word}` });
+        const end = await this.#unlessCut(step(this, ...args), timeout.signal);
+        if (end !== undefined) return end;
+      }
+      return outcome('exit', { exitCode: 0, usage });
+    } finally {
+      timeout.cancel();
+      this.#over.abort();
+    }
+  }
+
+  async write(stream: 'stdout' | 'stderr', data: Buffer): Promise<undefined> {
+    await this.execution.output(stream, data);
+  }
+
+  async sleep(ms: number): Promise<undefined> {
+    await sleep(this.#deps.clock, ms, this.#over.signal);
+  }
+
+  async ignoreStop(): Promise<undefined> {
+    this.#ignoresStop = true;
+  }
+
+  #signalAfter(ms: number): { signal: AbortSignal; cancel: () => void } {
+    const late = new AbortController();
+    const timer = this.#deps.clock.after(ms, () => late.abort());
+    return { signal: late.signal, cancel: () => timer.cancel() };
+  }
+
+  #unlessCut(step: Promise<Outcome | undefined>, timeout: AbortSignal): Promise<Outcome | undefined> {
+    const { stop, kill } = this.execution;
+    return new Promise((resolve, reject) => {
+      const cut = (reason: EndReason, message: string) => (): void => {
+        const graceMs = this.#ignoresStop ? (this.#deps.stopGraceMs ?? 20) : 0;
+        this.#deps.clock.after(graceMs, () => resolve(outcome(reason, { message })));
+      };
+      whenAborted(stop, cut('cancelled', 'stopped'));
+      whenAborted(timeout, cut('timeout', 'too late'));
+      whenAborted(kill, () => resolve(outcome('internal', { message: 'killed' })));
+      step.then(resolve, reject);
+    });
+  }
+}
+
+function whenAborted(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener('abort', act, { once: true });
+}
+
+function stepsOf(command: readonly string[]): string[][] {
+  const steps: string[][] = [[]];
+  for (const word of command) {
+    if (word === ';') steps.push([]);
+    else steps.at(-1)?.push(word);
+  }
+  return steps;
+}
+
+function endReasonOf(name: string): EndReason {
+  return endReasonNames.find((reason) => reason === name) ?? 'internal';
+}

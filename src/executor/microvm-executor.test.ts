@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SubmitJob } from '../contract/job.ts';
+import { limits } from '../domain/limits.ts';
+import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
+import { silentLog } from '../platform/log.ts';
+import { fastClock, VmHost } from '../vm/vm-host.suite.ts';
+import { VmService } from '../vm/vm-service.ts';
+import { type ExecutorContext, executorSuite, TestExecution, waitUntil } from './executor.suite.ts';
+import type { Outcome } from './executor.ts';
+import { MicrovmExecutor } from './microvm-executor.ts';
+
+const commands: ExecutorContext['commands'] = {
+  exit: (code) => ['exit', String(code)],
+  signal: (number) => ['signal', String(number)],
+  print: (text) => ['echo', text],
+  printError: (text) => ['echo-error', text],
+  cat: () => ['cat'],
+  sleepLong: () => ['sleep', '6000000'],
+  stubborn: () => ['stubborn', '6000000'],
+  flood: (bytes) => ['flood', String(bytes)],
+};
+
+executorSuite('MicrovmExecutor over fake VMs', async () => {
+  const host = await VmHost.make();
+  const vms = await host.open();
+  return {
+    executor: new MicrovmExecutor({ vms, clock: fastClock, log: silentLog, stopGraceMs: 500 }),
+    commands,
+    live: async () => vms.count() + host.host.live.length + (await host.folders()).length,
+    close: () => host.clean(),
+  };
+});
+
+describe('MicrovmExecutor', () => {
+  let host: VmHost;
+  beforeEach(async () => {
+    host = await VmHost.make();
+  });
+  afterEach(() => host.clean());
+
+  const runIn = async (vms: VmService, submit: SubmitJob): Promise<[Outcome, TestExecution]> => {
+    const executor = new MicrovmExecutor({ vms, clock: fastClock, log: silentLog, stopGraceMs: 500 });
+    const execution = new TestExecution(submit);
+    const outcome = await executor.run(execution);
+    await waitUntil(() => vms.count() === 0);
+    expect(await host.folders().catch(() => [])).toEqual([]);
+    return [outcome, execution];
+  };
+
+  it('tells the facts of the VM', async () => {
+    const [outcome] = await runIn(await host.open(), { command: ['exit', '0'] });
+    expect(outcome.vm).toMatchObject({ hypervisor: 'fake', accel: 'tcg', start: 'boot', image: 'sha256:1234' });
+  });
+
+  it('sets PATH, HOME and what names the attempt, and lets the job set more', async () => {
+    const [, root] = await runIn(await host.open(), { command: ['env'], env: { A: 'b', BLIXARD_ATTEMPT: '99' } });
+    const lines = root.text('stdout').split('\n');
+    expect(lines).toContain('PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin');
+    expect(lines).toEqual(expect.arrayContaining(['cwd=/', 'uid=0', 'HOME=/root', 'A=b', 'BLIXARD_ATTEMPT=3']));
+    expect(lines).toContain(`BLIXARD_JOB_ID=${root.jobId}`);
+  });
+
+  it('another user has another home, and the job may choose its own', async () => {
+    const vms = await host.open();
+    const [, user] = await runIn(vms, { command: ['env'], uid: 1000, cwd: '/tmp' });
+    expect(user.text('stdout').split('\n')).toEqual(expect.arrayContaining(['cwd=/tmp', 'uid=1000', 'HOME=/']));
+    const [, own] = await runIn(vms, { command: ['env'], env: { HOME: '/srv', PATH: '/opt' } });
+    expect(own.text('stdout').split('\n')).toEqual(expect.arrayContaining(['HOME=/srv', 'PATH=/opt']));
+  });
+
+  it('a command that cannot be run is exit code 126 with the reason', async () => {
+    const [outcome] = await runIn(await host.open(), { command: ['/no/such'] });
+    expect(outcome).toMatchObject({ reason: 'exit', exitCode: 126 });
+    expect(outcome.message).toContain('/no/such: No such file or directory');
+  });
+
+  it('tells of the out-of-memory killer', async () => {
+    const [outcome] = await runIn(await host.open(), { command: ['oom'] });
+    expect(outcome).toMatchObject({ reason: 'oom', exitCode: null, signal: 9 });
+  });
+
+  it('a VM that ends in the middle is vm_crashed, with the end of its console', async () => {
+    const vms = await host.open();
+    const [crashed] = await runIn(vms, { command: ['crash'] });
+    expect(crashed.reason).toBe('vm_crashed');
+    expect(crashed.message).toContain('Kernel panic - not syncing: scripted');
+    expect(crashed.message?.length).toBeLessThanOrEqual(limits.reasonLength);
+    const [garbage] = await runIn(vms, { command: ['garbage'] });
+    expect(garbage.reason).toBe('vm_crashed');
+    expect(garbage.message).toContain('broke the protocol');
+  });
+
+  it('says that a stubborn command was killed', async () => {
+    const [outcome] = await runIn(await host.open(), { command: ['stubborn', '6000000'], timeoutMs: 100 });
+    expect(outcome.reason).toBe('timeout');
+    expect(outcome.message).toBe(
+      'the command ran longer than its timeout of 100ms; it did not end within 500ms of SIGTERM, so its VM was killed',
+    );
+  });
+
+  it('tells which signal a stopped command ended on', async () => {
+    const [outcome] = await runIn(await host.open(), { command: ['sleep', '6000000'], timeoutMs: 100 });
+    expect(outcome).toMatchObject({ reason: 'timeout', signal: 15 });
+  });
+
+  it('what cannot be started has its reason', async () => {
+    const probeOnly: FakeHypervisorDeps['bootOf'] = (_vm, nth) =>
+      nth === 1 ? { outcome: 'agent', afterMs: 0 } : { outcome: 'exit', afterMs: 0 };
+    const vms = await host.open({}, { bootOf: probeOnly });
+    const [noBoot] = await runIn(vms, { command: ['exit', '0'] });
+    expect(noBoot.reason).toBe('vm_boot_failed');
+    const [noImage, execution] = await runIn(vms, { command: ['exit', '0'], image: 'other' });
+    expect(noImage.reason).toBe('image_missing');
+    expect(execution.starts).toBe(0);
+    const [tooBig] = await runIn(vms, { command: ['exit', '0'], memoryMiB: 10_000_000 });
+    expect(tooBig.reason).toBe('vm_boot_failed');
+    expect(tooBig.message).toContain('no room');
+  });
+
+  it('without VMs it says why, and runs nothing', async () => {
+    const vms = VmService.unavailable('SKIP_VM_MANAGER is 1');
+    expect(new MicrovmExecutor({ vms, clock: fastClock, log: silentLog }).unavailable()).toBe('SKIP_VM_MANAGER is 1');
+    const [outcome] = await runIn(vms, { command: ['exit', '0'] });
+    expect(outcome.reason).toBe('executor_unavailable');
+    expect(outcome.message).toContain('VM manager is not available (SKIP_VM_MANAGER may be set)');
+  });
+
+  it('a cancel while the VM boots ends the boot', async () => {
+    const bootOf: FakeHypervisorDeps['bootOf'] = (_vm, nth) => ({
+      outcome: nth === 1 ? 'agent' : 'hang',
+      afterMs: 0,
+    });
+    const vms = await host.open({}, { bootOf });
+    const executor = new MicrovmExecutor({ vms, clock: fastClock, log: silentLog });
+    const execution = new TestExecution({ command: ['exit', '0'] });
+    const running = executor.run(execution);
+    await waitUntil(() => host.host.live.length === 1);
+    execution.stopper.abort('cancelled');
+    expect(await running).toMatchObject({ reason: 'cancelled', vm: null });
+    expect(execution.starts).toBe(0);
+    expect(await host.folders()).toEqual([]);
+  });
+
+  it('an output nobody takes does not hold up the end of a killed VM for ever', async () => {
+    const vms = await host.open();
+    const executor = new MicrovmExecutor({ vms, clock: fastClock, log: silentLog, stopGraceMs: 100 });
+    const execution = new TestExecution({ command: ['flood', '100000'], timeoutMs: 100 });
+    execution.onOutput = () => new Promise(() => undefined);
+    expect(await executor.run(execution)).toMatchObject({ reason: 'timeout' });
+    expect(vms.count()).toBe(0);
+  });
+});

@@ -1,0 +1,155 @@
+/** The `microvm` executor: each attempt in a microVM of its own, gone when the attempt has ended. */
+import type { ExecSpec } from '../contract/guest.ts';
+import type { VmFacts } from '../contract/job.ts';
+import { asBlixardError, BlixardError } from '../domain/errors.ts';
+import { defaults, limits } from '../domain/limits.ts';
+import { formatDurationMs } from '../domain/units.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import { consoleTail } from '../vm/console-tail.ts';
+import type { MicroVm } from '../vm/micro-vm.ts';
+import type { VmService } from '../vm/vm-service.ts';
+import { type CommandEnd, CommandRun } from './command-run.ts';
+import type { Execution, Executor, Outcome } from './executor.ts';
+import { outcome, outcomeOfError, outcomeOfExit, signalOf, usageOf } from './outcome.ts';
+
+/** As Debian's login sets it for root. */
+const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export interface MicrovmExecutorDeps {
+  readonly vms: VmService;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** SIGTERM to the kill of the VM; default 5 s. */
+  readonly stopGraceMs?: number;
+}
+
+export class MicrovmExecutor implements Executor {
+  readonly name = 'microvm';
+  readonly #deps: MicrovmExecutorDeps;
+
+  constructor(deps: MicrovmExecutorDeps) {
+    this.#deps = deps;
+  }
+
+  unavailable(): string | null {
+    return this.#deps.vms.unavailableReason();
+  }
+
+  async run(execution: Execution): Promise<Outcome> {
+    const halt = AbortSignal.any([execution.stop, execution.kill]);
+    let vm: MicroVm | undefined;
+    try {
+      vm = await this.#deps.vms.start(execution.spec, halt);
+      await unlessHalted(execution.started(), halt);
+      return await this.#command(vm, execution);
+    } catch (error) {
+      if (halt.aborted) return stoppedEarly(vm?.facts ?? null);
+      return this.#failed(execution, asBlixardError(error), vm?.facts ?? null);
+    } finally {
+      void this.#end(vm);
+    }
+  }
+
+  async #command(vm: MicroVm, execution: Execution): Promise<Outcome> {
+    const exec = vm.exec(execSpecOf(execution), {
+      stdin: Buffer.from(execution.spec.stdinBase64, 'base64'),
+      output: (stream, data) => execution.output(stream, data),
+    });
+    const run = new CommandRun({
+      exec,
+      clock: this.#deps.clock,
+      killVm: () => void this.#end(vm),
+      timeoutMs: execution.spec.timeoutMs,
+      graceMs: this.#graceMs,
+      stop: execution.stop,
+      kill: execution.kill,
+    });
+    const end = await run.ended();
+    return await this.#outcomeOf(end, vm, execution);
+  }
+
+  async #outcomeOf({ told, cut }: CommandEnd, vm: MicroVm, execution: Execution): Promise<Outcome> {
+    const reply = told instanceof BlixardError ? undefined : told;
+    if (cut !== undefined) {
+      return outcome(cut, {
+        message: this.#cutMessage(cut, execution, reply === undefined),
+        signal: reply === undefined ? null : signalOf(reply),
+        usage: reply === undefined ? null : usageOf(reply),
+        vm: vm.facts,
+      });
+    }
+    if (reply !== undefined) return outcomeOfExit(reply, vm.facts);
+    return this.#failed(execution, await withConsole(asBlixardError(told), vm), vm.facts);
+  }
+
+  #cutMessage(cut: 'timeout' | 'cancelled', { spec }: Execution, vmEnded: boolean): string {
+    const why =
+      cut === 'timeout'
+        ? `the command ran longer than its timeout of ${formatDurationMs(spec.timeoutMs)}`
+        : 'the command was stopped because its job was cancelled';
+    if (!vmEnded) return why;
+    return `${why}; it did not end within ${formatDurationMs(this.#graceMs)} of SIGTERM, so its VM was killed`;
+  }
+
+  #failed(execution: Execution, error: BlixardError, vm: VmFacts | null): Outcome {
+    const result = outcomeOfError(error, vm);
+    const { jobId, attempt } = execution;
+    const level = result.reason === 'internal' ? 'error' : 'info';
+    this.#deps.log[level]({ err: error, jobId, attempt }, `attempt ended: ${result.reason}`);
+    return result;
+  }
+
+  async #end(vm: MicroVm | undefined): Promise<void> {
+    try {
+      await vm?.kill();
+    } catch (error) {
+      this.#deps.log.error({ err: error, vmId: vm?.id }, 'a VM could not be ended');
+    }
+  }
+
+  get #graceMs(): number {
+    return this.#deps.stopGraceMs ?? defaults.stopGraceMs;
+  }
+}
+
+function execSpecOf({ jobId, attempt, spec }: Execution): ExecSpec {
+  const env = {
+    PATH: path,
+    HOME: spec.uid === 0 ? '/root' : '/',
+    ...spec.env,
+    BLIXARD_JOB_ID: jobId,
+    BLIXARD_ATTEMPT: String(attempt),
+  };
+  return {
+    argv: spec.command,
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    cwd: spec.cwd,
+    uid: spec.uid,
+  };
+}
+
+function stoppedEarly(vm: VmFacts | null): Outcome {
+  return outcome('cancelled', { message: 'the job was cancelled before its command was started', vm });
+}
+
+/** The result, or a rejection as soon as `halt` aborts. */
+async function unlessHalted(result: Promise<void>, halt: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const stop = (): void => reject(halt.reason);
+    if (halt.aborted) stop();
+    halt.addEventListener('abort', stop, { once: true });
+    result.then(resolve, reject).finally(() => halt.removeEventListener('abort', stop));
+  });
+}
+
+/** Adds what the VM last said, once the VMM has ended, so that all of it is there. */
+async function withConsole(error: BlixardError, vm: MicroVm): Promise<BlixardError> {
+  if (error.code === 'GUEST_REFUSED') return error;
+  await vm.kill();
+  const room = limits.reasonLength - error.message.length;
+  const tail = consoleTail(vm.console(), Math.max(room, 0));
+  if (tail === '') return error;
+  const problem = `${error.details['problem'] ?? error.message}; console: ${tail}`;
+  return new BlixardError(error.code, { ...error.details, problem }, { cause: error });
+}

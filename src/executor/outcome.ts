@@ -1,0 +1,70 @@
+/** Outcomes: what an attempt ended with, made from what happened. Guests are not believed beyond what can be. */
+import type { ExitReply } from '../contract/guest.ts';
+import type { Usage, VmFacts } from '../contract/job.ts';
+import type { BlixardError, ErrorCode } from '../domain/errors.ts';
+import type { EndReason } from '../domain/job.ts';
+import { limits } from '../domain/limits.ts';
+import type { Outcome } from './executor.ts';
+
+const signalMax = 64;
+const exitCodeMax = 255;
+/** Exit code of a shell for a command that was found but cannot be run. */
+const cannotRun = 126;
+
+/** Everything but the reason is empty unless said. */
+export function outcome(reason: EndReason, parts: Partial<Outcome> = {}): Outcome {
+  const empty = { exitCode: null, signal: null, message: null, vm: null, usage: null };
+  const message = parts.message?.slice(0, limits.reasonLength) ?? null;
+  return { ...empty, ...parts, reason, message };
+}
+
+/** The outcome of a command that ended by itself. */
+export function outcomeOfExit(reply: ExitReply, vm: VmFacts | null): Outcome {
+  const usage = usageOf(reply);
+  const signal = signalOf(reply);
+  if (reply.oom && reply.code !== 0) {
+    const message = 'the out-of-memory killer of the microVM struck';
+    return outcome('oom', { signal, message, vm, usage });
+  }
+  if (signal !== null) return outcome('signal', { signal, vm, usage });
+  if (Number.isInteger(reply.code) && reply.code >= 0 && reply.code <= exitCodeMax) {
+    return outcome('exit', { exitCode: reply.code, vm, usage });
+  }
+  return outcome('vm_crashed', { message: `the guest told of exit code ${reply.code}`, vm, usage });
+}
+
+/** The signal that ended the command, or null. */
+export function signalOf(reply: ExitReply): number | null {
+  return Number.isInteger(reply.signal) && reply.signal > 0 && reply.signal <= signalMax ? reply.signal : null;
+}
+
+/** What the command used, as far as the guest told numbers. */
+export function usageOf(reply: ExitReply): Usage {
+  return {
+    wallMs: wholeNumber(reply.wallMs),
+    cpuMs: wholeNumber(reply.cpuMs),
+    memoryPeakKiB: wholeNumber(reply.maxRssKiB),
+  };
+}
+
+const reasons: Readonly<Partial<Record<ErrorCode, EndReason>>> = {
+  IMAGE_MISSING: 'image_missing',
+  IMAGE_INVALID: 'image_missing',
+  VM_BOOT_FAILED: 'vm_boot_failed',
+  VM_LIMIT: 'vm_boot_failed',
+  VM_CRASHED: 'vm_crashed',
+  GUEST_PROTOCOL: 'vm_crashed',
+  VM_MANAGER_UNAVAILABLE: 'executor_unavailable',
+};
+
+/** The outcome of an attempt that an error ended. */
+export function outcomeOfError(error: BlixardError, vm: VmFacts | null): Outcome {
+  if (error.code === 'GUEST_REFUSED') {
+    return outcome('exit', { exitCode: cannotRun, message: error.message, vm });
+  }
+  return outcome(reasons[error.code] ?? 'internal', { message: error.message, vm });
+}
+
+function wholeNumber(value: number): number {
+  return Number.isFinite(value) ? Math.min(Math.max(Math.round(value), 0), Number.MAX_SAFE_INTEGER) : 0;
+}

@@ -1,0 +1,28 @@
+/** The executors of one worker, by name. */
+import type { ExecutorOffer } from '../contract/worker.ts';
+import { limits } from '../domain/limits.ts';
+import type { Executor } from './executor.ts';
+
+export class ExecutorRegistry {
+  readonly #executors: ReadonlyMap<string, Executor>;
+
+  constructor(executors: readonly Executor[]) {
+    this.#executors = new Map(executors.map((executor) => [executor.name, executor]));
+  }
+
+  find(name: string): Executor | undefined {
+    return this.#executors.get(name);
+  }
+
+  names(): readonly string[] {
+    return [...this.#executors.keys()];
+  }
+
+  /** What the worker tells at its registration. */
+  offers(): ExecutorOffer[] {
+    return [...this.#executors.values()].map((executor) => ({
+      name: executor.name,
+      unavailable: executor.unavailable()?.slice(0, limits.reasonLength) ?? null,
+    }));
+  }
+}

@@ -1,0 +1,95 @@
+/** What a fake guest can run: the first word of argv names a scripted behaviour. */
+import type { ExecSpec } from '../../contract/guest.ts';
+
+/** How a scripted command ends. */
+export interface CommandEnd {
+  readonly code: number;
+  readonly signal?: number;
+  readonly oom?: boolean;
+}
+
+/** What a scripted command can do. */
+export interface CommandIo {
+  readonly spec: ExecSpec;
+  /** argv without its first word. */
+  readonly args: readonly string[];
+  stdout(data: string | Buffer): Promise<void>;
+  stderr(data: string | Buffer): Promise<void>;
+  /** Standard input to its end. */
+  stdin(): AsyncIterable<Buffer>;
+  sleep(ms: number): Promise<void>;
+  /** Keeps every signal but SIGKILL from ending the command. */
+  ignoreSignals(): void;
+  /** Ends the VM as a kernel panic would. */
+  crashVm(): void;
+  /** Ends the VM as a guest that powers itself off does. */
+  powerOffVm(): void;
+  /** Sends bytes that are no frame. */
+  breakProtocol(): void;
+}
+
+type FakeCommand = (io: CommandIo) => Promise<CommandEnd>;
+
+const success: CommandEnd = { code: 0 };
+const floodChunk = Buffer.alloc(16 * 1024, 'x');
+
+const never = new Promise<CommandEnd>(() => undefined);
+
+/** `['exit', '3']`, `['echo', 'text', …]`, `['sleep', 'ms']`, and so on; times in ms, sizes in bytes. */
+export const fakeCommands: Readonly<Record<string, FakeCommand>> = {
+  exit: async ({ args }) => ({ code: Number(args[0] ?? 0) }),
+  signal: async ({ args }) => ({ code: -1, signal: Number(args[0] ?? 9) }),
+  oom: async () => ({ code: -1, signal: 9, oom: true }),
+  echo: async (io) => {
+    await io.stdout(`${io.args.join(' ')}\n`);
+    return success;
+  },
+  'echo-error': async (io) => {
+    await io.stderr(`${io.args.join(' ')}\n`);
+    return success;
+  },
+  env: async (io) => {
+    await io.stdout([`cwd=${io.spec.cwd}`, `uid=${io.spec.uid}`, ...io.spec.env, ''].join('\n'));
+    return success;
+  },
+  cat: async (io) => {
+    for await (const chunk of io.stdin()) await io.stdout(chunk);
+    return success;
+  },
+  flood: async (io) => {
+    for (let left = Number(io.args[0]); left > 0; left -= floodChunk.length) {
+      await io.stdout(floodChunk.subarray(0, left));
+    }
+    return success;
+  },
+  /** Prints `tick 1`, `tick 2`, … with `ms` before each: `['ticks', count, ms]`. */
+  ticks: async (io) => {
+    for (let tick = 1; tick <= Number(io.args[0]); tick++) {
+      await io.sleep(Number(io.args[1]));
+      await io.stdout(`tick ${tick}\n`);
+    }
+    return success;
+  },
+  sleep: async (io) => {
+    await io.sleep(Number(io.args[0]));
+    return success;
+  },
+  stubborn: async (io) => {
+    io.ignoreSignals();
+    await io.sleep(Number(io.args[0]));
+    return success;
+  },
+  silent: () => never,
+  crash: (io) => {
+    io.crashVm();
+    return never;
+  },
+  poweroff: (io) => {
+    io.powerOffVm();
+    return never;
+  },
+  garbage: (io) => {
+    io.breakProtocol();
+    return never;
+  },
+};

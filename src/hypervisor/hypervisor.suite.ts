@@ -1,0 +1,139 @@
+/** What every driver of the Hypervisor port must do; run for the fake and for real QEMU. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { limits } from '../domain/limits.ts';
+import { ChannelClient } from './channel-client.suite.ts';
+import type { Hypervisor, RunningVm, VmSpec } from './hypervisor.ts';
+
+/** A driver under test and what differs between drivers. */
+export interface HypervisorContext {
+  readonly hypervisor: Hypervisor;
+  /** A second driver object on the same host, as a worker has after a restart. */
+  readonly restarted: Hypervisor;
+  /** A VM that boots; each call gives another id. */
+  spec(): VmSpec;
+  /** A VM whose kernel is not there. */
+  specWithoutKernel(): VmSpec;
+  /** Commands that the guest understands. */
+  readonly commands: {
+    print(text: string): readonly string[];
+    printError(text: string): readonly string[];
+    exit(code: number): readonly string[];
+    readonly sleepLong: readonly string[];
+  };
+  close(): Promise<void>;
+}
+
+export function hypervisorSuite(name: string, makeContext: () => Promise<HypervisorContext>): void {
+  describe(`hypervisor ${name}`, () => {
+    let context: HypervisorContext;
+    const started: RunningVm[] = [];
+
+    const start = async (spec: VmSpec): Promise<RunningVm> => {
+      const vm = await context.hypervisor.start(spec);
+      started.push(vm);
+      return vm;
+    };
+    const boot = async (): Promise<{ vm: RunningVm; client: ChannelClient }> => {
+      const vm = await start(context.spec());
+      const client = new ChannelClient(vm.channel);
+      await client.hello();
+      return { vm, client };
+    };
+
+    beforeAll(async () => {
+      context = await makeContext();
+    });
+    afterEach(async () => {
+      await Promise.all(started.splice(0).map((vm) => vm.kill()));
+    });
+    afterAll(() => context.close());
+
+    it('says what it runs on and why', async () => {
+      const { driver, version, accel, accelReason } = await context.hypervisor.capabilities();
+      expect(driver).toBe(context.hypervisor.name);
+      expect(version).toMatch(/\d/);
+      expect(['kvm', 'tcg']).toContain(accel);
+      expect(accelReason).not.toBe('');
+    });
+
+    it('starts a VM whose agent answers a hello that was sent before it had booted', async () => {
+      const spec = context.spec();
+      const vm = await start(spec);
+      expect(vm.id).toBe(spec.id);
+      const hello = await new ChannelClient(vm.channel).hello();
+      expect(hello.token).toBe('conformance');
+      expect(hello.memoryKiB).toBeGreaterThan(0);
+      expect(hello.memoryKiB).toBeLessThanOrEqual(spec.memoryMiB * 1024);
+    });
+
+    it('carries commands in, and their output and exit codes out', async () => {
+      const { client } = await boot();
+      const { print, printError, exit } = context.commands;
+      expect(await client.exec(print('hello'))).toMatchObject({ code: 0, stdout: 'hello\n', stderr: '' });
+      expect(await client.exec(printError('oh'))).toMatchObject({ code: 0, stdout: '', stderr: 'oh\n' });
+      expect(await client.exec(exit(3))).toMatchObject({ code: 3, signal: 0, stdout: '' });
+      await expect(client.exec(['/no/such/program'])).rejects.toThrow(/no such file/i);
+    });
+
+    it('gives the guest a time stamp counter that moves', async () => {
+      const { client } = await boot();
+      const before = await client.ping();
+      expect(await client.ping()).toBeGreaterThanOrEqual(before);
+      expect(before).toBeGreaterThan(0n);
+    });
+
+    it('tells once how a VM ended that was killed, however often it is killed', async () => {
+      const { vm } = await boot();
+      const [first, second] = await Promise.all([vm.kill(), vm.kill()]);
+      expect(first).toEqual({ code: null, signal: 'SIGKILL', stderr: '' });
+      expect(second).toBe(first);
+      expect(await vm.kill()).toBe(first);
+      expect(await vm.exited).toBe(first);
+    });
+
+    it('ends the channel of a VM that is killed in the middle of a command', async () => {
+      const { vm, client } = await boot();
+      const command = client.exec(context.commands.sleepLong);
+      await Promise.all([vm.kill(), expect(command).rejects.toThrow('the channel ended')]);
+    });
+
+    it('tells that a VM ended whose guest powered off', async () => {
+      const { vm, client } = await boot();
+      client.powerOff();
+      expect(await vm.exited).toEqual({ code: 0, signal: null, stderr: '' });
+      await expect(client.ping()).rejects.toThrow('the channel ended');
+    });
+
+    it('runs two VMs at once that know nothing of each other', async () => {
+      const [one, two] = await Promise.all([boot(), boot()]);
+      expect(one.vm.identity).not.toEqual(two.vm.identity);
+      expect((await one.client.hello()).bootId).not.toBe((await two.client.hello()).bootId);
+      await one.vm.kill();
+      expect(await two.client.exec(context.commands.print('alive'))).toMatchObject({ stdout: 'alive\n' });
+    });
+
+    it('keeps the console for whoever asks what went wrong', async () => {
+      const { vm } = await boot();
+      expect(vm.console()).not.toBe('');
+      expect(Buffer.byteLength(vm.console())).toBeLessThanOrEqual(limits.consoleBytes);
+    });
+
+    it('says what is wrong when a VM cannot boot', async () => {
+      const vm = await start(context.specWithoutKernel());
+      const exit = await vm.exited;
+      expect(exit.code).not.toBe(0);
+      expect(exit.stderr).toMatch(/kernel/);
+    });
+
+    it('ends exactly the VMs it is asked to recover, and is safe with ids it does not find', async () => {
+      const [left, kept] = await Promise.all([boot(), boot()]);
+      const unknown = context.spec().id;
+      const found = await context.restarted.recover([unknown, left.vm.id]);
+      expect(found).toEqual([{ id: left.vm.id, pid: left.vm.identity.pid }]);
+      expect(await left.vm.exited).toMatchObject({ signal: 'SIGKILL' });
+      expect(await kept.client.exec(context.commands.exit(0))).toMatchObject({ code: 0 });
+      expect(await context.restarted.recover([unknown, left.vm.id])).toEqual([]);
+      expect(await context.restarted.recover([])).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,65 @@
+/** Processes as /proc tells of them: who they are, whether they live, what they were started with. */
+import { readFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import type { ProcessIdentity } from './hypervisor.ts';
+
+interface ProcessStat {
+  readonly state: string;
+  readonly startTicks: number;
+}
+
+/** State and start time in a line of /proc/PID/stat. The name in it may hold spaces and parentheses. */
+export function parseStat(line: string): ProcessStat | undefined {
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  const [state = ''] = fields;
+  // Field 22 of the line; the first one here is field 3.
+  const startTicks = Number(fields[22 - 3]);
+  return state !== '' && Number.isSafeInteger(startTicks) ? { state, startTicks } : undefined;
+}
+
+/** Who has this pid now, a zombie included; undefined when nobody has. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const stat = statOf(pid);
+  return stat === undefined ? undefined : { pid, startTicks: stat.startTicks };
+}
+
+/** True while this very process runs: false when it is gone, a zombie, or its pid has another owner. */
+export function isRunning({ pid, startTicks }: ProcessIdentity): boolean {
+  const stat = statOf(pid);
+  return stat !== undefined && stat.startTicks === startTicks && stat.state !== 'Z';
+}
+
+/** Arguments of every running process that may be read. */
+export async function listCommandLines(): Promise<{ identity: ProcessIdentity; argv: readonly string[] }[]> {
+  const found: { identity: ProcessIdentity; argv: readonly string[] }[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const identity = identify(Number(entry));
+    const line = await unlessGone(() => readFile(`/proc/${entry}/cmdline`, 'utf8'));
+    if (identity !== undefined && line) found.push({ identity, argv: line.split('\0') });
+  }
+  return found;
+}
+
+function statOf(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch (error) {
+    return undefinedIfGone(error);
+  }
+}
+
+async function unlessGone<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    return undefinedIfGone(error);
+  }
+}
+
+/** A process may end between two looks at it. */
+function undefinedIfGone(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOENT' && code !== 'ESRCH' && code !== 'EACCES') throw error;
+  return undefined;
+}

@@ -1,0 +1,13 @@
+/** Starts a program so that it dies with this process and can gain no privilege. */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+
+/**
+ * Starts `program` by way of setpriv (util-linux), which replaces itself by it: the pid is the program's own. The
+ * kernel kills it when this process ends, however that happens.
+ */
+export function spawnBound(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  return spawn('setpriv', ['--pdeathsig', 'KILL', '--no-new-privs', '--', program, ...args], {
+    ...options,
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+  });
+}

@@ -1,0 +1,40 @@
+/** What `blixard up` says when it is ready: where it is, what it runs, what to do next. */
+import { makePaint } from '../cli/output/style.ts';
+import { renderFacts } from '../cli/output/table.ts';
+import type { Image } from '../image/image-store.ts';
+import type { VmService } from '../vm/vm-service.ts';
+import type { Config } from './config-keys.ts';
+import type { Machine } from './machine.ts';
+
+export interface Ready {
+  readonly url: string;
+  readonly config: Config;
+  readonly vms: VmService;
+  readonly images: readonly Image[];
+}
+
+/** Printed on standard error: standard output is for data. */
+export async function printBanner({ terminal, version }: Machine, ready: Ready): Promise<void> {
+  const paint = makePaint(terminal.hasColour('stderr'));
+  const { config } = ready;
+  const facts = renderFacts(
+    [
+      ['API', ready.url],
+      ['data', config.dataDir],
+      ['VMs', vmText(ready.vms)],
+      ['images', ready.images.map(({ name, tag }) => `${name}:${tag}`).join(', ') || 'none'],
+      ['worker', `${config.workerName}, ${config.slots} jobs at once, queues ${config.queues.join(', ')}`],
+    ],
+    paint,
+  );
+  const server = config.server === ready.url ? '' : ` --server ${ready.url}`;
+  const next = `Run something:  blixard run${server} -- sh -c 'echo hello; uname -r'`;
+  await terminal.write('stderr', `${paint('bold', `Blixard ${version}`)}\n\n${facts}\n${next}\n\n`);
+}
+
+function vmText(vms: VmService): string {
+  const host = vms.host();
+  if (host === undefined) return `none: ${vms.unavailableReason()}`;
+  const { driver, version, accelReason } = host.capabilities;
+  return `${driver} ${version}, ${accelReason}`;
+}

@@ -1,0 +1,176 @@
+/** Every configuration key, once: its names in flags, environment and file all come from this object. */
+import { join } from 'node:path';
+import { defaults, limits } from '../domain/limits.ts';
+import { choice, durationMs, integer, names, path, sizeMiB, text, type ValueKind } from './config-value.ts';
+
+/** What a default may depend on. */
+export interface Surroundings {
+  readonly homeDir: string;
+  readonly hostName: string;
+  readonly cores: number;
+}
+
+/** Values in force that the defaults of others follow. */
+export interface Leading {
+  readonly dataDir: string;
+  readonly slots: number;
+}
+
+/** The commands that read a key and so have its flag. */
+export type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor';
+
+export interface ConfigKey<V> {
+  /** In blixard.toml `name`, as a flag `--name`, in the environment `BLIXARD_NAME`. */
+  readonly name: string;
+  readonly kind: ValueKind<V>;
+  readonly about: string;
+  /** `client`: every command that talks to a server. */
+  readonly readers: readonly Reader[];
+  fallback(surroundings: Surroundings & Leading): V;
+}
+
+const second = 1_000;
+const minute = 60 * second;
+
+function key<V>(entry: ConfigKey<V>): ConfigKey<V> {
+  return entry;
+}
+
+export const configKeys = {
+  server: key({
+    name: 'server',
+    kind: text('<url>', /^https?:\/\/\S+$/, 'a URL such as http://127.0.0.1:3020'),
+    about: 'control node to talk to',
+    readers: ['client', 'worker', 'doctor'],
+    fallback: () => `http://127.0.0.1:${defaults.port}`,
+  }),
+  dataDir: key({
+    name: 'data-dir',
+    kind: path('<dir>'),
+    about: 'where store, logs and VM run files are kept',
+    readers: ['up', 'server', 'worker', 'image', 'doctor'],
+    fallback: ({ homeDir }) => join(homeDir, '.local', 'share', 'blixard'),
+  }),
+  imagesDir: key({
+    name: 'images-dir',
+    kind: path('<dir>'),
+    about: 'where images are kept',
+    readers: ['up', 'worker', 'image', 'doctor'],
+    fallback: ({ dataDir }) => join(dataDir, 'images'),
+  }),
+  host: key({
+    name: 'host',
+    kind: text('<address>', /^[\w.:-]+$/, 'an IP address or a host name'),
+    about: 'address the control node listens on',
+    readers: ['up', 'server'],
+    fallback: () => '127.0.0.1',
+  }),
+  port: key({
+    name: 'port',
+    kind: integer(0, 65_535),
+    about: 'port the control node listens on; 0 takes a free one',
+    readers: ['up', 'server'],
+    fallback: () => defaults.port as number,
+  }),
+  logLevel: key({
+    name: 'log-level',
+    kind: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    about: 'least important log line that is written',
+    readers: ['up', 'server', 'worker'],
+    fallback: () => 'info' as const,
+  }),
+  leaseMs: key({
+    name: 'lease',
+    kind: durationMs(second, 10 * minute),
+    about: 'how long a silent worker keeps its jobs',
+    readers: ['up', 'server'],
+    fallback: () => defaults.leaseMs as number,
+  }),
+  heartbeatMs: key({
+    name: 'heartbeat',
+    kind: durationMs(100, 5 * minute),
+    about: 'how often a worker says that it lives',
+    readers: ['up', 'server'],
+    fallback: () => defaults.heartbeatMs as number,
+  }),
+  logKeepMiB: key({
+    name: 'log-keep',
+    kind: sizeMiB(1, 65_536),
+    about: 'output kept per attempt, half from its start and half from its end',
+    readers: ['up', 'server'],
+    fallback: () => defaults.logBytes / 1_024 ** 2,
+  }),
+  workerName: key({
+    name: 'worker-name',
+    kind: text('<name>', new RegExp(`^.{1,${limits.nameLength}}$`), `1 to ${limits.nameLength} characters`),
+    about: 'what the worker is called in lists',
+    readers: ['up', 'worker'],
+    fallback: ({ hostName }) => hostName.slice(0, limits.nameLength),
+  }),
+  slots: key({
+    name: 'slots',
+    kind: integer(1, limits.slotsMax),
+    about: 'jobs the worker runs at once',
+    readers: ['up', 'worker'],
+    fallback: ({ cores }) => Math.min(cores, limits.slotsMax),
+  }),
+  queues: key({
+    name: 'queues',
+    kind: names(/^[a-z0-9][a-z0-9._-]{0,63}$/),
+    about: 'queues the worker takes jobs from',
+    readers: ['up', 'worker'],
+    fallback: () => [defaults.queue] as readonly string[],
+  }),
+  accel: key({
+    name: 'accel',
+    kind: choice(['auto', 'kvm', 'tcg']),
+    about: 'how VMs are run: kvm, tcg (software emulation), or auto to find out',
+    readers: ['up', 'worker', 'doctor'],
+    fallback: () => 'auto' as const,
+  }),
+  qemu: key({
+    name: 'qemu',
+    kind: text('<program>', /^\S.*$/, 'a program'),
+    about: 'the QEMU program',
+    readers: ['up', 'worker', 'doctor'],
+    fallback: () => 'qemu-system-x86_64',
+  }),
+  vmsMax: key({
+    name: 'vms-max',
+    kind: integer(1, 2 * limits.slotsMax),
+    about: 'VMs at once; twice the slots by default, since one may end while the next starts',
+    readers: ['up', 'worker'],
+    fallback: ({ slots }) => 2 * slots,
+  }),
+  bootTimeoutMs: key({
+    name: 'boot-timeout',
+    kind: durationMs(second, 10 * minute),
+    about: 'how long a VM may take to start',
+    readers: ['up', 'worker'],
+    fallback: () => defaults.bootTimeoutMs as number,
+  }),
+  stopGraceMs: key({
+    name: 'stop-grace',
+    kind: durationMs(0, 10 * minute),
+    about: 'time between SIGTERM and the end of a cancelled job’s VM',
+    readers: ['up', 'worker'],
+    fallback: () => defaults.stopGraceMs as number,
+  }),
+  drainGraceMs: key({
+    name: 'drain-grace',
+    kind: durationMs(0, 60 * minute),
+    about: 'how long running jobs may go on after the worker was told to stop',
+    readers: ['up', 'worker'],
+    fallback: () => defaults.drainGraceMs as number,
+  }),
+};
+
+export type ConfigName = keyof typeof configKeys;
+export type Config = { readonly [K in ConfigName]: ReturnType<(typeof configKeys)[K]['fallback']> };
+
+export const configNames = Object.keys(configKeys) as ConfigName[];
+
+/** The environment variable of a key: `data-dir` → `BLIXARD_DATA_DIR`. */
+export function envNameOf(name: string): string {
+  return `BLIXARD_${name.toUpperCase().replaceAll('-', '_')}`;
+}

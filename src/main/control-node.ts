@@ -1,0 +1,69 @@
+/** A control node: the store and all that speaks for it, listening on an address. */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { buildApp } from '../control/http/app.ts';
+import { JobCommands } from '../control/job-commands.ts';
+import { JobQueries } from '../control/job-queries.ts';
+import { LogStore } from '../control/logs/log-store.ts';
+import { Scheduler } from '../control/scheduler.ts';
+import { Signals } from '../control/signals.ts';
+import { WorkerCommands } from '../control/worker-commands.ts';
+import { BlixardError, problemOf } from '../domain/errors.ts';
+import { migrate } from '../store/migrate.ts';
+import { loadMigrations } from '../store/migration-files.ts';
+import { openSqlite } from '../store/sqlite/sqlite.ts';
+import type { NodeDeps } from './node-deps.ts';
+import { logDirIn, storeFileIn } from './paths.ts';
+import { Teardown } from './teardown.ts';
+
+export interface ControlNode {
+  /** Where it listens, for example http://127.0.0.1:3020. */
+  readonly url: string;
+  readonly app: FastifyInstance;
+  /** Ends open calls, then closes the store. */
+  stop(): Promise<void>;
+}
+
+/** Rejects with STORE_LOCKED, STORE_TOO_NEW, …, LISTEN_FAILED; then nothing of it is left running. */
+export async function startControlNode(deps: NodeDeps): Promise<ControlNode> {
+  const teardown = new Teardown();
+  return await teardown.guard(async () => {
+    const app = await openControl(deps, teardown);
+    const url = await listen(app, deps.config.host, deps.config.port);
+    deps.log.info({ url, dataDir: deps.config.dataDir }, 'control node listens');
+    return { url, app, stop: () => teardown.run() };
+  });
+}
+
+async function openControl(deps: NodeDeps, teardown: Teardown): Promise<FastifyInstance> {
+  const { config, clock, log, random, ids, version } = deps;
+  const db = await openSqlite({ file: storeFileIn(config.dataDir), clock, log });
+  teardown.add(() => db.close());
+  await migrate(db, await loadMigrations(), clock.nowMs());
+  const logs = new LogStore({ dir: logDirIn(config.dataDir), keepBytes: config.logKeepMiB * 1_024 ** 2 });
+  teardown.add(() => logs.close());
+  const signals = new Signals();
+  const shared = { db, clock, random, ids, log, signals };
+  const { leaseMs, heartbeatMs } = config;
+  const jobs = new JobCommands(shared);
+  const workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
+  const queries = new JobQueries(shared);
+  const scheduler = new Scheduler(shared);
+  scheduler.start();
+  teardown.add(() => scheduler.stop());
+  const app = await buildApp({ jobs, workers, queries, logs, signals, clock, log, version });
+  teardown.add(() => app.close());
+  return app;
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const problem = code === 'EADDRINUSE' ? 'the address is in use' : problemOf(error);
+    throw new BlixardError('LISTEN_FAILED', { host, port, problem }, { cause: error });
+  }
+  const { port: bound } = app.server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+}

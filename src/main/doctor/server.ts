@@ -1,0 +1,27 @@
+/** Checks whether a control node answers where the configuration says. */
+import { BlixardClient, httpTransport } from '../../client/index.ts';
+import { isBlixardError } from '../../domain/errors.ts';
+import { type Check, fail, ok, warn } from './check.ts';
+
+const answerMs = 3_000;
+
+export const serverCheck: Check = {
+  name: 'server',
+  async look({ config: { server: url } }) {
+    const client = new BlixardClient({ transport: httpTransport({ url }) });
+    try {
+      const health = await client.call('getHealth', { timeoutMs: answerMs });
+      const ready = await client.call('getReady', { timeoutMs: answerMs });
+      const { workersOnline } = await client.call('getStats', { timeoutMs: answerMs });
+      const text = `${url} answers: version ${health.version}, ${ready.status}, workers online: ${workersOnline}`;
+      return ready.status === 'ready' ? ok(text) : fail(`${text}: ${ready.store}`, 'See its log.');
+    } catch (error) {
+      if (isBlixardError(error, 'SERVER_UNREACHABLE')) {
+        return warn(`nothing answers at ${url}`, 'blixard up starts one on this machine.');
+      }
+      throw error;
+    } finally {
+      await client.close();
+    }
+  },
+};

@@ -1,0 +1,52 @@
+/** Checks of what VMs need: the manager, QEMU and its acceleration, the image. */
+import { type BlixardError, isBlixardError } from '../../domain/errors.ts';
+import { defaults } from '../../domain/limits.ts';
+import { formatBytes } from '../../domain/units.ts';
+import { QemuHypervisor } from '../../hypervisor/qemu/qemu.ts';
+import { ImageStore } from '../../image/image-store.ts';
+import { silentLog } from '../../platform/log.ts';
+import { type Check, fail, ok, warn } from './check.ts';
+
+export const vmManagerCheck: Check = {
+  name: 'VM manager',
+  async look({ env }) {
+    const skip = env['SKIP_VM_MANAGER'] ?? '';
+    if (skip === '') return ok('on');
+    return warn(`off: SKIP_VM_MANAGER is ${skip}, so this host starts no VMs`, 'unset SKIP_VM_MANAGER');
+  },
+};
+
+export const qemuCheck: Check = {
+  name: 'QEMU',
+  async look({ config: { accel, qemu: program }, clock }) {
+    try {
+      const driver = new QemuHypervisor({ clock, log: silentLog, accel, program });
+      const { version, accelReason, accel: chosen } = await driver.capabilities();
+      const text = `${version}, ${accelReason}`;
+      if (chosen === 'kvm' || accel === 'tcg') return ok(text);
+      return warn(text, 'Jobs run, several times slower. KVM needs a host whose /dev/kvm works.');
+    } catch (error) {
+      if (!isBlixardError(error, 'VM_MANAGER_UNAVAILABLE')) throw error;
+      return fail(reasonOf(error), 'npm run setup installs what is missing.');
+    }
+  },
+};
+
+export const imageCheck: Check = {
+  name: 'base image',
+  async look({ config: { imagesDir } }) {
+    const build = 'blixard image build base';
+    try {
+      const image = await new ImageStore({ dir: imagesDir }).find(defaults.image);
+      if (image === undefined) return fail(`not in ${imagesDir}`, build);
+      return ok(`${image.name}:${image.tag}, ${formatBytes(image.bytes)}, in ${imagesDir}`);
+    } catch (error) {
+      if (!isBlixardError(error, 'IMAGE_INVALID')) throw error;
+      return fail(error.message, build);
+    }
+  },
+};
+
+function reasonOf(error: BlixardError): string {
+  return String(error.details['reason'] ?? error.message);
+}

@@ -1,0 +1,13 @@
+/** `blixard server`: a control node alone. */
+import type { Config } from './config-keys.ts';
+import { startControlNode } from './control-node.ts';
+import { runUntilInterrupted } from './lifetime.ts';
+import { type Machine, nodeDepsOf } from './machine.ts';
+
+/** Resolves with the exit code when the process was told to end and has. */
+export async function runServer(machine: Machine, config: Config): Promise<number> {
+  const control = await startControlNode(nodeDepsOf(machine, config));
+  const stop = (): Promise<void> => control.stop();
+  const untilTold = new Promise<void>(() => undefined);
+  return await runUntilInterrupted({ drain: stop, kill: stop, stopped: untilTold }, machine.onInterrupt);
+}

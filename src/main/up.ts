@@ -1,0 +1,74 @@
+/** `blixard up`: control node and worker in one process; the worker calls the application without a socket. */
+import { BlixardClient } from '../client/index.ts';
+import { appTransport } from '../control/http/app-transport.ts';
+import { type Image, ImageStore } from '../image/image-store.ts';
+import type { VmService } from '../vm/vm-service.ts';
+import { openHostVms } from '../worker/host-vms.ts';
+import { SharedWorkerFactory } from '../worker/shared-worker-factory.ts';
+import type { Worker } from '../worker/worker.ts';
+import { printBanner } from './banner.ts';
+import type { Config } from './config-keys.ts';
+import { startControlNode } from './control-node.ts';
+import { type Running, runUntilInterrupted } from './lifetime.ts';
+import { type Machine, nodeDepsOf } from './machine.ts';
+import type { NodeDeps } from './node-deps.ts';
+import { Teardown } from './teardown.ts';
+import { hostVmConfigOf, workerConfigOf } from './worker-config.ts';
+
+/** A running control node with its worker. */
+export interface UpNode extends Running {
+  readonly url: string;
+  readonly vms: VmService;
+  readonly images: readonly Image[];
+}
+
+/** Resolves with the exit code when the process was told to end and has. */
+export async function runUp(machine: Machine, config: Config): Promise<number> {
+  const node = await startUp(nodeDepsOf(machine, config));
+  await printBanner(machine, { ...node, config });
+  return await runUntilInterrupted(node, machine.onInterrupt);
+}
+
+/** Rejects as `startControlNode` does, and with WORKER_LOCKED; then nothing of it is left running. */
+export async function startUp(deps: NodeDeps): Promise<UpNode> {
+  const { config } = deps;
+  const teardown = new Teardown();
+  return await teardown.guard(async () => {
+    const control = await startControlNode(deps);
+    teardown.add(() => control.stop());
+    const images = new ImageStore({ dir: config.imagesDir });
+    const vms = await openHostVms({ ...deps, config: hostVmConfigOf(config), images });
+    teardown.add(() => vms.close());
+    const client = new BlixardClient({ transport: appTransport(control.app), clock: deps.clock });
+    const worker = await createWorker(deps, { client, vms, images });
+    teardown.add(() => worker.kill());
+    await worker.start();
+    return {
+      url: control.url,
+      vms,
+      images: await images.list(),
+      stopped: worker.stopped,
+      drain: async () => {
+        await worker.drain(config.drainGraceMs);
+        await teardown.run();
+      },
+      kill: () => teardown.run(),
+    };
+  });
+}
+
+function createWorker(
+  deps: NodeDeps,
+  shared: { readonly client: BlixardClient; readonly vms: VmService; readonly images: ImageStore },
+): Promise<Worker> {
+  const { config, version } = deps;
+  const { dataDir, stopGraceMs } = config;
+  const factory = new SharedWorkerFactory({
+    ...deps,
+    ...shared,
+    dataDir,
+    stopGraceMs,
+    config: workerConfigOf(config, version),
+  });
+  return factory.create();
+}

@@ -1,0 +1,12 @@
+/** The parts of the configuration that make a worker. */
+import type { HostVmConfig } from '../worker/host-vms.ts';
+import type { WorkerConfig } from '../worker/worker.ts';
+import type { Config } from './config-keys.ts';
+
+export function workerConfigOf({ workerName, slots, queues }: Config, version: string): WorkerConfig {
+  return { name: workerName, version, slots, queues };
+}
+
+export function hostVmConfigOf({ dataDir, accel, qemu, vmsMax, bootTimeoutMs }: Config): HostVmConfig {
+  return { dataDir, accel, qemuProgram: qemu, vmsMax, bootTimeoutMs };
+}

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { BoundedCache } from './bounded-cache.ts';
+
+describe('BoundedCache', () => {
+  it('makes a value once, and again only after it was pushed out by newer ones', () => {
+    const made: string[] = [];
+    const cache = new BoundedCache({ max: 2, make: (key) => made.push(key) });
+    for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) cache.get(key);
+    expect(made).toEqual(['a', 'b', 'c', 'b']);
+    expect(cache.size).toBe(2);
+  });
+
+  it('keeps nothing of a key whose value could not be made', () => {
+    let broken = true;
+    const cache = new BoundedCache({
+      max: 2,
+      make: (key) => {
+        if (broken) throw new Error(`no ${key}`);
+        return key;
+      },
+    });
+    expect(() => cache.get('a')).toThrow('no a');
+    broken = false;
+    expect(cache.get('a')).toBe('a');
+  });
+});

@@ -1,0 +1,108 @@
+/** Holds a whole store to the invariants of DESIGN §15, for tests that have done their worst to it. */
+import { isEnded, type JobState, jobMachine } from '../domain/job.ts';
+import type { Database, Row } from './database.ts';
+import { integer, json, text } from './statements/columns.ts';
+
+/** Each gives one row per violation. */
+const rules: readonly (readonly [string, string])[] = [
+  [
+    'I1: a job has no spec',
+    'SELECT id FROM jobs WHERE NOT EXISTS (SELECT 1 FROM job_data WHERE job_data.seq = jobs.seq)',
+  ],
+  [
+    'I1: a held job has no live worker of its generation, so nobody would put it back',
+    `SELECT jobs.id, jobs.state, jobs.worker_id FROM jobs
+     LEFT JOIN workers ON workers.id = jobs.worker_id AND workers.generation = jobs.worker_generation
+       AND workers.state <> 'offline'
+     WHERE jobs.state IN ('claimed', 'running') AND workers.id IS NULL`,
+  ],
+  [
+    'I1: an ended job has no end time, or one that has not ended has one',
+    `SELECT id, state, ended_at_ms FROM jobs
+     WHERE (state IN ('completed', 'failed', 'cancelled')) <> (ended_at_ms IS NOT NULL)`,
+  ],
+  [
+    'I2: a job has more than one live attempt',
+    "SELECT job_id, count(*) AS n FROM attempts WHERE state <> 'ended' GROUP BY job_id HAVING n > 1",
+  ],
+  [
+    'I2: job and newest attempt disagree about being held, or about the holder',
+    `SELECT jobs.id, jobs.state, attempts.state AS attempt_state FROM jobs
+     LEFT JOIN attempts ON attempts.job_id = jobs.id AND attempts.attempt = jobs.attempt
+     WHERE (jobs.state IN ('claimed', 'running') AND (attempts.state IS NOT jobs.state
+         OR attempts.worker_id IS NOT jobs.worker_id
+         OR attempts.worker_generation IS NOT jobs.worker_generation))
+       OR (jobs.state NOT IN ('claimed', 'running') AND jobs.attempt > 0 AND attempts.state IS NOT 'ended')`,
+  ],
+  [
+    'I3: the attempts of a job are not numbered 1, 2, 3, …',
+    `SELECT jobs.id, jobs.attempt, count(attempts.attempt) AS n, max(attempts.attempt) AS last FROM jobs
+     LEFT JOIN attempts ON attempts.job_id = jobs.id GROUP BY jobs.seq
+     HAVING n <> jobs.attempt OR coalesce(last, 0) <> jobs.attempt`,
+  ],
+  [
+    'I3: an attempt belongs to no job',
+    'SELECT job_id, attempt FROM attempts WHERE job_id NOT IN (SELECT id FROM jobs)',
+  ],
+  [
+    'an ended attempt has no end time, or a live one has one',
+    "SELECT job_id, attempt FROM attempts WHERE (state = 'ended') <> (ended_at_ms IS NOT NULL)",
+  ],
+  [
+    'attempts spent are more than allowed',
+    'SELECT id, attempts_used, attempts_max FROM jobs WHERE attempts_used > attempts_max',
+  ],
+  [
+    'counts differ from the jobs',
+    `SELECT queue, state, sum(n) AS difference FROM (
+       SELECT queue, state, n FROM job_counts UNION ALL SELECT queue, state, -1 FROM jobs)
+     GROUP BY queue, state HAVING difference <> 0`,
+  ],
+];
+
+/** Every violation found, in words; none for a sound store. */
+export async function checkInvariants(db: Database): Promise<string[]> {
+  const found: string[] = [];
+  for (const [rule, sql] of rules) {
+    for (const row of await db.query({ sql })) found.push(`${rule}: ${JSON.stringify(row)}`);
+  }
+  return [...found, ...(await replayEvents(db))];
+}
+
+/** I4 and I9: the events have no gap, take only steps of the table, and lead to the state every job is in. */
+async function replayEvents(db: Database): Promise<string[]> {
+  const events = await db.query({ sql: 'SELECT seq, kind, job_id, attempt, data FROM events ORDER BY seq' });
+  const states = new Map<string, JobState>();
+  const found = events.flatMap((event, index) => [
+    ...(integer(event, 'seq') === index + 1 ? [] : [`I9: event ${index + 1} is missing`]),
+    ...replayEvent(event, states),
+  ]);
+  for (const row of await db.query({ sql: 'SELECT id, state FROM jobs' })) {
+    const told = states.get(text(row, 'id'));
+    if (told !== text(row, 'state'))
+      found.push(`I9: the events of job ${text(row, 'id')} lead to ${told}, it is ${text(row, 'state')}`);
+    states.delete(text(row, 'id'));
+  }
+  for (const id of states.keys()) found.push(`I1: job ${id} was accepted and is gone`);
+  return found;
+}
+
+function replayEvent(event: Row, states: Map<string, JobState>): string[] {
+  const [noun, step = ''] = text(event, 'kind').split('.');
+  if (noun !== 'job') return [];
+  const id = text(event, 'job_id');
+  const data = json<{ state?: JobState; from?: JobState }>(event, 'data');
+  if (step === 'submitted' && data.state !== undefined) {
+    const again = states.has(id);
+    states.set(id, data.state);
+    return again ? [`I9: job ${id} was submitted twice`] : [];
+  }
+  const to = jobMachine.states.find((state) => state === step);
+  const from = states.get(id);
+  if (to === undefined) return step === 'cancel_requested' ? [] : [`I9: unknown event ${step}`];
+  states.set(id, to);
+  if (from === undefined || from !== data.from) return [`I9: job ${id} left ${data.from}, but was ${from}`];
+  if (isEnded(from) && to !== 'pending' && to !== 'scheduled')
+    return [`I4: job ${id} left ${from} for ${to}`];
+  return jobMachine.can(from, to) ? [] : [`I9: job ${id} went from ${from} to ${to}`];
+}

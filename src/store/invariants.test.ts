@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeClock } from '../platform/clock.ts';
+import { silentLog } from '../platform/log.ts';
+import type { Database } from './database.ts';
+import { checkInvariants } from './invariants.suite.ts';
+import { migrate } from './migrate.ts';
+import { loadMigrations } from './migration-files.ts';
+import { openSqlite } from './sqlite/sqlite.ts';
+import { insertJob, insertJobData } from './statements/jobs.ts';
+import { claimJobs } from './statements/work.ts';
+import { registerWorker } from './statements/workers.ts';
+
+const job = { id: 'j', queue: 'q', executor: 'e', image: 'i', attemptsMax: 1, nowMs: 1 };
+const worker = { id: 'w', name: 'n', version: 'v', pid: 1, slots: 1, nowMs: 1, leaseUntilMs: 9 };
+
+describe('the checker of invariants', () => {
+  let db: Database;
+
+  beforeEach(async () => {
+    db = await openSqlite({ file: ':memory:', clock: new FakeClock(), log: silentLog });
+    await migrate(db, await loadMigrations(), 1);
+    await db.batch([
+      registerWorker.with({ ...worker, queues: '["q"]', executors: '[{"name":"e","unavailable":null}]' }),
+      insertJob.with(job),
+      insertJobData.with({ id: 'j', spec: '{}' }),
+      claimJobs.with({ workerId: 'w', generation: 1, token: 't', want: 1, nowMs: 2 }),
+    ]);
+  });
+
+  afterEach(() => db.close());
+
+  it('finds nothing in a sound store', async () => {
+    expect(await checkInvariants(db)).toEqual([]);
+  });
+
+  it.each([
+    ['DELETE FROM jobs', 'I1: job j was accepted'],
+    ['DELETE FROM job_data', 'I1: a job has no spec'],
+    ["UPDATE workers SET state = 'offline'", 'I1: a held job has no live worker'],
+    ['UPDATE jobs SET ended_at_ms = 5', 'I1: an ended job'],
+    [
+      "INSERT INTO attempts SELECT job_id, 2, 'claimed', 'w', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM attempts",
+      'I2: a job has more than one live attempt',
+    ],
+    ["UPDATE attempts SET state = 'ended', ended_at_ms = 1", 'I2: job and newest attempt disagree'],
+    ['UPDATE jobs SET worker_generation = 2', 'I2: job and newest attempt disagree'],
+    ['UPDATE jobs SET attempt = 2', 'I3: the attempts of a job'],
+    ['UPDATE attempts SET ended_at_ms = 5', 'an ended attempt has no end time'],
+    ['UPDATE jobs SET attempts_used = 2', 'attempts spent'],
+    ['UPDATE job_counts SET n = n + 1', 'counts differ'],
+    ['DELETE FROM events WHERE seq = 2', 'I9: event 2 is missing'],
+    [
+      "UPDATE events SET kind = 'job.running' WHERE kind = 'job.claimed'",
+      'I9: job j went from pending to running',
+    ],
+    ["UPDATE jobs SET state = 'completed', ended_at_ms = 5", 'I9: job j went from claimed to completed'],
+  ])('finds what %s has done', async (sql, violation) => {
+    await db.batch([{ sql }]);
+    expect(await checkInvariants(db)).toContainEqual(expect.stringContaining(violation));
+  });
+});

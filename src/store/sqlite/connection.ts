@@ -1,0 +1,96 @@
+/** One connection to a SQLite database: its settings, its prepared statements, its rows as plain objects. */
+import { BlixardError } from '../../domain/errors.ts';
+import { limits } from '../../domain/limits.ts';
+import { BoundedCache } from '../bounded-cache.ts';
+import type { Row, SqlValue, Statement } from '../database.ts';
+import type { BoundValue, PreparedStatement, SqliteHandle, SqliteLibrary } from './library.ts';
+
+/** How long a statement waits while another program, such as a backup, holds the file. */
+const busyTimeoutMs = 5_000;
+
+/** Page cache per connection, KiB. */
+const cacheKiB = 64 * 1024;
+
+const settings = `
+  PRAGMA synchronous = FULL;
+  PRAGMA temp_store = MEMORY;
+  PRAGMA cache_size = -${cacheKiB};
+`;
+
+export class Connection {
+  readonly #handle: SqliteHandle;
+  readonly #prepared: BoundedCache<PreparedStatement>;
+
+  constructor(handle: SqliteHandle) {
+    this.#handle = handle;
+    this.#prepared = new BoundedCache({
+      max: limits.preparedStatements,
+      make: (sql) => handle.prepare(sql),
+    });
+  }
+
+  /** Runs SQL of the driver's own, such as BEGIN or a PRAGMA. */
+  exec(sql: string): void {
+    this.#handle.exec(sql);
+  }
+
+  /** Runs a statement that gives no rows; returns how many rows it wrote. */
+  run(statement: Statement): number {
+    return Number(this.#prepared.get(statement.sql).run(...boundArgs(statement)).changes);
+  }
+
+  /** Runs a statement to its end and gives its rows. */
+  rows(statement: Statement): Row[] {
+    return this.#prepared
+      .get(statement.sql)
+      .all(...boundArgs(statement))
+      .map(plainRow);
+  }
+
+  close(): void {
+    this.#handle.close();
+  }
+}
+
+/** Opens the connection that writes; puts a file into WAL mode. Throws STORE_UNAVAILABLE where that is refused. */
+export function openWriter(library: SqliteLibrary, file: string): Connection {
+  const writer = new Connection(
+    new library(file, { timeout: busyTimeoutMs, enableForeignKeyConstraints: false }),
+  );
+  try {
+    useWal(writer, file);
+    writer.exec(settings);
+    return writer;
+  } catch (error) {
+    writer.close();
+    throw error;
+  }
+}
+
+/** Opens a connection that only reads; it never waits for the one that writes. */
+export function openReader(library: SqliteLibrary, file: string): Connection {
+  const reader = new Connection(
+    new library(file, { readOnly: true, timeout: busyTimeoutMs, enableForeignKeyConstraints: false }),
+  );
+  reader.exec(settings);
+  return reader;
+}
+
+function useWal(writer: Connection, file: string): void {
+  const mode = writer.rows({ sql: 'PRAGMA journal_mode = WAL' })[0]?.['journal_mode'];
+  if (mode === 'wal' || file === ':memory:') return;
+  throw new BlixardError('STORE_UNAVAILABLE', { problem: `${file} cannot use WAL, only ${mode}` });
+}
+
+function boundArgs(statement: Statement): BoundValue[] {
+  return (statement.args ?? []).map(boundValue);
+}
+
+function boundValue(value: SqlValue): BoundValue {
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value;
+}
+
+function plainRow(row: unknown): Row {
+  // The libraries give rows without a prototype, which assertions and serialisers treat as something else.
+  return { ...(row as Row) };
+}

@@ -1,0 +1,174 @@
+/** Joins the batches that arrive in one turn of the event loop into one transaction, so they share one fsync. */
+import { BlixardError } from '../../domain/errors.ts';
+import { limits } from '../../domain/limits.ts';
+import type { Log } from '../../platform/log.ts';
+import type { StatementFacts } from '../check.ts';
+import type { Result, Statement } from '../database.ts';
+import type { Connection } from './connection.ts';
+import { isHostFailure, refused, unavailable } from './failure.ts';
+
+/** A statement that passed the check. */
+export interface CheckedStatement {
+  readonly statement: Statement;
+  readonly facts: StatementFacts;
+}
+
+interface Waiting {
+  readonly statements: readonly CheckedStatement[];
+  readonly resolve: (results: readonly Result[]) => void;
+  readonly reject: (error: BlixardError) => void;
+}
+
+/** What became of one batch inside a transaction: its results, or why it alone was undone. */
+type Outcome = readonly Result[] | BlixardError;
+
+export interface CommitStats {
+  /** Transactions that were committed. */
+  readonly commits: number;
+  /** Batches that were run, refused ones included. */
+  readonly batches: number;
+  readonly statements: number;
+}
+
+const begin: Statement = { sql: 'BEGIN IMMEDIATE' };
+const commit: Statement = { sql: 'COMMIT' };
+const rollBack: Statement = { sql: 'ROLLBACK' };
+const savepoint: Statement = { sql: 'SAVEPOINT batch' };
+const rollBackToSavepoint: Statement = { sql: 'ROLLBACK TO batch' };
+const release: Statement = { sql: 'RELEASE batch' };
+
+export class GroupCommit {
+  readonly #writer: Connection;
+  readonly #log: Log;
+  readonly #stats = { commits: 0, batches: 0, statements: 0 };
+  #waiting: Waiting[] = [];
+  #timer: NodeJS.Immediate | undefined;
+
+  constructor(deps: { writer: Connection; log: Log }) {
+    this.#writer = deps.writer;
+    this.#log = deps.log;
+  }
+
+  stats(): CommitStats {
+    return { ...this.#stats };
+  }
+
+  /** Resolves after the COMMIT. Rejects with CONSTRAINT, OVERLOADED or STORE_UNAVAILABLE. */
+  add(statements: readonly CheckedStatement[]): Promise<readonly Result[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length >= limits.writeQueue) {
+        reject(new BlixardError('OVERLOADED', { problem: `${limits.writeQueue} writes wait for the store` }));
+        return;
+      }
+      this.#waiting.push({ statements, resolve, reject });
+      this.#timer ??= setImmediate(() => this.#turn());
+    });
+  }
+
+  /** Commits all that wait, now. */
+  drain(): void {
+    clearImmediate(this.#timer);
+    this.#timer = undefined;
+    while (this.#waiting.length > 0) this.#commitGroup();
+  }
+
+  /** One transaction per turn: between two of them the process can answer what it read. */
+  #turn(): void {
+    this.#timer = undefined;
+    this.#commitGroup();
+    if (this.#waiting.length > 0) this.#timer = setImmediate(() => this.#turn());
+  }
+
+  #commitGroup(): void {
+    const group = this.#takeGroup();
+    try {
+      const outcomes = this.#commit(group);
+      for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
+    } catch (error) {
+      const failure = unavailable(error);
+      this.#log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');
+      for (const batch of group) batch.reject(failure);
+    }
+  }
+
+  #takeGroup(): Waiting[] {
+    let statements = 0;
+    let batches = 0;
+    for (const batch of this.#waiting) {
+      statements += batch.statements.length;
+      // The first batch always fits: it was checked against the same bound when it came in.
+      if (batches === limits.groupCommitBatches || statements > limits.batchStatements) break;
+      batches++;
+    }
+    const group = this.#waiting.slice(0, batches);
+    this.#waiting = this.#waiting.slice(batches);
+    return group;
+  }
+
+  #commit(group: readonly Waiting[]): Outcome[] {
+    try {
+      this.#writer.run(begin);
+      const outcomes = group.map((batch) => this.#runBatch(batch.statements));
+      this.#writer.run(commit);
+      this.#stats.commits++;
+      return outcomes;
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+  }
+
+  #runBatch(statements: readonly CheckedStatement[]): Outcome {
+    this.#stats.batches++;
+    if (undoesItself(statements)) return this.#runAll(statements);
+    this.#writer.run(savepoint);
+    const outcome = this.#runAll(statements);
+    if (outcome instanceof BlixardError) this.#writer.run(rollBackToSavepoint);
+    this.#writer.run(release);
+    return outcome;
+  }
+
+  #runAll(statements: readonly CheckedStatement[]): Outcome {
+    const results: Result[] = [];
+    for (const { statement, facts } of statements) {
+      try {
+        results.push(this.#run(statement, facts));
+      } catch (error) {
+        // The whole transaction may be gone with it, so no other batch of the group may go on.
+        if (isHostFailure(error)) throw error;
+        return refused(error, results.length, statement.sql);
+      }
+    }
+    return results;
+  }
+
+  #run(statement: Statement, facts: StatementFacts): Result {
+    this.#stats.statements++;
+    if (facts.givesRows) {
+      const rows = this.#writer.rows(statement);
+      return { rows, changes: rows.length };
+    }
+    const changes = this.#writer.run(statement);
+    // After a change of schema SQLite still tells the count of the write before it.
+    return { rows: [], changes: facts.kind === 'schema' ? 0 : changes };
+  }
+
+  #rollBack(): void {
+    try {
+      this.#writer.run(rollBack);
+    } catch (error) {
+      // SQLite has already rolled back after most failures of the host, and then says that there is nothing to undo.
+      this.#log.debug({ err: error }, 'nothing left to roll back');
+    }
+  }
+}
+
+function answer(batch: Waiting | undefined, outcome: Outcome): void {
+  if (outcome instanceof BlixardError) batch?.reject(outcome);
+  else batch?.resolve(outcome);
+}
+
+/** One statement that fails leaves nothing behind, unless it failed while its rows were read. */
+function undoesItself(statements: readonly CheckedStatement[]): boolean {
+  return statements.length === 1 && statements[0]?.facts.givesRows === false;
+}

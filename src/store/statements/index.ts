@@ -1,0 +1,21 @@
+/** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
+import * as due from './due.ts';
+import * as jobs from './jobs.ts';
+import * as lists from './lists.ts';
+import * as work from './work.ts';
+import * as workers from './workers.ts';
+
+interface Listed {
+  readonly name: string;
+  readonly sql: string;
+  readonly params: readonly string[];
+}
+
+/** All named statements. */
+export const allStatements: readonly Listed[] = [due, jobs, lists, work, workers]
+  .flatMap((module): unknown[] => Object.values(module))
+  .filter(isStatement);
+
+function isStatement(value: unknown): value is Listed {
+  return typeof value === 'object' && value !== null && 'sql' in value && 'params' in value;
+}

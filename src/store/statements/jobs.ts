@@ -1,0 +1,103 @@
+/** What users do to a job: submit, cancel, retry; each touches one job by its id. */
+import { endedStates, heldStates, jobMachine } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
+
+/** What a view of a job is made of; stands in SELECT and in RETURNING alike. */
+export const jobColumns = `
+  seq, id, state, queue, executor, image, attempt, attempts_used, infra_failures, worker_id, worker_generation,
+  reason, exit_code, signal, message, cancel_requested_at_ms, cancel_reason,
+  created_at_ms, updated_at_ms, run_at_ms, started_at_ms, ended_at_ms,
+  (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
+
+const unstarted = jobMachine.sourcesOf('cancelled').filter((state) => state !== 'running');
+const retried = endedStates.filter((state) => jobMachine.can(state, 'pending'));
+
+/** A new job, unless its id is taken, or workers have told their images and none has this one. */
+export const insertJob = define<{
+  id: string;
+  queue: string;
+  executor: string;
+  image: string;
+  attemptsMax: number;
+  nowMs: number;
+}>(
+  'jobs.insert',
+  `INSERT INTO jobs
+     (id, queue, executor, image, state, run_at_ms, attempts_max, created_at_ms, updated_at_ms)
+   SELECT :id, :queue, :executor, :image, 'pending', :nowMs, :attemptsMax, :nowMs, :nowMs
+   WHERE EXISTS (SELECT 1 FROM worker_images WHERE image = :image)
+      OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > '')
+   ON CONFLICT (id) DO NOTHING
+   RETURNING ${jobColumns}`,
+);
+
+/** The spec of the job just inserted; an older job of the same id keeps its own. */
+export const insertJobData = define<{ id: string; spec: string }>(
+  'jobs.insertData',
+  `INSERT INTO job_data (seq, spec) SELECT seq, :spec FROM jobs WHERE id = :id
+   ON CONFLICT (seq) DO NOTHING`,
+);
+
+export const jobById = define<{ id: string }>('jobs.byId', `SELECT ${jobColumns} FROM jobs WHERE id = :id`);
+
+/** Ids from `from` up to, not including, `to`. */
+export const idsBetween = define<{ from: string; to: string; limit: number }>(
+  'jobs.idsBetween',
+  'SELECT id FROM jobs WHERE id >= :from AND id < :to ORDER BY id LIMIT +:limit',
+);
+
+/** Cancels a job that no command runs for. */
+export const cancelUnstarted = define<{ id: string; reason: string | null; nowMs: number }>(
+  'jobs.cancelUnstarted',
+  `UPDATE jobs SET state = 'cancelled', reason = 'cancelled', exit_code = NULL, signal = NULL, message = NULL,
+     cancel_requested_at_ms = :nowMs, cancel_reason = :reason, ended_at_ms = :nowMs, updated_at_ms = :nowMs
+   WHERE id = :id AND +state IN (${literals(unstarted)})
+   RETURNING ${jobColumns}`,
+);
+
+/** Asks for the end of a running job, once. */
+export const requestCancel = define<{ id: string; reason: string | null; nowMs: number }>(
+  'jobs.requestCancel',
+  `UPDATE jobs SET cancel_requested_at_ms = :nowMs, cancel_reason = :reason, updated_at_ms = :nowMs
+   WHERE id = :id AND +state = 'running' AND +cancel_requested_at_ms IS NULL
+   RETURNING ${jobColumns}`,
+);
+
+/** Puts an ended job back with all its attempts allowed anew; the number of its next attempt goes on. */
+export const retryJob = define<{
+  id: string;
+  state: 'pending' | 'scheduled';
+  runAtMs: number;
+  nowMs: number;
+}>(
+  'jobs.retry',
+  `UPDATE jobs SET state = :state, run_at_ms = :runAtMs, attempts_used = 0, infra_failures = 0,
+     reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
+     cancel_requested_at_ms = NULL, cancel_reason = NULL,
+     started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs
+   WHERE id = :id AND +state IN (${literals(retried)})
+   RETURNING ${jobColumns}`,
+);
+
+/** A claimed attempt begins to run, for its holder only. */
+export const startAttempt = define<{
+  id: string;
+  attempt: number;
+  workerId: string;
+  generation: number;
+  nowMs: number;
+}>(
+  'jobs.start',
+  `UPDATE jobs SET state = 'running', started_at_ms = :nowMs, updated_at_ms = :nowMs
+   WHERE id = :id AND +attempt = :attempt AND +worker_id = :workerId AND +worker_generation = :generation
+     AND +state IN (${literals(jobMachine.sourcesOf('running'))})
+   RETURNING started_at_ms`,
+);
+
+/** The attempt that is held now, if it is this one of this holder. */
+export const heldAttempt = define<{ id: string; attempt: number; workerId: string; generation: number }>(
+  'jobs.heldAttempt',
+  `SELECT state, started_at_ms FROM jobs
+   WHERE id = :id AND +attempt = :attempt AND +worker_id = :workerId AND +worker_generation = :generation
+     AND +state IN (${literals(heldStates)})`,
+);

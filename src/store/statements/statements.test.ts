@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FakeClock } from '../../platform/clock.ts';
+import { silentLog } from '../../platform/log.ts';
+import { checkStatement } from '../check.ts';
+import type { Database, Statement } from '../database.ts';
+import { migrate } from '../migrate.ts';
+import { loadMigrations } from '../migration-files.ts';
+import { queryPlan } from '../query-plan.suite.ts';
+import { openSqlite } from '../sqlite/sqlite.ts';
+import { allStatements } from './index.ts';
+
+/** It sorts the heads of a few queues that an index gave it, at most `want` of each. */
+const sortsAFewRows = new Set(['work.claim']);
+
+describe('statements', () => {
+  let db: Database;
+
+  beforeAll(async () => {
+    db = await openSqlite({ file: ':memory:', clock: new FakeClock(), log: silentLog });
+    await migrate(db, await loadMigrations(), 1);
+  });
+
+  afterAll(() => db.close());
+
+  it('have names of their own', () => {
+    const names = allStatements.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.length).toBeGreaterThan(30);
+  });
+
+  it.each(allStatements.map((each) => [each.name, each] as const))(
+    '%s runs alike on every store',
+    (_, each) => {
+      expect(() => checkStatement(blank(each))).not.toThrow();
+    },
+  );
+
+  it.each(allStatements.map((each) => [each.name, each] as const))(
+    '%s never scans a table',
+    async (_, each) => {
+      const { lines } = await queryPlan(db, blank(each));
+      const bad = lines.filter((line) => isScan(line) || (!sortsAFewRows.has(each.name) && isSort(line)));
+      expect(bad, lines.join('\n')).toEqual([]);
+    },
+  );
+
+  it.each(allStatements.map((each) => [each.name, each] as const))('%s is planned once', (_, each) => {
+    expect(each.sql).not.toMatch(/LIMIT \?/);
+  });
+
+  it('a plan that scans would be seen', async () => {
+    const { lines } = await queryPlan(db, {
+      sql: "SELECT id FROM jobs WHERE message = 'x' ORDER BY priority",
+    });
+    expect(lines.some(isScan)).toBe(true);
+    expect(lines.some(isSort)).toBe(true);
+  });
+});
+
+function blank(statement: { sql: string; params: readonly string[] }): Statement {
+  return { sql: statement.sql, args: statement.params.map(() => null) };
+}
+
+/** A list given as JSON is no table; a whole index is one. */
+function isScan(line: string): boolean {
+  return line.startsWith('SCAN ') && line !== 'SCAN CONSTANT ROW' && !line.includes(' VIRTUAL TABLE INDEX ');
+}
+
+function isSort(line: string): boolean {
+  return line.startsWith('USE TEMP B-TREE');
+}

@@ -1,0 +1,130 @@
+/** What a worker does in one call: report ends, claim jobs, renew its lease; sets of attempts come as JSON. */
+import { heldStates, jobMachine } from '../../domain/job.ts';
+import { limits } from '../../domain/limits.ts';
+import { workerMachine } from '../../domain/worker.ts';
+import { define, literals } from './define.ts';
+
+const held = `state IN (${literals(heldStates)})`;
+const live = literals(workerMachine.sourcesOf('offline'));
+
+/** The attempt `d` of a JSON list, if this worker holds it; `+` keeps the planner on the id. */
+const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
+  AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
+
+/** What is told of a job that has moved. */
+export const movedColumns = 'id, attempt, state, queue, executor, run_at_ms';
+
+type OfHolder = { workerId: string; generation: number };
+
+/** Facts of attempts that are about to end: `[{jobId, attempt, vm, usage}]`. */
+export const writeFacts = define<OfHolder & { attempts: string }>(
+  'work.writeFacts',
+  `UPDATE attempts SET vm = d.value->>'vm', usage = d.value->>'usage' FROM json_each(:attempts) AS d
+   WHERE attempts.job_id = d.value->>'jobId' AND attempts.attempt = d.value->>'attempt'
+     AND +attempts.worker_id = :workerId AND +attempts.worker_generation = :generation
+     AND +attempts.state <> 'ended'`,
+);
+
+/** Running attempts that ended with exit code 0: `[{jobId, attempt, message}]`. */
+export const completeAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
+  'work.complete',
+  `UPDATE jobs SET state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0,
+     message = d.value->>'message', ended_at_ms = :nowMs, updated_at_ms = :nowMs
+   FROM json_each(:attempts) AS d
+   WHERE ${heldByWorker} AND +jobs.state IN (${literals(jobMachine.sourcesOf('completed'))})
+   RETURNING ${movedColumns}`,
+);
+
+/** Claims given back unstarted: `[{jobId, attempt}]`. They cost the job nothing. */
+export const giveBackAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
+  'work.giveBack',
+  `UPDATE jobs SET state = 'pending', updated_at_ms = :nowMs
+   FROM json_each(:attempts) AS d
+   WHERE ${heldByWorker} AND +jobs.state = 'claimed'
+   RETURNING ${movedColumns}`,
+);
+
+/** What `decideEnd` needs of the attempts `[{jobId, attempt}]` that this worker holds. */
+export const heldForEnd = define<OfHolder & { attempts: string }>(
+  'work.heldForEnd',
+  `SELECT jobs.id, jobs.attempt, jobs.state, jobs.attempts_used, jobs.attempts_max, jobs.infra_failures,
+     jobs.cancel_requested_at_ms,
+     (SELECT spec->'backoff' FROM job_data WHERE job_data.seq = jobs.seq) AS backoff
+   FROM json_each(:attempts) AS d CROSS JOIN jobs WHERE ${heldByWorker} AND +jobs.${held}`,
+);
+
+/**
+ * Decided ends: `[{jobId, attempt, from, cancelRequested, state, runAtMs, attemptsUsed, infraFailures, reason,
+ * exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as it is.
+ */
+export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
+  'work.end',
+  `UPDATE jobs SET state = d.value->>'state', run_at_ms = coalesce(d.value->>'runAtMs', run_at_ms),
+     attempts_used = d.value->>'attemptsUsed', infra_failures = d.value->>'infraFailures',
+     reason = d.value->>'reason', exit_code = d.value->>'exitCode', signal = d.value->>'signal',
+     message = d.value->>'message', ended_at_ms = d.value->>'endedAtMs', updated_at_ms = :nowMs
+   FROM json_each(:attempts) AS d
+   WHERE ${heldByWorker} AND +jobs.state = d.value->>'from'
+     AND (jobs.cancel_requested_at_ms IS NOT NULL) = d.value->>'cancelRequested'
+   RETURNING ${movedColumns}`,
+);
+
+/** What became of the attempts `[{jobId, attempt}]`. */
+export const attemptsNamed = define<{ attempts: string }>(
+  'work.attemptsNamed',
+  `SELECT attempts.job_id, attempts.attempt, attempts.state, attempts.worker_id, attempts.worker_generation,
+     attempts.reason
+   FROM json_each(:attempts) AS d CROSS JOIN attempts
+   WHERE attempts.job_id = d.value->>'jobId' AND attempts.attempt = d.value->>'attempt'`,
+);
+
+const claimedColumns = `id, attempt, priority, run_at_ms, seq,
+  (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
+
+/**
+ * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; none while a job
+ * is still held by the same token, so that a call sent twice claims once. The cost depends on the pairs and on
+ * `want`, never on the jobs stored.
+ */
+export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
+  'work.claim',
+  `UPDATE jobs SET state = 'claimed', attempt = attempt + 1,
+     worker_id = :workerId, worker_generation = :generation, claim_token = :token,
+     reason = NULL, exit_code = NULL, signal = NULL, message = NULL, started_at_ms = NULL, updated_at_ms = :nowMs
+   WHERE seq IN (
+     SELECT best.seq
+     FROM workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN json_each(w.executors) AS e
+       CROSS JOIN jobs AS best
+     WHERE w.id = :workerId AND w.generation = :generation AND w.state = 'online'
+       AND e.value->>'unavailable' IS NULL
+       AND NOT EXISTS (
+         SELECT 1 FROM jobs INDEXED BY jobs_held
+         WHERE worker_id = :workerId AND claim_token = :token AND ${held})
+       AND best.seq IN (
+         SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
+         WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.state = 'pending'
+         ORDER BY ready.priority DESC, ready.run_at_ms, ready.seq LIMIT +:want)
+     ORDER BY best.priority DESC, best.run_at_ms, best.seq
+     LIMIT max(0, min(:want, ${limits.slotsMax} - (
+       SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE worker_id = :workerId AND ${held}))))
+   RETURNING ${claimedColumns}`,
+);
+
+/** What a token has claimed and its worker still holds. */
+export const heldByToken = define<OfHolder & { token: string }>(
+  'work.heldByToken',
+  `SELECT ${claimedColumns} FROM jobs INDEXED BY jobs_held
+   WHERE worker_id = :workerId AND claim_token = :token AND ${held} AND worker_generation = :generation`,
+);
+
+/** A live worker's lease goes on; gives what it must be told. */
+export const renewLease = define<OfHolder & { leaseUntilMs: number }>(
+  'work.renewLease',
+  `UPDATE workers SET lease_until_ms = :leaseUntilMs
+   WHERE id = :workerId AND generation = :generation AND state IN (${live})
+   RETURNING state, lease_until_ms, queues, executors,
+     (SELECT json_group_array(json_object('jobId', jobs.id, 'attempt', jobs.attempt))
+      FROM jobs INDEXED BY jobs_cancelling
+      WHERE jobs.worker_id = :workerId AND jobs.state = 'running'
+        AND jobs.cancel_requested_at_ms IS NOT NULL) AS cancels`,
+);

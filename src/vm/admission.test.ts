@@ -1,0 +1,103 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Admission, boundsOfThisHost, type Place, vmmOverheadMiB } from './admission.ts';
+
+const never = new AbortController().signal;
+const bounds = { vmsMax: 2, startsMax: 2, memoryMiB: 10_000 };
+
+/** Whether a promise has resolved by now. */
+async function isIn(place: Promise<Place>): Promise<boolean> {
+  return await Promise.race([place.then(() => true), new Promise<boolean>((r) => setImmediate(r, false))]);
+}
+
+describe('Admission', () => {
+  it('lets the next in line in only when a live VM has gone', async () => {
+    const admission = new Admission({ bounds });
+    const first = await admission.enter(128, never);
+    const second = await admission.enter(128, never);
+    first.started();
+    second.started();
+    const third = admission.enter(128, never);
+    expect(await isIn(third)).toBe(false);
+    first.leave();
+    first.leave();
+    expect(await isIn(third)).toBe(true);
+    expect(admission.live).toBe(2);
+  });
+
+  it('holds starts in flight to their bound, whatever else there is room for', async () => {
+    const admission = new Admission({ bounds: { ...bounds, vmsMax: 10, startsMax: 1 } });
+    const first = await admission.enter(128, never);
+    const second = admission.enter(128, never);
+    expect(await isIn(second)).toBe(false);
+    first.started();
+    expect(await isIn(second)).toBe(true);
+  });
+
+  it('refuses at once what can never fit, and makes wait what does not fit now', async () => {
+    const admission = new Admission({ bounds: { ...bounds, memoryMiB: 1_000 } });
+    await expect(admission.enter(1_000, never)).rejects.toMatchObject({ code: 'VM_LIMIT' });
+    const large = await admission.enter(1_000 - vmmOverheadMiB, never);
+    const small = admission.enter(80, never);
+    expect(await isIn(small)).toBe(false);
+    large.leave();
+    expect(await isIn(small)).toBe(true);
+  });
+
+  it('forgets who stops waiting, and lets those behind in', async () => {
+    const admission = new Admission({ bounds: { ...bounds, memoryMiB: 1_000 } });
+    const first = await admission.enter(300, never);
+    const abort = new AbortController();
+    const large = admission.enter(800, abort.signal);
+    const small = admission.enter(100, never);
+    expect(await isIn(small)).toBe(false);
+    abort.abort(new Error('not wanted any more'));
+    await expect(large).rejects.toThrow('not wanted any more');
+    expect(await isIn(small)).toBe(true);
+    first.leave();
+    expect(admission.live).toBe(1);
+  });
+
+  it('refuses more than a bounded number of waiters', async () => {
+    const admission = new Admission({ bounds: { ...bounds, vmsMax: 0 } });
+    const aborts = Array.from({ length: 1_000 }, () => new AbortController());
+    const line = aborts.map(({ signal }) => admission.enter(80, signal));
+    await expect(admission.enter(80, never)).rejects.toMatchObject({ code: 'VM_LIMIT' });
+    for (const abort of aborts) abort.abort();
+    expect((await Promise.allSettled(line)).every(({ status }) => status === 'rejected')).toBe(true);
+  });
+
+  it('never lets in more than the bounds, and everybody in the end', async () => {
+    const sizes = fc.array(fc.integer({ min: 80, max: 3_000 }), { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(sizes, async (memories) => {
+        const admission = new Admission({ bounds: { vmsMax: 3, startsMax: 2, memoryMiB: 4_000 } });
+        let usedMiB = 0;
+        let starting = 0;
+        const run = async (memoryMiB: number): Promise<void> => {
+          const place = await admission.enter(memoryMiB, never);
+          usedMiB += memoryMiB + vmmOverheadMiB;
+          starting++;
+          expect(admission.live).toBeLessThanOrEqual(3);
+          expect(starting).toBeLessThanOrEqual(2);
+          expect(usedMiB).toBeLessThanOrEqual(4_000);
+          await Promise.resolve();
+          starting--;
+          place.started();
+          await Promise.resolve();
+          usedMiB -= memoryMiB + vmmOverheadMiB;
+          place.leave();
+        };
+        await Promise.all(memories.map(run));
+        expect(admission.live).toBe(0);
+      }),
+    );
+  });
+
+  it('takes the bounds of a real host from its cores and memory', () => {
+    const host = boundsOfThisHost(7);
+    expect(host.vmsMax).toBe(7);
+    expect(host.startsMax).toBeGreaterThan(0);
+    expect(host.memoryMiB).toBeGreaterThan(0);
+  });
+});

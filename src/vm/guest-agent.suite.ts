@@ -1,0 +1,89 @@
+/** For tests: the real agent as an ordinary process, and a session with it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { ExecSpec, ExitReply } from '../contract/guest.ts';
+import type { LogStream } from '../contract/log.ts';
+import { buildAgent, compileAgent } from '../image/agent-build.ts';
+import { realClock } from '../platform/clock.ts';
+import { readTextIfThere } from '../platform/files.ts';
+import { GuestSession } from './guest-session.ts';
+
+export const agentSourceDir = fileURLToPath(new URL('../../guest', import.meta.url));
+export const agentToken = 'token-of-a-test_1.0';
+
+/** A compiled agent in a folder of its own. */
+export interface BuiltAgent {
+  readonly file: string;
+  remove(): Promise<void>;
+}
+
+/** As it goes into an image, or with the compiler's checks for memory faults and undefined behaviour. */
+export async function buildTestAgent(kind: 'release' | 'checked'): Promise<BuiltAgent> {
+  const dir = await mkdtemp(join(tmpdir(), 'blixard-agent-'));
+  const deps = { sourceDir: agentSourceDir, outFile: join(dir, 'agent') };
+  const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  await (kind === 'release' ? buildAgent(deps) : compileAgent({ ...deps, compiler: 'gcc', flags }));
+  return { file: deps.outFile, remove: () => rm(dir, { recursive: true }) };
+}
+
+/** A running agent. */
+export interface RunningAgent {
+  readonly process: ChildProcess;
+  readonly channel: Duplex;
+  /** What it wrote to standard error. */
+  complaints(): string;
+  /** Its exit code or signal. */
+  readonly ended: Promise<number | string | null>;
+}
+
+export function startAgent(file: string): RunningAgent {
+  const child = spawn(file, ['--fd', '3'], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+  const channel = child.stdio[3];
+  if (!(channel instanceof Duplex)) throw new Error('the channel is not there');
+  let complaints = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    complaints += chunk.toString();
+  });
+  // `close`, not `exit`: after it the complaints are whole.
+  const ended = new Promise<number | string | null>((resolve) => {
+    child.on('close', (code, signal) => resolve(code ?? signal));
+  });
+  return { process: child, channel, complaints: () => complaints, ended };
+}
+
+export function openSession(agent: RunningAgent): GuestSession {
+  return new GuestSession({ channel: agent.channel, clock: realClock, token: agentToken });
+}
+
+/** An exec spec with what a test does not care about filled in. */
+export function command(argv: readonly string[], rest: Partial<ExecSpec> = {}): ExecSpec {
+  const uid = process.getuid?.() ?? 0;
+  return { argv, env: ['PATH=/usr/bin:/bin'], cwd: '/', uid, ...rest };
+}
+
+/** What a command did. */
+export interface Ran {
+  readonly exit: ExitReply;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+/** Runs a command to its end and keeps its output. */
+export async function run(session: GuestSession, spec: ExecSpec, stdin = Buffer.alloc(0)): Promise<Ran> {
+  const parts: Record<LogStream, Buffer[]> = { stdout: [], stderr: [] };
+  const output = async (stream: LogStream, data: Buffer): Promise<void> => {
+    parts[stream].push(data);
+  };
+  const exit = await session.exec(spec, { stdin, output }).exited;
+  return { exit, stdout: Buffer.concat(parts.stdout), stderr: Buffer.concat(parts.stderr) };
+}
+
+/** True while a process with this id runs; one that has ended and waits for its parent does not. */
+export async function isAlive(pid: number): Promise<boolean> {
+  const stat = await readTextIfThere(`/proc/${pid}/stat`);
+  return stat !== undefined && !/^\d+ \(.*\) Z/.test(stat);
+}

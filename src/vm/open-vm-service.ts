@@ -1,0 +1,100 @@
+/** Opens the door to VMs on this host: sweeps, probes, and says why when there are to be none. */
+import { join } from 'node:path';
+import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
+import { defaults } from '../domain/limits.ts';
+import type { Image, ImageStore } from '../image/image-store.ts';
+import type { Clock } from '../platform/clock.ts';
+import { lockDirectory } from '../platform/directory-lock.ts';
+import type { Log } from '../platform/log.ts';
+import type { Ids } from '../platform/random.ts';
+import { Admission, boundsOfThisHost } from './admission.ts';
+import { VmController } from './controller.ts';
+import { type HypervisorFor, probeHost } from './host-probe.ts';
+import { VmRegistry } from './registry.ts';
+import { sweep } from './sweeper.ts';
+import { VmManager } from './vm-manager.ts';
+import { VmService } from './vm-service.ts';
+
+/** A boot that failed is tried once more. */
+const boots = 2;
+
+export interface OpenVmServiceDeps {
+  /** Holds `vms/` and `host.json`. */
+  readonly dataDir: string;
+  readonly images: Pick<ImageStore, 'find' | 'list'>;
+  readonly hypervisorFor: HypervisorFor;
+  /** Read for SKIP_VM_MANAGER: any value but the empty one means no VMs. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  /** Live VMs at once. */
+  readonly vmsMax: number;
+  /** Spawn of the VMM to the agent's hello; default 10 s. */
+  readonly bootTimeoutMs?: number;
+}
+
+/** Never rejects: whatever goes wrong becomes the reason of an unavailable service. */
+export async function openVmService(deps: OpenVmServiceDeps): Promise<VmService> {
+  const skip = deps.env['SKIP_VM_MANAGER'] ?? '';
+  if (skip !== '') return VmService.unavailable(`SKIP_VM_MANAGER is ${skip}`);
+  try {
+    return VmService.of(await openVmManager(deps));
+  } catch (error) {
+    const reason = reasonOf(error);
+    deps.log.warn({ err: error, reason }, 'no VMs on this host');
+    return VmService.unavailable(reason);
+  }
+}
+
+async function openVmManager(deps: OpenVmServiceDeps): Promise<VmManager> {
+  const dir = join(deps.dataDir, 'vms');
+  const lock = await lockDirectory(dir, 'vms');
+  if (lock === undefined) throw unavailable(`another process of this host owns the VMs of ${deps.dataDir}`);
+  try {
+    return await openOwned(deps, dir, () => lock.release());
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openOwned(
+  deps: OpenVmServiceDeps,
+  dir: string,
+  release: () => Promise<void>,
+): Promise<VmManager> {
+  const { dataDir, images, hypervisorFor, clock, ids, log } = deps;
+  const registry = new VmRegistry({ dir });
+  const driver = hypervisorFor({ badKvm: false });
+  await driver.capabilities();
+  await sweep({ registry, hypervisor: driver, log });
+  const image = await imageToProbe(images);
+  const parts = { registry, clock, ids, log, bootTimeoutMs: deps.bootTimeoutMs ?? defaults.bootTimeoutMs, boots };
+  const host = await probeHost({ ...parts, hypervisorFor, image, file: join(dataDir, 'host.json') });
+  const { hypervisor, capabilities, tscKhz } = host;
+  log.info({ ...capabilities, tscKhz }, 'this host runs VMs');
+  return new VmManager({
+    host,
+    images,
+    admission: new Admission({ bounds: boundsOfThisHost(deps.vmsMax) }),
+    controller: new VmController({ ...parts, hypervisor, capabilities, tscKhz }),
+    log,
+    release,
+  });
+}
+
+async function imageToProbe(images: OpenVmServiceDeps['images']): Promise<Image> {
+  const image = (await images.find(defaults.image)) ?? (await images.list())[0];
+  if (image === undefined) throw unavailable('there is no image; npm run setup builds the base image');
+  return image;
+}
+
+function unavailable(reason: string): BlixardError {
+  return new BlixardError('VM_MANAGER_UNAVAILABLE', { reason });
+}
+
+function reasonOf(error: unknown): string {
+  if (isBlixardError(error, 'VM_MANAGER_UNAVAILABLE')) return String(error.details['reason']);
+  return problemOf(error);
+}

@@ -1,0 +1,143 @@
+/** The VMs of one host: admits, starts, finds and ends them. */
+import { BlixardError } from '../domain/errors.ts';
+import type { ImageStore } from '../image/image-store.ts';
+import type { Log } from '../platform/log.ts';
+import type { Admission, Place } from './admission.ts';
+import type { BootOrder, StartedVm, VmController } from './controller.ts';
+import type { ProbedHost } from './host-probe.ts';
+import type { MicroVm } from './micro-vm.ts';
+
+/** What somebody wants to run. */
+export interface VmOrder {
+  /** `name` or `name:tag`. */
+  readonly image: string;
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+}
+
+export interface VmManagerDeps {
+  readonly host: ProbedHost;
+  readonly images: Pick<ImageStore, 'find' | 'list'>;
+  readonly admission: Admission;
+  readonly controller: VmController;
+  readonly log: Log;
+  /** Gives up the VMs' folder, once the last VM is gone. */
+  readonly release: () => Promise<void>;
+}
+
+export class VmManager {
+  /** What this host starts VMs with. */
+  readonly host: ProbedHost;
+  readonly #deps: VmManagerDeps;
+  readonly #live = new Map<string, StartedVm>();
+  readonly #starts = new Set<{ readonly abort: AbortController; readonly settled: Promise<unknown> }>();
+  #closing: Promise<void> | undefined;
+
+  constructor(deps: VmManagerDeps) {
+    this.#deps = deps;
+    this.host = deps.host;
+  }
+
+  /**
+   * Starts a VM as soon as the host has room for it. Rejects with IMAGE_MISSING, VM_LIMIT, VM_BOOT_FAILED,
+   * VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
+   */
+  async start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
+    this.#assertOpen();
+    signal.throwIfAborted();
+    const abort = new AbortController();
+    const passOn = (): void => abort.abort(signal.reason);
+    signal.addEventListener('abort', passOn, { once: true });
+    const starting = this.#start(order, abort.signal);
+    const entry = { abort, settled: Promise.allSettled([starting]) };
+    this.#starts.add(entry);
+    try {
+      return await starting;
+    } finally {
+      this.#starts.delete(entry);
+      signal.removeEventListener('abort', passOn);
+    }
+  }
+
+  /** The live VM of this id. */
+  find(vmId: string): MicroVm | undefined {
+    return this.#live.get(vmId)?.vm;
+  }
+
+  /** All live VMs. */
+  list(): readonly MicroVm[] {
+    return [...this.#live.values()].map(({ vm }) => vm);
+  }
+
+  /** Live VMs, those starting included. */
+  count(): number {
+    return this.#deps.admission.live;
+  }
+
+  /** Powers a VM off, and kills it after `graceMs`; resolves when nothing of it is left. An ended VM is fine. */
+  async stop(vmId: string, graceMs: number): Promise<void> {
+    const started = this.#live.get(vmId);
+    await started?.vm.stop(graceMs);
+    await started?.gone;
+  }
+
+  /** Ends a VM at once; resolves when nothing of it is left. An ended VM is fine. */
+  async kill(vmId: string): Promise<void> {
+    const started = this.#live.get(vmId);
+    await started?.vm.kill();
+    await started?.gone;
+  }
+
+  /** Ends all VMs and starts no more. Safe to call again. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
+    const boot = await this.#bootOrder(order);
+    const place = await this.#deps.admission.enter(order.memoryMiB, signal);
+    try {
+      const started = await this.#deps.controller.start(boot, signal);
+      this.#keep(started, place);
+      return started.vm;
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
+  }
+
+  #keep(started: StartedVm, place: Place): void {
+    const { vm, gone } = started;
+    place.started();
+    this.#live.set(vm.id, started);
+    void gone.then(() => {
+      this.#live.delete(vm.id);
+      place.leave();
+      this.#deps.log.debug({ vmId: vm.id, state: vm.state }, 'VM gone');
+    });
+  }
+
+  async #bootOrder({ image: name, memoryMiB, vcpus }: VmOrder): Promise<BootOrder> {
+    const image = await this.#deps.images.find(name);
+    if (image !== undefined) return { image, memoryMiB, vcpus };
+    const images = await this.#deps.images.list();
+    const known = images.map((one) => `${one.name}:${one.tag}`).join(', ');
+    throw new BlixardError('IMAGE_MISSING', { image: name, known: known || 'none' });
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) {
+      throw new BlixardError('VM_MANAGER_UNAVAILABLE', { reason: 'the worker is stopping' });
+    }
+  }
+
+  async #close(): Promise<void> {
+    const stopping = new BlixardError('VM_MANAGER_UNAVAILABLE', { reason: 'the worker is stopping' });
+    const starts = [...this.#starts];
+    for (const { abort } of starts) abort.abort(stopping);
+    await Promise.all(starts.map(({ settled }) => settled));
+    await Promise.all([...this.#live.keys()].map((vmId) => this.kill(vmId)));
+    await this.#deps.release();
+  }
+}

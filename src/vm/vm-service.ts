@@ -1,0 +1,83 @@
+/** The only door to VMs: holds a VmManager, or the reason why there is none. */
+import { BlixardError } from '../domain/errors.ts';
+import type { ProbedHost } from './host-probe.ts';
+import type { MicroVm } from './micro-vm.ts';
+import type { VmManager, VmOrder } from './vm-manager.ts';
+
+type Door = { readonly manager: VmManager } | { readonly unavailable: string };
+
+/** Without a manager every command rejects with VM_MANAGER_UNAVAILABLE, finders find nothing, counts are 0. */
+export class VmService {
+  readonly #door: Door;
+
+  private constructor(door: Door) {
+    this.#door = door;
+  }
+
+  /** A door with nothing behind it, and why. */
+  static unavailable(reason: string): VmService {
+    return new VmService({ unavailable: reason });
+  }
+
+  static of(manager: VmManager): VmService {
+    return new VmService({ manager });
+  }
+
+  isAvailable(): boolean {
+    return 'manager' in this.#door;
+  }
+
+  /** Why there are no VMs, or null when there can be. */
+  unavailableReason(): string | null {
+    return 'unavailable' in this.#door ? this.#door.unavailable : null;
+  }
+
+  /** See `VmManager.start`. */
+  async start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
+    return await this.#command().start(order, signal);
+  }
+
+  /** See `VmManager.stop`. */
+  async stop(vmId: string, graceMs: number): Promise<void> {
+    await this.#command().stop(vmId, graceMs);
+  }
+
+  /** See `VmManager.kill`. */
+  async kill(vmId: string): Promise<void> {
+    await this.#command().kill(vmId);
+  }
+
+  /** The live VM of this id. */
+  find(vmId: string): MicroVm | undefined {
+    return this.#manager()?.find(vmId);
+  }
+
+  /** All live VMs. */
+  list(): readonly MicroVm[] {
+    return this.#manager()?.list() ?? [];
+  }
+
+  /** Live VMs, those starting included. */
+  count(): number {
+    return this.#manager()?.count() ?? 0;
+  }
+
+  /** What this host starts VMs with. */
+  host(): ProbedHost | undefined {
+    return this.#manager()?.host;
+  }
+
+  /** Ends all VMs and starts no more; nothing to do without a manager. Safe to call again. */
+  async close(): Promise<void> {
+    await this.#manager()?.close();
+  }
+
+  #manager(): VmManager | undefined {
+    return 'manager' in this.#door ? this.#door.manager : undefined;
+  }
+
+  #command(): VmManager {
+    if ('manager' in this.#door) return this.#door.manager;
+    throw new BlixardError('VM_MANAGER_UNAVAILABLE', { reason: this.#door.unavailable });
+  }
+}

@@ -1,0 +1,159 @@
+/** One attempt on this worker, from its claim to what is to be reported of it. */
+import type { BlixardClient } from '../client/client.ts';
+import type { LogStream } from '../contract/log.ts';
+import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
+import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import type { EndReason } from '../domain/job.ts';
+import { defaults } from '../domain/limits.ts';
+import type { Execution, Executor, Outcome, StopReason } from '../executor/executor.ts';
+import type { ExecutorRegistry } from '../executor/registry.ts';
+import type { LogUpload } from './log-buffer.ts';
+import { LogShipper } from './log-shipper.ts';
+import { answerTimeoutMs, type CallerDeps, untilAnswered } from './until-answered.ts';
+
+/** Who claims: everything said about an attempt names this. */
+export interface Holder {
+  readonly workerId: string;
+  readonly generation: number;
+}
+
+export interface AttemptRunDeps extends CallerDeps {
+  readonly client: BlixardClient;
+  readonly executors: ExecutorRegistry;
+  readonly holder: Holder;
+}
+
+/** What a report says of an attempt that has no outcome of its own. */
+export function doneOf(
+  { jobId, attempt }: ClaimedJob,
+  reason: EndReason | null,
+  message: string | null = null,
+): AttemptDone {
+  return { jobId, attempt, reason, message, exitCode: null, signal: null, vm: null, usage: null };
+}
+
+export class AttemptRun {
+  readonly claimed: ClaimedJob;
+  readonly #deps: AttemptRunDeps;
+  readonly #stop = new AbortController();
+  readonly #kill = new AbortController();
+  /** Overrides the outcome once the attempt was killed: a report, or null for none. */
+  #verdict: AttemptDone | null | undefined;
+
+  constructor(claimed: ClaimedJob, deps: AttemptRunDeps) {
+    this.claimed = claimed;
+    this.#deps = deps;
+  }
+
+  /** Asks the command to end, because a user cancelled the job. Safe to call again. */
+  cancel(): void {
+    const reason: StopReason = 'cancelled';
+    this.#stop.abort(reason);
+  }
+
+  /** Ends it at once; it is reported as `worker_lost`, so that it runs again without spending a user attempt. */
+  lose(message: string): void {
+    this.#verdict ??= doneOf(this.claimed, 'worker_lost', message);
+    this.#kill.abort();
+  }
+
+  /** Ends it at once and reports nothing: it is not ours any more. */
+  forget(): void {
+    this.#verdict = null;
+    this.#kill.abort();
+  }
+
+  /** Runs it to its end; never rejects. Null: there is nothing to report. */
+  async run(): Promise<AttemptDone | null> {
+    const { jobId, attempt, spec } = this.claimed;
+    const executor = this.#deps.executors.find(spec.executor);
+    const unavailable = executor === undefined ? this.#unknownExecutor() : executor.unavailable();
+    if (executor === undefined || unavailable !== null) {
+      return doneOf(this.claimed, 'executor_unavailable', unavailable);
+    }
+    const outcome = await this.#outcome(executor);
+    this.#deps.log.info({ jobId, attempt, ...summaryOf(outcome) }, 'attempt ended');
+    return this.#verdict === undefined ? { jobId, attempt, ...outcome } : this.#verdict;
+  }
+
+  async #outcome(executor: Executor): Promise<Outcome> {
+    const shipper = this.#shipper();
+    try {
+      return await executor.run(this.#execution(shipper));
+    } finally {
+      await shipper.finish(defaults.outputDrainMs);
+    }
+  }
+
+  #execution(shipper: LogShipper): Execution {
+    return {
+      jobId: this.claimed.jobId,
+      attempt: this.claimed.attempt,
+      spec: this.claimed.spec,
+      output: (stream: LogStream, data: Buffer) => shipper.write(stream, data),
+      started: () => this.#started(),
+      stop: this.#stop.signal,
+      kill: this.#kill.signal,
+    };
+  }
+
+  #shipper(): LogShipper {
+    const { clock, random, log } = this.#deps;
+    return new LogShipper({
+      clock,
+      random,
+      log,
+      append: (upload, signal) => this.#append(upload, signal),
+      onFenced: () => this.#fenced('log'),
+      kill: this.#kill.signal,
+    });
+  }
+
+  async #started(): Promise<void> {
+    const { client, holder } = this.#deps;
+    const { jobId, attempt } = this.claimed;
+    const signal = AbortSignal.any([this.#kill.signal, this.#stop.signal]);
+    try {
+      await untilAnswered(this.#deps, 'startAttempt', signal, () =>
+        client.call('startAttempt', {
+          params: { id: jobId, attempt },
+          body: holder,
+          signal,
+          timeoutMs: answerTimeoutMs,
+        }),
+      );
+    } catch (error) {
+      if (isBlixardError(error, 'FENCED')) this.#fenced('start');
+      throw error;
+    }
+  }
+
+  async #append(upload: LogUpload, signal: AbortSignal): Promise<number> {
+    const { client, holder } = this.#deps;
+    const { jobId, attempt } = this.claimed;
+    const { endOffset } = await client.call('appendLogs', {
+      params: { id: jobId, attempt },
+      query: { ...holder, offset: upload.offset, ...(upload.gap ? { gap: true } : {}) },
+      body: upload.bytes,
+      signal,
+      timeoutMs: answerTimeoutMs,
+    });
+    return endOffset;
+  }
+
+  #fenced(by: string): void {
+    const { jobId, attempt } = this.claimed;
+    this.#deps.log.warn({ jobId, attempt, by }, 'this attempt is not ours any more, it is killed');
+    this.forget();
+  }
+
+  #unknownExecutor(): string {
+    const { executors } = this.#deps;
+    const details = { executor: this.claimed.spec.executor, known: executors.names().join(', ') || 'none' };
+    return new BlixardError('EXECUTOR_UNAVAILABLE', details).message;
+  }
+}
+
+function summaryOf({ reason, exitCode, signal }: Outcome): Pick<Outcome, 'reason' | 'exitCode' | 'signal'> {
+  return { reason, exitCode, signal };
+}

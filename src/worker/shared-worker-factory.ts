@@ -1,0 +1,36 @@
+/** Makes a worker from infrastructure that somebody else owns and closes. */
+import type { BlixardClient } from '../client/client.ts';
+import { MicrovmExecutor } from '../executor/microvm-executor.ts';
+import { ExecutorRegistry } from '../executor/registry.ts';
+import type { Ids } from '../platform/random.ts';
+import type { VmService } from '../vm/vm-service.ts';
+import { takeIdentity } from './identity.ts';
+import type { CallerDeps } from './until-answered.ts';
+import { type ImageList, Worker, type WorkerConfig, type WorkerDeps } from './worker.ts';
+import type { WorkerFactory } from './worker-factory.ts';
+
+export interface SharedWorkerFactoryDeps extends CallerDeps, Pick<WorkerDeps, 'onEnd'> {
+  readonly client: BlixardClient;
+  readonly vms: VmService;
+  readonly images: ImageList;
+  readonly ids: Ids;
+  /** Holds `worker.json`. */
+  readonly dataDir: string;
+  readonly config: WorkerConfig;
+  /** SIGTERM to the kill of a command's VM; default 5 s. */
+  readonly stopGraceMs?: number;
+}
+
+export class SharedWorkerFactory implements WorkerFactory {
+  readonly #deps: SharedWorkerFactoryDeps;
+
+  constructor(deps: SharedWorkerFactoryDeps) {
+    this.#deps = deps;
+  }
+
+  async create(): Promise<Worker> {
+    const identity = await takeIdentity(this.#deps);
+    const executors = new ExecutorRegistry([new MicrovmExecutor(this.#deps)]);
+    return new Worker({ ...this.#deps, identity, executors });
+  }
+}

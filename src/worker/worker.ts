@@ -1,0 +1,157 @@
+/** The worker: registers, works until it is drained or killed, and registers anew when the server refused it. */
+import type { BlixardClient } from '../client/client.ts';
+import type { Registered, RegisterWorker } from '../contract/worker.ts';
+import { BlixardError } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
+import { backoffDelayMs } from '../domain/retry.ts';
+import type { ExecutorRegistry } from '../executor/registry.ts';
+import { sleep } from '../platform/clock.ts';
+import type { Ids } from '../platform/random.ts';
+import { Generation } from './generation.ts';
+import type { WorkerIdentity } from './identity.ts';
+import { answerTimeoutMs, type CallerDeps, serverBackoff, untilAnswered } from './until-answered.ts';
+
+/** What of an image the server is told. */
+export interface ImageList {
+  list(): Promise<readonly { readonly name: string; readonly tag: string; readonly digest: string }[]>;
+}
+
+/** What an operator says of a worker. */
+export interface WorkerConfig {
+  /** What people know it by, usually the host name; at most 64 characters. */
+  readonly name: string;
+  /** Of this program. */
+  readonly version: string;
+  /** Jobs it runs at once. */
+  readonly slots: number;
+  /** Queues it takes jobs from. */
+  readonly queues: readonly string[];
+}
+
+export interface WorkerDeps extends CallerDeps {
+  readonly client: BlixardClient;
+  readonly executors: ExecutorRegistry;
+  readonly images: ImageList;
+  readonly identity: WorkerIdentity;
+  readonly ids: Ids;
+  readonly config: WorkerConfig;
+  /** Closes what was made for this worker alone; called once, when it has ended. */
+  readonly onEnd?: () => Promise<void>;
+}
+
+export class Worker {
+  readonly #deps: WorkerDeps;
+  readonly #leaving = new AbortController();
+  #generation: Generation | undefined;
+  #ending: Promise<void> | undefined;
+  #resolveStopped: () => void = () => undefined;
+  /** Resolves when the worker has ended and holds nothing any more. */
+  readonly stopped: Promise<void>;
+
+  constructor(deps: WorkerDeps) {
+    this.#deps = deps;
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
+  }
+
+  get id(): string {
+    return this.#deps.identity.id;
+  }
+
+  /**
+   * Resolves when registered; waits for a server that is away. Rejects when the server refuses the registration
+   * itself, and with WORKER_STOPPED when the worker is drained or killed first.
+   */
+  async start(): Promise<void> {
+    const first = await this.#register();
+    void this.#serve(first);
+  }
+
+  /** Leaves in good order, see `Generation.drain`; resolves when it has. Safe to call again. */
+  async drain(graceMs: number): Promise<void> {
+    await this.#leave((generation) => generation.drain(graceMs));
+  }
+
+  /** Ends everything at once, also in the middle of a drain. */
+  async kill(): Promise<void> {
+    if (this.#ending !== undefined) await this.#generation?.kill();
+    await this.#leave((generation) => generation.kill());
+  }
+
+  async #leave(end: (generation: Generation) => Promise<void>): Promise<void> {
+    this.#ending ??= this.#end(end);
+    await this.#ending;
+  }
+
+  async #end(end: (generation: Generation) => Promise<void>): Promise<void> {
+    this.#leaving.abort(new BlixardError('WORKER_STOPPED'));
+    if (this.#generation !== undefined) await end(this.#generation);
+    await this.#deps.identity.release();
+    await this.#deps.onEnd?.();
+    this.#resolveStopped();
+  }
+
+  /** A worker that was refused, say because it was away longer than its lease, goes on as a new generation. */
+  async #serve(first: Generation): Promise<void> {
+    let refusals = 0;
+    for (let current = first; (await current.ended) === 'refused'; ) {
+      refusals = current.wasAnswered ? 1 : refusals + 1;
+      const { clock, random } = this.#deps;
+      await sleep(clock, backoffDelayMs(serverBackoff, refusals, random.unit()), this.#leaving.signal);
+      try {
+        current = await this.#register();
+      } catch (error) {
+        if (this.#leaving.signal.aborted) return;
+        this.#deps.log.fatal({ err: error }, 'the server refuses the registration, the worker ends');
+        await this.kill();
+        return;
+      }
+    }
+  }
+
+  async #register(): Promise<Generation> {
+    const { client, config, identity, log } = this.#deps;
+    const { signal } = this.#leaving;
+    const body = await this.#registration();
+    const registered: Registered = await untilAnswered(this.#deps, 'registerWorker', signal, () =>
+      client.call('registerWorker', { body, signal, timeoutMs: answerTimeoutMs }),
+    );
+    signal.throwIfAborted();
+    log.info({ workerId: identity.id, ...registered }, 'registered');
+    const generation = new Generation({
+      ...this.#deps,
+      workerId: identity.id,
+      slots: config.slots,
+      registered,
+    });
+    this.#generation = generation;
+    generation.start();
+    return generation;
+  }
+
+  async #registration(): Promise<RegisterWorker> {
+    const { executors, identity, config } = this.#deps;
+    return {
+      id: identity.id,
+      name: config.name.slice(0, limits.nameLength),
+      version: config.version,
+      pid: process.pid,
+      slots: config.slots,
+      queues: [...config.queues],
+      executors: executors.offers(),
+      images: await this.#images(),
+    };
+  }
+
+  async #images(): Promise<RegisterWorker['images']> {
+    try {
+      const images = await this.#deps.images.list();
+      const told = images.slice(0, limits.workerImagesMax);
+      return told.map(({ name, tag, digest }) => ({ name: `${name}:${tag}`, digest }));
+    } catch (error) {
+      this.#deps.log.error({ err: error }, 'the images of this host cannot be read, it offers none');
+      return [];
+    }
+  }
+}

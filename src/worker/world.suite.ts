@@ -1,0 +1,182 @@
+/** A whole system in one process for tests: a real control plane in memory, a lossy wire, workers with fakes. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { BlixardClient } from '../client/client.ts';
+import type { Transport, WireRequest, WireResponse } from '../client/transport.ts';
+import type { Job, SubmitJob } from '../contract/job.ts';
+import { appTransport } from '../control/http/app-transport.ts';
+import { buildApp } from '../control/http/app.ts';
+import { JobCommands } from '../control/job-commands.ts';
+import { JobQueries } from '../control/job-queries.ts';
+import { LogStore } from '../control/logs/log-store.ts';
+import { Scheduler } from '../control/scheduler.ts';
+import { Signals } from '../control/signals.ts';
+import { WorkerCommands } from '../control/worker-commands.ts';
+import { BlixardError } from '../domain/errors.ts';
+import { FakeExecutor } from '../executor/fake/fake-executor.ts';
+import { ExecutorRegistry } from '../executor/registry.ts';
+import { realClock } from '../platform/clock.ts';
+import { silentLog } from '../platform/log.ts';
+import { makeIds, realRandom } from '../platform/random.ts';
+import { checkInvariants } from '../store/invariants.suite.ts';
+import { loadMigrations } from '../store/migration-files.ts';
+import { migrate } from '../store/migrate.ts';
+import { openSqlite, type SqliteDatabase } from '../store/sqlite/sqlite.ts';
+import { takeIdentity } from './identity.ts';
+import { Worker } from './worker.ts';
+
+export const heartbeatMs = 100;
+export const leaseMs = 400;
+export const testIds = makeIds(realClock, realRandom);
+export const baseDeps = { clock: realClock, random: realRandom, log: silentLog, ids: testIds };
+export const oneImage = { list: async () => [{ name: 'base', tag: 'latest', digest: 'sha256:1' }] };
+
+/** What a wire does to a request; the default passes it on. */
+export type Fate = (request: WireRequest, pass: () => Promise<WireResponse>) => Promise<WireResponse>;
+
+/** A wire between a worker and the server whose fate a test decides, and may change. */
+export class TestWire implements Transport {
+  readonly url = 'test wire';
+  readonly seen: string[] = [];
+  readonly #inner: Transport;
+  fate: Fate = (_request, pass) => pass();
+
+  constructor(inner: Transport) {
+    this.#inner = inner;
+  }
+
+  send(request: WireRequest): Promise<WireResponse> {
+    this.seen.push(`${request.method} ${request.path.split('?')[0]}`);
+    return this.fate(request, () => this.#inner.send(request));
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+}
+
+export const unreachable = (): BlixardError =>
+  new BlixardError('SERVER_UNREACHABLE', { url: 'test wire', problem: 'cut' });
+
+/** The request is served, its answer is lost. */
+export const loseAnswer: Fate = async (_request, pass) => {
+  (await pass()).body.destroy();
+  throw unreachable();
+};
+
+export interface TestWorker {
+  readonly worker: Worker;
+  readonly executor: FakeExecutor;
+  readonly wire: TestWire;
+  readonly dataDir: string;
+}
+
+export class World {
+  readonly dir: string;
+  readonly db: SqliteDatabase;
+  readonly app: FastifyInstance;
+  readonly client: BlixardClient;
+  readonly workers: Worker[] = [];
+  readonly #scheduler: Scheduler;
+  readonly #logs: LogStore;
+
+  private constructor(parts: {
+    dir: string;
+    db: SqliteDatabase;
+    app: FastifyInstance;
+    scheduler: Scheduler;
+    logs: LogStore;
+  }) {
+    this.dir = parts.dir;
+    this.db = parts.db;
+    this.app = parts.app;
+    this.#scheduler = parts.scheduler;
+    this.#logs = parts.logs;
+    this.client = new BlixardClient({ transport: appTransport(parts.app) });
+  }
+
+  static async open(): Promise<World> {
+    const dir = await mkdtemp(join(tmpdir(), 'blixard-world-'));
+    const db = await openSqlite({ file: ':memory:', clock: realClock, log: silentLog });
+    await migrate(db, await loadMigrations(), realClock.nowMs());
+    const signals = new Signals();
+    const deps = { ...baseDeps, db, signals, leaseMs, heartbeatMs };
+    const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: 64 * 1024 * 1024 });
+    const app = await buildApp({
+      ...deps,
+      logs,
+      jobs: new JobCommands(deps),
+      workers: new WorkerCommands(deps),
+      queries: new JobQueries(deps),
+      version: '0',
+    });
+    const scheduler = new Scheduler(deps);
+    scheduler.start();
+    return new World({ dir, db, app, scheduler, logs });
+  }
+
+  /** A worker with a fake executor named `microvm`, so that jobs need not name another; not started yet. */
+  async makeWorker(options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {}): Promise<TestWorker> {
+    const dataDir = options.dataDir ?? join(this.dir, testIds());
+    const executor = options.executor ?? new FakeExecutor({ clock: realClock, name: 'microvm' });
+    const wire = new TestWire(appTransport(this.app));
+    const worker = new Worker({
+      ...baseDeps,
+      client: new BlixardClient({ transport: wire }),
+      executors: new ExecutorRegistry([executor]),
+      images: oneImage,
+      identity: await takeIdentity({ dataDir, ids: testIds }),
+      config: { name: 'test', version: '0', slots: options.slots ?? 4, queues: ['default'] },
+    });
+    this.workers.push(worker);
+    return { worker, executor, wire, dataDir };
+  }
+
+  async startWorker(options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {}): Promise<TestWorker> {
+    const made = await this.makeWorker(options);
+    await made.worker.start();
+    return made;
+  }
+
+  submit(command: string[], more: Partial<SubmitJob> = {}): Promise<Job> {
+    return this.client.call('submitJob', { body: { command, ...more } });
+  }
+
+  get(id: string): Promise<Job> {
+    return this.client.call('getJob', { params: { id } });
+  }
+
+  ended(id: string): Promise<Job> {
+    return this.client.call('getJob', { params: { id }, query: { waitMs: 20_000 } });
+  }
+
+  /** The newest attempt's output, whole. */
+  async output(id: string, stream: 'stdout' | 'stderr' = 'stdout'): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (let offset = 0; ; ) {
+      const range = await this.client.readLogs(id, { stream, offset });
+      parts.push(...range.records.map(({ data }) => data));
+      if (range.records.length === 0) return Buffer.concat(parts);
+      offset = range.nextOffset;
+    }
+  }
+
+  /** Kills all workers, and holds the store to its invariants. */
+  async close(): Promise<string[]> {
+    await Promise.all(this.workers.map((worker) => worker.kill()));
+    await this.#scheduler.stop();
+    await this.app.close();
+    await this.#logs.close();
+    const broken = await checkInvariants(this.db);
+    await this.db.close();
+    await rm(this.dir, { recursive: true, force: true });
+    return broken;
+  }
+}
+
+/** Waits until `condition` holds; the test's own time limit ends it. */
+export async function waitUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}

@@ -1,0 +1,88 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { executorSuite, TestExecution, waitUntil } from '../../src/executor/executor.suite.ts';
+import { MicrovmExecutor } from '../../src/executor/microvm-executor.ts';
+import { ImageStore } from '../../src/image/image-store.ts';
+import { realClock } from '../../src/platform/clock.ts';
+import { silentLog } from '../../src/platform/log.ts';
+import { makeIds, realRandom } from '../../src/platform/random.ts';
+import type { VmService } from '../../src/vm/vm-service.ts';
+import { openHostVms } from '../../src/worker/host-vms.ts';
+import { imagesDir } from '../lib/system.ts';
+
+let dataDir = '';
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'blixard-executor-'));
+});
+afterAll(() => rm(dataDir, { recursive: true }));
+
+/** The host is proven once; later calls find that in `host.json`. */
+async function openVms(): Promise<VmService> {
+  const vms = await openHostVms({
+    config: { dataDir, accel: 'auto', vmsMax: 2 },
+    images: new ImageStore({ dir: imagesDir }),
+    env: {},
+    clock: realClock,
+    ids: makeIds(realClock, realRandom),
+    log: silentLog,
+  });
+  expect(vms.unavailableReason()).toBeNull();
+  return vms;
+}
+
+const executorOf = (vms: VmService): MicrovmExecutor =>
+  new MicrovmExecutor({ vms, clock: realClock, log: silentLog, stopGraceMs: 500 });
+
+const shell = (script: string): string[] => ['sh', '-c', script];
+
+executorSuite('MicrovmExecutor over QEMU', async () => {
+  const vms = await openVms();
+  return {
+    executor: executorOf(vms),
+    commands: {
+      exit: (code) => shell(`exit ${code}`),
+      signal: (number) => shell(`kill -${number} $$`),
+      print: (text) => ['echo', text],
+      printError: (text) => shell(`echo '${text}' >&2`),
+      cat: () => ['cat'],
+      sleepLong: () => ['sleep', '600'],
+      stubborn: () => shell("trap '' TERM; while :; do sleep 1; done"),
+      flood: (bytes) => ['head', '-c', String(bytes), '/dev/zero'],
+    },
+    live: async () => vms.count() + (await readdir(join(dataDir, 'vms'))).length,
+    close: () => vms.close(),
+  };
+});
+
+it('a real guest: its own kernel, its memory, its user, its folder', async () => {
+  const vms = await openVms();
+  const execution = new TestExecution({
+    command: shell('uname -s; id -u; pwd; echo $HOME; grep MemTotal /proc/meminfo; exit 7'),
+    memoryMiB: 192,
+    uid: 1000,
+    cwd: '/tmp',
+  });
+  const outcome = await executorOf(vms).run(execution);
+  expect(outcome).toMatchObject({ reason: 'exit', exitCode: 7 });
+  const [kernel, uid, cwd, home, memory] = execution.text('stdout').split('\n');
+  expect([kernel, uid, cwd, home]).toEqual(['Linux', '1000', '/tmp', '/']);
+  const totalKiB = Number(/\d+/.exec(memory ?? '')?.[0]);
+  expect(totalKiB).toBeGreaterThan(128 * 1024);
+  expect(totalKiB).toBeLessThan(192 * 1024);
+  expect(outcome.vm).toMatchObject({ hypervisor: 'qemu', start: 'boot' });
+  expect(outcome.vm?.bootMs).toBeGreaterThan(0);
+  await vms.close();
+});
+
+it('more memory than the guest has is oom, and a guest that panics is vm_crashed with its console', async () => {
+  const vms = await openVms();
+  const hungry = new TestExecution({ command: shell('a=x; while :; do a=$a$a; done'), memoryMiB: 128 });
+  expect(await executorOf(vms).run(hungry)).toMatchObject({ reason: 'oom', exitCode: null });
+  const panic = new TestExecution({ command: shell('echo c > /proc/sysrq-trigger; sleep 60') });
+  const crashed = await executorOf(vms).run(panic);
+  expect(crashed.reason).toBe('vm_crashed');
+  await waitUntil(() => vms.count() === 0);
+  await vms.close();
+});

@@ -1,0 +1,191 @@
+/** Real processes for tests: starts `blixard up`, `server` or `worker` in a data directory, and calls the CLI. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BlixardClient, httpTransport } from '../../src/client/index.ts';
+
+const bin = fileURLToPath(new URL('../../dist/main/bin.js', import.meta.url));
+const readyWithinMs = 60_000;
+
+/** Images are built once for all tests; everything else is a test's own. */
+export const imagesDir =
+  process.env['BLIXARD_IMAGES_DIR'] ?? join(homedir(), '.local', 'share', 'blixard', 'images');
+
+export interface CliResult {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export type Env = Readonly<Record<string, string>>;
+
+/** A folder and a port that later processes of the same test share, as restarts do. */
+export class Site {
+  readonly dataDir: string;
+  readonly port: number;
+  readonly #children: ChildProcess[] = [];
+
+  private constructor(dataDir: string, port: number) {
+    this.dataDir = dataDir;
+    this.port = port;
+  }
+
+  static async make(): Promise<Site> {
+    return new Site(await mkdtemp(join(tmpdir(), 'blixard-site-')), await freePort());
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  client(): BlixardClient {
+    return new BlixardClient({ transport: httpTransport({ url: this.url }) });
+  }
+
+  /** Starts a long-running command; resolves when the server answers that it is ready. */
+  async start(command: 'up' | 'server', env: Env = {}): Promise<Process> {
+    const process = this.spawn([command], env);
+    await this.#untilReady(process);
+    return process;
+  }
+
+  /** Starts any command and leaves it running. */
+  spawn(args: readonly string[], env: Env = {}): Process {
+    const child = spawn(globalThis.process.execPath, [bin, ...args], {
+      env: { ...this.#env(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#children.push(child);
+    return new Process(child);
+  }
+
+  /** Runs a CLI command to its end. */
+  async cli(args: readonly string[], options: { env?: Env; stdin?: string } = {}): Promise<CliResult> {
+    const child = spawn(globalThis.process.execPath, [bin, ...args], {
+      env: { ...this.#env(), ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    this.#children.push(child);
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.stdin.end(options.stdin ?? '');
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code: code ?? -1, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() };
+  }
+
+  /** Pids of VMM processes whose command line names this site's folder. */
+  async vmms(): Promise<number[]> {
+    const found: number[] = [];
+    for (const name of await readdir('/proc')) {
+      if (!/^\d+$/.test(name)) continue;
+      const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
+      if (line.includes('qemu-system') && line.includes(this.dataDir)) found.push(Number(name));
+    }
+    return found;
+  }
+
+  /** Ends everything this site started and removes its folder. */
+  async remove(): Promise<void> {
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  #env(): NodeJS.ProcessEnv {
+    return {
+      ...globalThis.process.env,
+      BLIXARD_DATA_DIR: this.dataDir,
+      BLIXARD_IMAGES_DIR: imagesDir,
+      BLIXARD_PORT: String(this.port),
+      BLIXARD_SERVER: this.url,
+      NO_COLOR: '1',
+    };
+  }
+
+  async #untilReady(process: Process): Promise<void> {
+    const giveUpAt = Date.now() + readyWithinMs;
+    while (Date.now() < giveUpAt) {
+      if (process.hasEnded) throw new Error(`it ended before it was ready:\n${process.output}`);
+      const ready = await fetch(`${this.url}/readyz`).then(
+        (response) => response.ok,
+        () => false,
+      );
+      if (ready) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`not ready after ${readyWithinMs} ms:\n${process.output}`);
+  }
+}
+
+/** A started process and what it wrote. */
+export class Process {
+  readonly child: ChildProcess;
+  #output = '';
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.stdout?.on('data', (chunk: Buffer) => this.#keep(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => this.#keep(chunk));
+  }
+
+  get pid(): number {
+    return this.child.pid ?? -1;
+  }
+
+  get output(): string {
+    return this.#output;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Sends a signal and resolves with the exit code, or null when the signal ended it. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    if (!this.hasEnded) {
+      const exited = once(this.child, 'exit');
+      this.child.kill(signal);
+      await exited;
+    }
+    return this.child.exitCode;
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#output = (this.#output + chunk.toString()).slice(-200_000);
+  }
+}
+
+/** Waits until `probe` gives something; fails with `what` after `withinMs`. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  withinMs = 60_000,
+): Promise<T> {
+  const giveUpAt = Date.now() + withinMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > giveUpAt) throw new Error(`waited ${withinMs} ms in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
