@@ -15,6 +15,10 @@ void write_u32(uint8_t *bytes, uint32_t value) {
     for (int i = 0; i < 4; i++) bytes[i] = (uint8_t)(value >> (8 * i));
 }
 
+static size_t queued(const struct channel *channel) {
+    return channel->out_end - channel->out_start;
+}
+
 static bool would_block(void) {
     return errno == EAGAIN || errno == EINTR;
 }
@@ -24,7 +28,7 @@ bool channel_wants_to_receive(const struct channel *channel) {
 }
 
 bool channel_wants_to_flush(const struct channel *channel) {
-    return channel->out_end > channel->out_start;
+    return queued(channel) > 0;
 }
 
 enum transfer channel_receive(struct channel *channel) {
@@ -55,16 +59,12 @@ enum next_frame channel_next(struct channel *channel, struct frame *frame) {
 
 enum transfer channel_flush(struct channel *channel) {
     while (channel_wants_to_flush(channel)) {
-        ssize_t put = write(channel->fd, channel->out + channel->out_start, channel->out_end - channel->out_start);
+        ssize_t put = write(channel->fd, channel->out + channel->out_start, queued(channel));
         if (put < 0) return would_block() ? TRANSFER_OK : TRANSFER_ENDED;
         channel->out_start += (size_t)put;
     }
     channel->out_start = channel->out_end = 0;
     return TRANSFER_OK;
-}
-
-static size_t queued(const struct channel *channel) {
-    return channel->out_end - channel->out_start;
 }
 
 bool channel_has_reply_room(const struct channel *channel) {

@@ -1,4 +1,4 @@
-/** Starts a command in its own session, with its three pipes, as the user and in the folder its spec names. */
+/** Starts a command in its own session, with three pipes, as the user and in the folder its spec names. */
 #include "command.h"
 
 #include <errno.h>
@@ -38,7 +38,9 @@ static void execute(const struct spec *spec) {
     while (name[0] != 0 && path != NULL) {
         const char *end = strchrnul(path, ':');
         char file[4096];
-        int length = snprintf(file, sizeof file, "%.*s/%s", (int)(end - path), end == path ? "." : path, name);
+        const char *folder = end == path ? "." : path;
+        int folder_length = end == path ? 1 : (int)(end - path);
+        int length = snprintf(file, sizeof file, "%.*s/%s", folder_length, folder, name);
         path = *end == 0 ? NULL : end + 1;
         if (length < 0 || (size_t)length >= sizeof file) continue;
         execve(file, spec->argv, spec->env);
@@ -57,7 +59,7 @@ static void become(uid_t uid) {
         give_up(EXIT_CANNOT_RUN, "become user", name);
 }
 
-/** The kernel shall pick commands, not the agent, when memory runs out. Without /proc there is nothing to set. */
+/** The kernel shall pick commands, not the agent, when memory runs out. Without /proc nothing can be set. */
 static void volunteer_for_oom(void) {
     int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (file < 0) return;

@@ -1,4 +1,4 @@
-/** Starts a command in its own session, with its three pipes, as the user and in the folder its spec names. */
+/** Starts a command in its own session, with three pipes, as the user and in the folder its spec names. */
 #ifndef BLIXARD_COMMAND_H
 #define BLIXARD_COMMAND_H
 
@@ -6,8 +6,8 @@
 #include "streams.h"
 
 /**
- * Fills the pid and the pipe ends of `stream`. Returns 0, or errno when no process could be made. What goes wrong
- * after that (no such program, bad folder) the new process itself tells on its stderr and by its exit code.
+ * Fills the pid and the pipe ends of `stream`. Returns 0, or errno when no process could be made. What
+ * goes wrong after that (no program, bad folder) the new process tells on its stderr and by its exit code.
  */
 int command_start(struct stream *stream, const struct spec *spec);
 

@@ -41,8 +41,8 @@ size_t facts_write(char *json, size_t room, const char *token) {
     sysinfo(&memory);
     int length = snprintf(
         json, room,
-        "{\"version\":%d,\"token\":\"%s\",\"bootId\":\"%s\",\"kernel\":\"%s\",\"uptimeMs\":%llu,\"timeMs\":%llu,"
-        "\"memoryKiB\":%llu}",
+        "{\"version\":%d,\"token\":\"%s\",\"bootId\":\"%s\",\"kernel\":\"%s\",\"uptimeMs\":%llu,"
+        "\"timeMs\":%llu,\"memoryKiB\":%llu}",
         PROTOCOL_VERSION, token, boot_id, system.release, (unsigned long long)clock_ms(CLOCK_BOOTTIME),
         (unsigned long long)clock_ms(CLOCK_REALTIME),
         (unsigned long long)memory.totalram * memory.mem_unit / 1024);

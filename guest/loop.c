@@ -1,4 +1,4 @@
-/** The agent's one loop: waits for the host, for commands and for their pipes, and never blocks on any of them. */
+/** The agent's one loop: waits for the host, for commands and for their pipes, and blocks on none of them. */
 #include "loop.h"
 
 #include <poll.h>
@@ -11,7 +11,13 @@
 #include "pump.h"
 
 /** Places in the poll set; each stream has three more, in the order of the slots. */
-enum { POLL_HOST, POLL_CHILDREN, POLL_STREAMS, POLLS_PER_STREAM = 3, POLLS_MAX = POLL_STREAMS + 3 * STREAMS_MAX };
+enum {
+    POLL_HOST,
+    POLL_CHILDREN,
+    POLL_STREAMS,
+    POLLS_PER_STREAM = 3,
+    POLLS_MAX = POLL_STREAMS + POLLS_PER_STREAM * STREAMS_MAX,
+};
 
 struct loop {
     struct agent *agent;
@@ -54,7 +60,7 @@ static void collect_children(struct loop *loop) {
     outcome_reap(&loop->agent->streams);
 }
 
-/** Serves the streams that were polled, another first each time, so that a loud one cannot take all the room. */
+/** Serves the streams that were polled, another first each time: a loud one must not take all the room. */
 static void pump_streams(struct loop *loop, size_t polled) {
     loop->turn++;
     for (size_t i = 0; i < polled; i++) {

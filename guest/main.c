@@ -1,6 +1,6 @@
 /**
- * The guest agent. As PID 1 of a VM it boots the system and serves the host at a virtio port; as an ordinary process,
- * `agent --fd N`, it serves whoever holds the other end of the descriptor N, for tests.
+ * The guest agent. As PID 1 of a VM it boots the system and serves the host at a virtio port; as an ordinary
+ * process, `agent --fd N`, it serves whoever holds the other end of the descriptor N, for tests.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "report.h"
 
-/** How long the port may take to show up and to open; its device node comes a moment before it can be opened. */
+/** How long the port may take to show up and to open; its node comes a moment before it can be opened. */
 enum { PORT_WAIT_MS = 5000 };
 
 #define PORTS "/sys/class/virtio-ports"

@@ -1,6 +1,6 @@
 /**
- * The numbers of the guest protocol. src/contract/guest.ts states the same and says what each frame means; a test
- * compares the two. A frame is `u32 payload length | u8 type | u32 stream id | payload`, little-endian.
+ * The numbers of the guest protocol. src/contract/guest.ts states the same and says what each frame means; a
+ * test compares the two. A frame is `u32 payload length | u8 type | u32 stream id | payload`, little-endian.
  */
 #ifndef BLIXARD_PROTOCOL_H
 #define BLIXARD_PROTOCOL_H

@@ -16,7 +16,7 @@ bool pump_accept_input(struct input *input, const uint8_t *bytes, size_t length)
     if (input->fd < 0) return true;
     if (input->bytes == NULL) input->bytes = malloc(STDIN_CREDIT_BYTES);
     if (input->bytes == NULL) return false;
-    /* What the host may send, what waits here and what was taken without being told always sum up to the buffer. */
+    /* What the host may send, what waits here and what was taken untold always sum up to the buffer. */
     memmove(input->bytes, input->bytes + input->start, input->end - input->start);
     input->end -= input->start;
     input->start = 0;
@@ -50,7 +50,8 @@ void pump_input(struct channel *channel, struct stream *stream) {
     if (input->complete && input->start == input->end) close_end(&input->fd);
 }
 
-static void pump_pipe(struct channel *channel, struct stream *stream, struct output *output, enum guest_frame type) {
+static void pump_pipe(struct channel *channel, struct stream *stream, struct output *output,
+                      enum guest_frame type) {
     if (output->fd < 0 || stream->credit == 0 || !channel_has_output_room(channel)) return;
     size_t most = stream->credit < FRAME_BYTES_MAX ? (size_t)stream->credit : FRAME_BYTES_MAX;
     ssize_t got = read(output->fd, channel_payload(channel, most), most);

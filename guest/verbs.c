@@ -21,7 +21,7 @@ static void fail(struct agent *agent, struct stream *stream, const char *problem
     streams_release(&agent->streams, stream);
 }
 
-/** The stream a frame speaks of. NULL: it never was, which is told, or it is over and the frame came too late. */
+/** The stream a frame speaks of. NULL: it never was, which is told, or it is over: the frame was too late. */
 static struct stream *find(struct agent *agent, const struct frame *frame) {
     struct stream *stream = streams_find(&agent->streams, frame->stream_id);
     if (stream == NULL && (frame->stream_id == 0 || frame->stream_id > agent->streams.highest_id))
@@ -36,7 +36,8 @@ static struct stream *find_or_open(struct agent *agent, const struct frame *fram
     streams->highest_id = frame->stream_id;
     struct stream *stream = streams_open(streams, frame->stream_id);
     if (stream == NULL)
-        channel_refuse(&agent->channel, frame->stream_id, "%d commands run already; no more at once", STREAMS_MAX);
+        channel_refuse(&agent->channel, frame->stream_id, "%d commands run already",
+                       STREAMS_MAX);
     return stream;
 }
 
@@ -47,7 +48,8 @@ static void hello(struct agent *agent, const struct frame *frame) {
     if (frame->length < sizeof text) memcpy(text, frame->payload, frame->length);
     if (sscanf(text, "{\"version\":%*9d,\"token\":\"%128[A-Za-z0-9._-]\"}%n", token, &end) != 1 ||
         (size_t)end != frame->length) {
-        channel_refuse(&agent->channel, frame->stream_id, "a hello must be {\"version\":1,\"token\":\"...\"}");
+        channel_refuse(&agent->channel, frame->stream_id,
+                       "a hello must be {\"version\":1,\"token\":\"...\"}");
         return;
     }
     streams_reset(&agent->streams);

@@ -1,5 +1,5 @@
 -- Jobs, their attempts, the workers that run them, and what happened to all of them.
--- Times are epoch ms and ids are UUID v7 text, both given by the caller; seq is the one number the store makes.
+-- Times are epoch ms and ids are UUID v7 text, both given by the caller; only seq is made by the store.
 
 CREATE TABLE jobs (
   seq INTEGER PRIMARY KEY,
@@ -113,8 +113,8 @@ CREATE TABLE job_counts (
   PRIMARY KEY (queue, state)
 ) STRICT, WITHOUT ROWID;
 
--- Counts, attempts and events follow from the change of the job itself, so that no command can forget one of them
--- and a guarded write that changes nothing tells nothing.
+-- Counts, attempts and events follow from the change of the job itself: no command can forget one, and
+-- a guarded write that changes nothing tells nothing.
 
 CREATE TRIGGER job_submitted AFTER INSERT ON jobs BEGIN
   INSERT INTO job_counts (queue, state, n) VALUES (NEW.queue, NEW.state, 1)
@@ -130,7 +130,8 @@ CREATE TRIGGER job_counted AFTER UPDATE OF state ON jobs WHEN OLD.state <> NEW.s
     ON CONFLICT (queue, state) DO UPDATE SET n = n + 1;
 END;
 
-CREATE TRIGGER job_claimed AFTER UPDATE OF state ON jobs WHEN OLD.state <> NEW.state AND NEW.state = 'claimed' BEGIN
+CREATE TRIGGER job_claimed AFTER UPDATE OF state ON jobs
+  WHEN OLD.state <> NEW.state AND NEW.state = 'claimed' BEGIN
   INSERT INTO attempts (job_id, attempt, state, worker_id, worker_generation, claimed_at_ms)
     VALUES (NEW.id, NEW.attempt, 'claimed', NEW.worker_id, NEW.worker_generation, NEW.updated_at_ms);
   INSERT INTO events (at_ms, kind, job_id, attempt, worker_id, data)
@@ -138,7 +139,8 @@ CREATE TRIGGER job_claimed AFTER UPDATE OF state ON jobs WHEN OLD.state <> NEW.s
       json_object('from', OLD.state));
 END;
 
-CREATE TRIGGER job_started AFTER UPDATE OF state ON jobs WHEN OLD.state <> NEW.state AND NEW.state = 'running' BEGIN
+CREATE TRIGGER job_started AFTER UPDATE OF state ON jobs
+  WHEN OLD.state <> NEW.state AND NEW.state = 'running' BEGIN
   UPDATE attempts SET state = 'running', started_at_ms = NEW.started_at_ms
     WHERE job_id = NEW.id AND attempt = NEW.attempt;
   INSERT INTO events (at_ms, kind, job_id, attempt, worker_id, data)

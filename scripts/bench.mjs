@@ -12,7 +12,7 @@ if (name === undefined || !existsSync(`${root}/${file}`)) {
   process.stderr.write(`There is no benchmark ${file}.\n`);
   process.exit(1);
 }
-await bootstrap();
+if (!(await bootstrap())) process.exit(1);
 const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { cwd: root, stdio: 'inherit' });
 child.on('close', (code) => {
   process.exitCode = code ?? 1;

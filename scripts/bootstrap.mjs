@@ -8,7 +8,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const nodeNeeded = [20, 20];
 
 /**
- * Does what is missing and skips what is in place. On a failure it says what to do and ends the process.
+ * Does what is missing and skips what is in place. Resolves with true, or with false when it failed and has said
+ * what to do.
  *
  * @param image false leaves out the Debian packages and the base image, for work that starts no VM.
  */
@@ -19,8 +20,10 @@ export async function bootstrap({ image = true } = {}) {
     if (image) await installHostPackages();
     await compile();
     if (image) await buildBaseImage();
+    return true;
   } catch (error) {
-    process.exit(reportFailure(error));
+    reportFailure(error);
+    return false;
   }
 }
 

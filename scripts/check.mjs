@@ -2,7 +2,7 @@
 import { bootstrap } from './bootstrap.mjs';
 import { runChecks } from './checks.mjs';
 
-await bootstrap({ image: false });
+if (!(await bootstrap({ image: false }))) process.exit(1);
 const { passed, failed } = runChecks();
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;

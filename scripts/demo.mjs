@@ -2,6 +2,6 @@
 import { bootstrap } from './bootstrap.mjs';
 
 process.stdout.write('Blixard set-up\n');
-await bootstrap();
+if (!(await bootstrap())) process.exit(1);
 const { tsImport } = await import('tsx/esm/api');
 await tsImport('./demo/main.ts', import.meta.url);

@@ -3,13 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { runStep, StepFailed, tick } from './step.mjs';
 
+/** Another apt, say one that updates the machine, is waited for. */
+const install = 'apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends';
 const list = new URL('./host-packages.json', import.meta.url);
 
 /** Installs what is missing. Rejects with StepFailed, and the one command to run, when this is not root. */
 export async function installHostPackages() {
   const missing = missingPackages(packageNames());
   if (missing.length === 0) return tick('Debian packages');
-  const command = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`;
+  const command = `apt-get update && ${install} ${missing.join(' ')}`;
   if (process.getuid() !== 0) {
     throw new StepFailed(`Debian packages are missing: ${missing.join(', ')}`, {
       hint: `Installing them needs root. Run this, then start again:\n\n  sudo sh -c '${command}'`,

@@ -2,5 +2,5 @@
 import { bootstrap } from './bootstrap.mjs';
 
 process.stdout.write('Blixard set-up\n');
-await bootstrap();
+if (!(await bootstrap())) process.exit(1);
 process.stdout.write('\nReady. Start Blixard with:  npx blixard up\n');

@@ -6,17 +6,18 @@ const terminal = process.stdout.isTTY === true;
 const colour = terminal && process.env['NO_COLOR'] === undefined;
 const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const titleWidth = 34;
-const tailLines = 30;
+/** Lines kept of a step's output: the cause often stands first, the failure last. */
+const kept = { first: 8, last: 24 };
 const frameMs = 100;
 
 const paint = (code, text) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text);
 const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1_000).toFixed(1)}s`;
 
-/** A step that failed; `tail` is the end of its output, `hint` says what to do. */
+/** A step that failed; `output` is what matters of its output, `hint` says what to do. */
 export class StepFailed extends Error {
-  constructor(message, { tail = [], hint }) {
+  constructor(message, { output = [], hint }) {
     super(message);
-    this.tail = tail;
+    this.output = output;
     this.hint = hint;
   }
 }
@@ -31,19 +32,18 @@ export function tick(title, note = '') {
 export async function runStep(title, command, args, { env = {}, cwd, hint }) {
   const startedMs = performance.now();
   const progress = terminal ? spin(title, startedMs) : plain(title);
-  const { code, tail } = await runQuietly(command, args, { env, cwd, onLine: progress.detail });
+  const { code, output } = await runQuietly(command, args, { env, cwd, onLine: progress.detail });
   progress.stop();
-  if (code !== 0) throw new StepFailed(`${title} failed after ${seconds(startedMs)}`, { tail, hint });
+  if (code !== 0) throw new StepFailed(`${title} failed after ${seconds(startedMs)}`, { output, hint });
   tick(title, seconds(startedMs));
 }
 
-/** Prints a failure of set-up; returns the exit code for it. */
+/** Prints a failed step with the end of its output and what to do. */
 export function reportFailure(error) {
   if (!(error instanceof StepFailed)) throw error;
   process.stdout.write(`  ${paint(31, '✘')} ${error.message}\n`);
-  for (const line of error.tail) process.stdout.write(`    ${paint(2, '│')} ${line}\n`);
+  for (const line of error.output) process.stdout.write(`    ${paint(2, '│')} ${line}\n`);
   process.stdout.write(`\n${error.hint}\n`);
-  return 1;
 }
 
 function runQuietly(command, args, { env, cwd, onLine }) {
@@ -52,17 +52,19 @@ function runQuietly(command, args, { env, cwd, onLine }) {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const tail = [];
+  const lines = [];
+  let left = 0;
   const keep = (line) => {
     onLine(line);
-    tail.push(line);
-    if (tail.length > tailLines) tail.shift();
+    lines.push(line);
+    if (lines.length > kept.first + kept.last) left += lines.splice(kept.first, 1).length;
   };
+  const told = () => (left === 0 ? lines : lines.toSpliced(kept.first, 0, `… ${left} lines left out …`));
   createInterface({ input: child.stdout }).on('line', keep);
   createInterface({ input: child.stderr }).on('line', keep);
   return new Promise((resolve) => {
-    child.on('error', (error) => resolve({ code: 127, tail: [error.message] }));
-    child.on('close', (code) => resolve({ code, tail }));
+    child.on('error', (error) => resolve({ code: 127, output: [error.message] }));
+    child.on('close', (code) => resolve({ code, output: told() }));
   });
 }
 
@@ -79,7 +81,7 @@ function spin(title, startedMs) {
   draw();
   return {
     detail: (line) => {
-      detail = line.trim();
+      detail = line.trim().replace(/^blixard: /, '');
     },
     stop: () => {
       clearInterval(timer);

@@ -12,7 +12,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const long = process.argv.includes('--long');
 const passedOn = process.argv.slice(2).filter((arg) => arg !== '--long');
 
-await bootstrap();
+if (!(await bootstrap())) {
+  process.stdout.write('\n0 passed, 1 failed\n');
+  process.exit(1);
+}
 const checks = runChecks();
 const tests = await runTests();
 const failed = checks.failed + tests.failed;

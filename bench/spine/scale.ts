@@ -142,9 +142,8 @@ async function measure(stored: Stored, known: readonly string[]): Promise<Median
 async function loadAll(stored: Stored, id: string, rounds: number): Promise<number> {
   const times = await timed(rounds, async () => {
     const rows = await stored.db.query({ sql: 'SELECT jobs.*, spec FROM jobs JOIN job_data USING (seq)' });
-    const found = rows
-      .map((row) => ({ ...row, spec: JSON.parse(String(row['spec'])) }))
-      .find((row) => row['id'] === id);
+    const jobs = rows.map((row) => ({ id: row['id'], spec: JSON.parse(String(row['spec'])) as unknown }));
+    const found = jobs.find((job) => job.id === id);
     if (found === undefined) throw new Error('not found');
   });
   return median(times) * 1_000;

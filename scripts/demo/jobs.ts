@@ -1,6 +1,7 @@
 /** The five jobs of the demo, and how each is expected to end. */
 import type { Job, SubmitJob } from '../../src/contract/job.ts';
 
+/** A job and what it is there to show. */
 export interface DemoJob {
   readonly name: string;
   /** What it shows. */
@@ -13,6 +14,7 @@ export interface DemoJob {
 
 const shell = (script: string): SubmitJob => ({ command: ['sh', '-c', script] });
 
+/** In the order they are submitted. */
 export const demoJobs: readonly DemoJob[] = [
   {
     name: 'facts',
@@ -40,7 +42,7 @@ export const demoJobs: readonly DemoJob[] = [
     expected: { state: 'cancelled', reason: 'cancelled' },
   },
   {
-    name: 'late',
+    name: 'timeout',
     about: 'runs longer than its timeout of 2 s',
     submit: { ...shell('echo "too slow"; sleep 60'), timeoutMs: 2_000 },
     expected: { state: 'failed', reason: 'timeout' },

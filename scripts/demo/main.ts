@@ -34,8 +34,9 @@ async function demo(): Promise<number> {
   for (const name of stateOfLastRun) await rm(`${dataDir}/${name}`, { recursive: true, force: true });
   say(`\n${paint('bold', 'Starting Blixard')} (control node, SQLite and a worker in one process)`);
   const startedMs = realClock.monotonicMs();
+  const config = await demoConfig();
   const node = await startUp({
-    config: await demoConfig(),
+    config,
     version: 'demo',
     env: process.env,
     clock: realClock,
@@ -47,7 +48,7 @@ async function demo(): Promise<number> {
   try {
     say(`  ready after ${formatDurationMs(realClock.monotonicMs() - startedMs)} at ${node.url}`);
     requireVms(node);
-    return await runJobs(node.url);
+    return await runJobs(node.url, config.slots);
   } finally {
     await node.drain();
   }
@@ -66,10 +67,10 @@ function requireVms({ vms }: UpNode): void {
   say(`  microVMs: ${vms.host()?.capabilities.accelReason ?? 'unknown'}`);
 }
 
-async function runJobs(url: string): Promise<number> {
+async function runJobs(url: string, slots: number): Promise<number> {
   const client = new BlixardClient({ transport: httpTransport({ url }) });
   const width = Math.max(...demoJobs.map(({ name }) => name.length));
-  say(`\n${paint('bold', 'Five jobs, each in a microVM of its own')}`);
+  say(`\n${paint('bold', 'Five jobs, each in a microVM of its own')}, ${slots} at a time`);
   for (const { name, about } of demoJobs) say(`  ${name.padEnd(width)}   ${paint('dim', about)}`);
   say('');
   try {

@@ -14,6 +14,7 @@ export interface EndedDemoJob {
 }
 
 const { stdout } = process;
+/** Colours where a person looks at standard output. */
 export const paint = makePaint(stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '');
 
 const colours: readonly Colour[] = ['cyan', 'yellow', 'green', 'blue', 'red'];
@@ -62,7 +63,7 @@ const columns: readonly Column<EndedDemoJob>[] = [
   { head: 'END', cell: ({ job }) => endOf(job) },
   { head: 'ATTEMPTS', align: 'right', cell: ({ job }) => String(job.attempt) },
   { head: 'VM START', align: 'right', cell: ({ attempt }) => startText(attempt) },
-  { head: 'COMMAND', align: 'right', cell: ({ attempt }) => durationText(attempt?.usage?.wallMs) },
+  { head: 'RAN', align: 'right', cell: ({ attempt }) => durationText(attempt?.usage?.wallMs) },
   { head: 'SUBMIT TO END', align: 'right', cell: ({ job }) => durationText(endToEndMs(job)) },
 ];
 

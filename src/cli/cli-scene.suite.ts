@@ -45,6 +45,7 @@ export class TestTerminal implements Terminal {
   }
 }
 
+/** What surrounds one call of the program. */
 export interface SceneOptions {
   readonly transport: () => Transport;
   readonly terminal?: TestTerminal;

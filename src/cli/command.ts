@@ -18,6 +18,7 @@ export interface Call<Options = object> {
   readonly time: ShowTime;
 }
 
+/** What a command is: how it is called and what it does. */
 export interface CommandSpec<Options> {
   /** Name and arguments, for example `get <job>`. */
   readonly usage: string;
@@ -39,6 +40,7 @@ export interface Outcome {
   verbose: boolean;
 }
 
+/** What every command is given when it is added. */
 export interface CommandHome {
   readonly context: CliContext;
   readonly outcome: Outcome;

@@ -55,8 +55,10 @@ export interface HostCommands {
   buildImage(flags: Flags, name: string, step: (title: string) => void): Promise<ImageLine>;
 }
 
+/** What tells a command to end: Ctrl-C, or the signal of a supervisor. */
 export type Interrupt = 'SIGINT' | 'SIGTERM';
 
+/** Everything outside the CLI that a command may use. */
 export interface CliContext {
   readonly version: string;
   readonly terminal: Terminal;

@@ -1,6 +1,7 @@
 /** The environment of a job from `-e` and `--env-file`, as `docker run` reads them. */
 import { BlixardError } from '../domain/errors.ts';
 
+/** Environment variables by name. */
 export type Env = Readonly<Record<string, string>>;
 
 /** `NAME=value`, or `NAME` alone to pass on the caller's own value (nothing when it has none). */

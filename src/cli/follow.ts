@@ -7,6 +7,7 @@ import { say } from './command.ts';
 import type { CliContext } from './context.ts';
 import type { OutputName } from './terminal.ts';
 
+/** Which part of the output is wanted, and for how long. */
 export interface FollowOptions {
   readonly attempt?: number;
   /** Only this stream; both when left out. */
@@ -28,9 +29,14 @@ export async function followJob(
     ...(attempt === undefined ? {} : { attempt }),
     ...(signal === undefined ? {} : { signal }),
   });
+  let current: number | undefined;
   for await (const event of events) {
     if (event.kind === 'end') return event.job;
     options.onOutput?.();
+    if (current !== undefined && event.attempt !== current) {
+      await say(context, `attempt ${current} is over; attempt ${event.attempt} begins anew`);
+    }
+    current = event.attempt;
     if (event.kind === 'gap') await sayGap(context, event.missingBytes);
     else if (options.stream === undefined || options.stream === event.stream) {
       await context.terminal.write(event.stream, event.data);

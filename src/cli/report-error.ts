@@ -2,12 +2,14 @@
 import { asBlixardError } from '../domain/errors.ts';
 import { type Paint, printable } from './output/style.ts';
 
+/** An error as the shell gets it. */
 export interface ToldError {
   /** For standard error; ends in a newline. */
   readonly text: string;
   readonly exitCode: number;
 }
 
+/** Tells any thrown value; with `verbose` also where it and its causes came from. */
 export function errorText(error: unknown, paint: Paint, verbose: boolean): ToldError {
   const known = asBlixardError(error);
   const lines = [

@@ -94,6 +94,14 @@ describe('blixard run', () => {
     expect(job).toMatchObject({ state: 'cancelled', cancelReason: 'nobody reads its output' });
   });
 
+  it('says where the output of another attempt begins', async () => {
+    await world.startWorker();
+    const { terminal, run } = prepared();
+    expect(await run('run', '--attempts', '2', '--', 'print', 'x', ';', 'exit', '7')).toBe(7);
+    expect(terminal.stdout).toBe('xx');
+    expect(terminal.stderr).toBe('blixard: attempt 1 is over; attempt 2 begins anew\n');
+  });
+
   it('says on a terminal why a job does not start', async () => {
     const clock = new FakeClock();
     const { terminal, run, interrupt } = prepared({ clock, terminal: new TestTerminal({ tty: true }) });

@@ -1,7 +1,10 @@
 /** Standard output and error as the commands see them: data apart from talk, honest about a reader that has left. */
+import type { Writable } from 'node:stream';
 
+/** The two streams of output. */
 export type OutputName = 'stdout' | 'stderr';
 
+/** Where commands write, and whether a person looks. */
 export interface Terminal {
   /** True when a person looks at this stream. */
   isTty(stream: OutputName): boolean;
@@ -21,10 +24,8 @@ export class OutputClosed extends Error {
   }
 }
 
-interface Streams {
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
-}
+type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+type Streams = Readonly<Record<OutputName, OutputStream>>;
 
 /** The terminal of this process. Call once: it takes over the streams' error events. */
 export function processTerminal(streams: Streams, env: NodeJS.ProcessEnv): Terminal {
@@ -32,18 +33,18 @@ export function processTerminal(streams: Streams, env: NodeJS.ProcessEnv): Termi
   for (const name of ['stdout', 'stderr'] as const) ignoreErrorEvents(streams[name]);
   return {
     isTty: (name) => streams[name].isTTY === true,
-    columns: streams.stdout.isTTY ? streams.stdout.columns : undefined,
+    columns: streams.stdout.isTTY === true ? streams.stdout.columns : undefined,
     hasColour: (name) => mayColour && streams[name].isTTY === true,
     write: (name, data) => writeAll(streams[name], data),
   };
 }
 
 /** Each write hears of its own failure; the event would end the process. */
-function ignoreErrorEvents(stream: NodeJS.WriteStream): void {
+function ignoreErrorEvents(stream: OutputStream): void {
   stream.on('error', () => undefined);
 }
 
-function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+function writeAll(stream: OutputStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(data, (error) => {
       if (error == null) resolve();

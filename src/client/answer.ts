@@ -4,7 +4,10 @@ import { BlixardError, problemOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { WireResponse } from './transport.ts';
 
-/** Reads a body whole. Rejects with SERVER_UNREACHABLE when it is cut off, SERVER_ANSWER_INVALID when it is too long. */
+/**
+ * Reads a body whole. Rejects with SERVER_UNREACHABLE when it is cut off, SERVER_ANSWER_INVALID when it is
+ * too long.
+ */
 export async function readBody(response: WireResponse, url: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -16,7 +19,10 @@ export async function readBody(response: WireResponse, url: string): Promise<Buf
   return Buffer.concat(chunks);
 }
 
-/** The chunks of a body; one that is cut off rejects with SERVER_UNREACHABLE, an aborted one with its AbortError. */
+/**
+ * The chunks of a body; one that is cut off rejects with SERVER_UNREACHABLE, an aborted one with its
+ * AbortError.
+ */
 export async function* chunksOf(response: WireResponse, url: string): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of response.body) yield chunk as Buffer;
@@ -26,7 +32,10 @@ export async function* chunksOf(response: WireResponse, url: string): AsyncGener
   }
 }
 
-/** The JSON object of an answer with the status its route promises; any other rejects with the error it tells of. */
+/**
+ * The JSON object of an answer with the status its route promises; any other rejects with the error it
+ * tells of.
+ */
 export async function readJson(response: WireResponse, status: number, url: string): Promise<object> {
   if (response.status !== status) throw await errorOf(response, url);
   const parsed = parse(await readBody(response, url), url);
@@ -42,10 +51,12 @@ export async function errorOf(response: WireResponse, url: string): Promise<Blix
   return told ?? invalid(url, `status ${response.status}, content type ${contentType}`);
 }
 
+/** No answer came, or not all of it. */
 export function unreachable(url: string, cause: unknown): BlixardError {
   return new BlixardError('SERVER_UNREACHABLE', { url, problem: problemOf(cause) }, { cause });
 }
 
+/** An answer no Blixard server would give. */
 export function invalid(url: string, problem: string, cause?: unknown): BlixardError {
   return new BlixardError('SERVER_ANSWER_INVALID', { url, problem }, { cause });
 }

@@ -154,8 +154,11 @@ describe('a followed log', () => {
       })(),
     ),
   });
-  const log = (offset: number, text: string): string =>
-    `event: log\nid: 1:${offset}\ndata: ${JSON.stringify({ attempt: 1, stream: 'stdout', atMs: 1, dataBase64: Buffer.from(text).toString('base64') })}\n\n`;
+  const log = (offset: number, text: string): string => {
+    const dataBase64 = Buffer.from(text).toString('base64');
+    const data = JSON.stringify({ attempt: 1, stream: 'stdout', atMs: 1, dataBase64 });
+    return `event: log\nid: 1:${offset}\ndata: ${data}\n\n`;
+  };
   const end = 'event: end\ndata: {"job":{"id":"x"}}\n\n';
 
   it('goes on after the last event it has got', async () => {

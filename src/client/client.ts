@@ -13,6 +13,7 @@ import { retryDelayMs } from './retry.ts';
 import type { Transport, WireRequest, WireResponse } from './transport.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireRequestOf } from './wire.ts';
 
+/** Which range of which log. */
 export interface ReadLogsOptions extends CallOptions {
   /** Default: the newest. */
   readonly attempt?: number;
@@ -35,8 +36,8 @@ export interface LogRange {
 }
 
 /**
- * Calls a control node through a Transport. Every method rejects with a BlixardError: the one the server told of,
- * SERVER_UNREACHABLE, or SERVER_ANSWER_INVALID; and with an AbortError when the caller's signal aborts.
+ * Calls a control node through a Transport. Every method rejects with a BlixardError: the one the server told
+ * of, SERVER_UNREACHABLE, or SERVER_ANSWER_INVALID; and with an AbortError when the caller's signal aborts.
  *
  * @example
  * const client = new BlixardClient({ transport: httpTransport({ url: 'http://127.0.0.1:3020' }) });
@@ -59,8 +60,8 @@ export class BlixardClient {
   }
 
   /**
-   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, and `submitJob`, which
-   * always carries an id) are tried up to `limits.callTries` times when the connection is lost.
+   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, and `submitJob`,
+   * which always carries an id) are tried up to `limits.callTries` times when the connection is lost.
    */
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
     const given: AnyInput = input ?? {};
@@ -72,9 +73,9 @@ export class BlixardClient {
   }
 
   /**
-   * The output of a job from the start of an attempt to the end of the job, over all attempts. A lost connection is
-   * made anew and goes on where it was; after `limits.followTries` in a row without an event it rejects with
-   * SERVER_UNREACHABLE. Returns after the event `end`.
+   * The output of a job from the start of an attempt to the end of the job, over all attempts. A lost
+   * connection is made anew and goes on where it was; after `limits.followTries` in a row without an event
+   * it rejects with SERVER_UNREACHABLE. Returns after the event `end`.
    */
   followLogs(jobId: string, options: FollowOptions = {}): AsyncIterable<FollowEvent> {
     return followLogs({ transport: this.#transport, clock: this.#clock }, jobId, options);
@@ -143,8 +144,8 @@ function isRepeatable(name: RouteName): boolean {
 }
 
 /** How long the server may wait before it answers. */
-function waitMsOf(input: AnyInput): number {
-  const { waitMs } = { ...input.query, ...input.body } as { readonly waitMs?: unknown };
+function waitMsOf({ query, body }: AnyInput): number {
+  const waitMs = query?.['waitMs'] ?? (body as { readonly waitMs?: unknown } | undefined)?.waitMs;
   return typeof waitMs === 'number' ? waitMs : 0;
 }
 

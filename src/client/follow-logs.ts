@@ -25,6 +25,7 @@ export type FollowEvent =
   | { readonly kind: 'gap'; readonly attempt: number; readonly missingBytes: number }
   | { readonly kind: 'end'; readonly job: Job };
 
+/** Where to follow from, and until when. */
 export interface FollowOptions {
   /** Where to start; default the newest. Later attempts follow by themselves. */
   readonly attempt?: number;

@@ -6,7 +6,8 @@ import { isAbort, unreachable } from './answer.ts';
 import type { Transport, WireRequest, WireResponse } from './transport.ts';
 
 /**
- * Reaches a control node at an address such as `http://127.0.0.1:3020`. Throws USAGE for what is no such address.
+ * Reaches a control node at an address such as `http://127.0.0.1:3020`. Throws USAGE for what is no such
+ * address.
  */
 export function httpTransport(options: { readonly url: string }): Transport {
   const origin = originOf(options.url);

@@ -1,7 +1,10 @@
-/** Server-sent events: cuts a byte stream into messages (HTML Living Standard §9.2.6), with a bound on each. */
+/**
+ * Server-sent events: cuts a byte stream into messages (HTML Living Standard §9.2.6), with a bound on each.
+ */
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 
+/** One event. */
 export interface SseMessage {
   readonly event: string;
   readonly data: string;
@@ -9,7 +12,10 @@ export interface SseMessage {
   readonly id: string | undefined;
 }
 
-/** Feeds on chunks of any cut. A message longer than a body may be (`limits.bodyBytes`) throws SERVER_ANSWER_INVALID. */
+/**
+ * Feeds on chunks of any cut. A message longer than a body may be (`limits.bodyBytes`) throws
+ * SERVER_ANSWER_INVALID.
+ */
 export class SseParser {
   readonly #url: string;
   readonly #decoder = new TextDecoder();

@@ -17,6 +17,7 @@ type Given<K extends string, T> = [T] extends [undefined]
     ? { readonly [P in K]?: T }
     : { readonly [P in K]: T };
 
+/** What any call takes. */
 export interface CallOptions {
   readonly signal?: AbortSignal;
   /** For all tries together; the default is 30 s and the time the call itself waits. */

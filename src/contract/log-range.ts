@@ -1,5 +1,6 @@
 /** What `GET /v1/jobs/{id}/logs` says in headers of the range it answers with. */
 
+/** The headers of a range. */
 export const logRangeHeaders = {
   /** Number of the attempt; 0 when the job has none yet. */
   attempt: 'blixard-log-attempt',

@@ -30,6 +30,7 @@ export interface DecodedLog {
   readonly usedBytes: number;
 }
 
+/** What a record says of itself before its bytes. */
 export interface LogHeader {
   readonly stream: LogStream;
   readonly atMs: number;

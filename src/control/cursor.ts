@@ -14,6 +14,6 @@ export function seqOf(cursor: string): number {
   if (seq <= limits.integerMax) return seq;
   throw new BlixardError('VALIDATION_FAILED', {
     field: 'cursor',
-    problem: `${JSON.stringify(cursor)} is not a cursor of this list; allowed: the nextCursor of the page before`,
+    problem: `${JSON.stringify(cursor)} is no cursor; allowed: the nextCursor of the page before`,
   });
 }

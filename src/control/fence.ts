@@ -8,6 +8,7 @@ export interface Holder {
   readonly generation: number;
 }
 
+/** One per control process. */
 export class Fence {
   readonly #log: Log;
   #refused = 0;

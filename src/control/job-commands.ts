@@ -24,6 +24,7 @@ import { jobOf, jobStateOf } from './views.ts';
 /** Image names told when a job asks for an unknown one. */
 const imagesShown = 20;
 
+/** The commands of users. Each may also reject with STORE_UNAVAILABLE. */
 export class JobCommands {
   readonly #db: Database;
   readonly #clock: Clock;
@@ -38,8 +39,8 @@ export class JobCommands {
   }
 
   /**
-   * Stores a job; it is on disk when this resolves. With an id, the same call again gives the same job. Throws
-   * SPEC_TOO_LARGE, IMAGE_UNKNOWN, JOB_ID_CONFLICT.
+   * Stores a job; it is on disk when this resolves. With an id, the same call again gives the same job.
+   * Throws SPEC_TOO_LARGE, IMAGE_UNKNOWN, JOB_ID_CONFLICT.
    */
   async submit(body: SubmitJob): Promise<Job> {
     const spec = specOf(body);
@@ -76,8 +77,8 @@ export class JobCommands {
   }
 
   /**
-   * Puts a failed or cancelled job back, due at once or after `delayMs`, with all its attempts allowed anew. Throws
-   * JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION.
+   * Puts a failed or cancelled job back, due at once or after `delayMs`, with all its attempts allowed
+   * anew. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION.
    */
   async retry(idOrPrefix: string, delayMs = 0): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);

@@ -27,9 +27,7 @@ import type { Signals } from './signals.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
 import { whyWaiting } from './waiting.ts';
 
-/** Queue and state pairs told by `stats`. */
-const countsMax = 8 * limits.pageMax;
-
+/** The questions. Each may also reject with STORE_UNAVAILABLE. */
 export class JobQueries {
   readonly #db: Database;
   readonly #clock: Clock;
@@ -114,7 +112,7 @@ export class JobQueries {
   }
 
   async stats(): Promise<Stats> {
-    const counts = await this.#db.query(jobCounts.with({ limit: countsMax }));
+    const counts = await this.#db.query(jobCounts.with({ limit: limits.countsMax }));
     const [online] = await this.#db.query(countOnline.with({}));
     return {
       jobs: counts.map((row) => ({

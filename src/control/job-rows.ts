@@ -34,8 +34,8 @@ export async function readJob(db: Database, id: string): Promise<Row> {
 }
 
 /**
- * Why a user's guarded step changed nothing: JOB_INVALID_TRANSITION, or OVERLOADED when another write has made the
- * step possible in between.
+ * Why a user's guarded step changed nothing: JOB_INVALID_TRANSITION, or OVERLOADED when another write has
+ * made the step possible in between.
  */
 export function refusedStep(row: Row, to: JobState): BlixardError {
   const jobId = text(row, 'id');

@@ -1,6 +1,8 @@
-/** Moves what time moves: jobs that become due, workers whose lease is over. Sleeps until then, never polls. */
+/**
+ * Moves what time moves: jobs that become due, workers whose lease is over. Sleeps until then, never polls.
+ */
 import { problemOf } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
+import { defaults, limits } from '../domain/limits.ts';
 import { backoffDelayMs, infraBackoff } from '../domain/retry.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
@@ -12,14 +14,10 @@ import { expireWorker, leasesAfter, overdueWorkers, putBack } from '../store/sta
 import { tellMoved } from './moved.ts';
 import type { Signals, Unsubscribe } from './signals.ts';
 
-/** Jobs promoted, and workers expired, in one batch; when there are more, the next batch follows at once. */
-const jobsPerBatch = 500;
-const workersPerBatch = 20;
-/** Leases read at once when it starts. */
-const leasesPerPage = 500;
 /** Longest a timer may run (2^31 - 1 ms, Node's bound); a later due time is looked at again then. */
 const timerMsMax = 2 ** 31 - 1;
 
+/** One per control process. */
 export class Scheduler {
   readonly #db: Database;
   readonly #clock: Clock;
@@ -55,7 +53,10 @@ export class Scheduler {
     this.#leaseMs = deps.leaseMs ?? defaults.leaseMs;
   }
 
-  /** Begins to watch the time. A worker whose lease ended while no scheduler ran gets one more lease to come back. */
+  /**
+   * Begins to watch the time. A worker whose lease ended while no scheduler ran gets one more lease to come
+   * back.
+   */
   start(): void {
     if (this.#started) return;
     this.#started = true;
@@ -106,10 +107,10 @@ export class Scheduler {
 
   async #promote(): Promise<void> {
     for (;;) {
-      const values = { nowMs: this.#clock.nowMs(), limit: jobsPerBatch };
+      const values = { nowMs: this.#clock.nowMs(), limit: limits.dueJobsPerBatch };
       const rows = (await this.#db.batch([promoteDue.with(values)]))[0]?.rows ?? [];
       tellMoved(this.#signals, rows);
-      if (rows.length < jobsPerBatch) break;
+      if (rows.length < limits.dueJobsPerBatch) break;
     }
     await this.#loadNextDue();
   }
@@ -126,10 +127,10 @@ export class Scheduler {
     const nowMs = this.#clock.nowMs();
     if (nowMs < this.#leasesCountFromMs) return;
     for (;;) {
-      const values = { nowMs, limit: workersPerBatch };
+      const values = { nowMs, limit: limits.overdueWorkersPerLook };
       const rows = await this.#db.query(overdueWorkers.with(values), { level: 'linearizable' });
       for (const row of rows) await this.#expireWorker(text(row, 'id'));
-      if (rows.length < workersPerBatch) break;
+      if (rows.length < limits.overdueWorkersPerLook) break;
     }
     for (const [id, untilMs] of this.#leases) if (untilMs <= nowMs) this.#leases.delete(id);
     await this.#loadLeases();
@@ -152,13 +153,13 @@ export class Scheduler {
   async #loadLeases(): Promise<void> {
     let after = { untilMs: -1, id: '' };
     for (;;) {
-      const rows = await this.#db.query(leasesAfter.with({ ...after, limit: leasesPerPage }));
+      const rows = await this.#db.query(leasesAfter.with({ ...after, limit: limits.pageMax }));
       for (const row of rows) {
         after = { untilMs: integer(row, 'lease_until_ms'), id: text(row, 'id') };
         // What a worker said meanwhile is newer.
         if (!this.#leases.has(after.id)) this.#leases.set(after.id, after.untilMs);
       }
-      if (rows.length < leasesPerPage) return;
+      if (rows.length < limits.pageMax) return;
     }
   }
 

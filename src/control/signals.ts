@@ -1,6 +1,7 @@
 /** Wake-ups inside one control process: who waits is told at once, so nothing polls the store. */
 import type { AttemptRef } from '../contract/worker.ts';
 
+/** Ends the listening; a second call does nothing. */
 export type Unsubscribe = () => void;
 
 /** `jobs` of this queue and executor may be claimed now. */
@@ -20,8 +21,8 @@ export class Signals {
   readonly #cancel = new Keyed<CancelListener>();
 
   /**
-   * Jobs may be claimed. Also called right after their write was handed to the store and before its answer, so that
-   * a waiting claim rides in the same commit.
+   * Jobs may be claimed. Also called right after their write was handed to the store and before its answer,
+   * so that a waiting claim rides in the same commit.
    */
   ready(queue: string, executor: string, jobs = 1): void {
     for (const fn of this.#ready) fn(queue, executor, jobs);

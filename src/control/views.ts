@@ -7,6 +7,7 @@ import type { WorkerState } from '../domain/worker.ts';
 import type { Row } from '../store/database.ts';
 import { integer, integerOrNull, json, jsonOrNull, text, textOrNull } from '../store/statements/columns.ts';
 
+/** The state of a row of jobs. */
 export function jobStateOf(row: Row): JobState {
   return text(row, 'state') as JobState;
 }
@@ -53,6 +54,7 @@ export function attemptOf(row: Row): Attempt {
   };
 }
 
+/** An event. */
 export function eventOf(row: Row): JobEvent {
   return {
     seq: integer(row, 'seq'),
@@ -65,6 +67,7 @@ export function eventOf(row: Row): JobEvent {
   };
 }
 
+/** A worker, with what it holds and its images. */
 export function workerOf(row: Row): Worker {
   return {
     id: text(row, 'id'),
@@ -83,6 +86,7 @@ export function workerOf(row: Row): Worker {
   };
 }
 
+/** A claim as its worker gets it. */
 export function claimedJobOf(row: Row): ClaimedJob {
   return { jobId: text(row, 'id'), attempt: integer(row, 'attempt'), spec: json<JobSpec>(row, 'spec') };
 }

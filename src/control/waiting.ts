@@ -24,7 +24,8 @@ function unableText(executor: string, offering: readonly Worker[]): string {
   const [first] = offering;
   const others = offering.length > 1 ? ` (and ${offering.length - 1} more)` : '';
   const reason = first === undefined ? null : offerOf(first, executor)?.unavailable;
-  return `No online worker can run the executor ${executor}: worker ${first?.name} says "${reason}"${others}.`;
+  const said = `worker ${first?.name} says "${reason}"${others}`;
+  return `No online worker can run the executor ${executor}: ${said}.`;
 }
 
 /** Workers that tell no images, for executors that need none, take any job. */

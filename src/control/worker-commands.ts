@@ -33,6 +33,7 @@ import type { Signals } from './signals.ts';
 import { workerOf } from './views.ts';
 import { WorkDesk } from './work/work-desk.ts';
 
+/** The commands of workers. Each may also reject with STORE_UNAVAILABLE. */
 export class WorkerCommands {
   readonly #db: Database;
   readonly #clock: Clock;
@@ -65,7 +66,10 @@ export class WorkerCommands {
     return this.#fence.refused;
   }
 
-  /** A worker joins, or comes back as a new generation; what the older one held is put back in the same commit. */
+  /**
+   * A worker joins, or comes back as a new generation; what the older one held is put back in the same
+   * commit.
+   */
   async register(body: RegisterWorker): Promise<Registered> {
     const nowMs = this.#clock.nowMs();
     const { id, name, version, pid, slots } = body;
@@ -113,7 +117,10 @@ export class WorkerCommands {
     return { ...lease, cancel: [...lease.cancel] };
   }
 
-  /** The worker gets no more jobs; those it runs go on. An offline one stays as it is. Throws WORKER_NOT_FOUND. */
+  /**
+   * The worker gets no more jobs; those it runs go on. An offline one stays as it is. Throws
+   * WORKER_NOT_FOUND.
+   */
   async drain(workerId: string): Promise<Worker> {
     await this.#db.batch([drainWorker.with({ id: workerId, nowMs: this.#clock.nowMs() })]);
     this.#signals.cancel(workerId);
@@ -144,7 +151,10 @@ export class WorkerCommands {
     return workerOf(row);
   }
 
-  /** A claimed attempt begins to run; the same again gives the same. Throws FENCED unless this holder has it. */
+  /**
+   * A claimed attempt begins to run; the same again gives the same. Throws FENCED unless this holder has
+   * it.
+   */
   async startAttempt(jobId: string, attempt: number, holder: Holder): Promise<{ startedAtMs: number }> {
     const { workerId, generation } = holder;
     const nowMs = this.#clock.nowMs();

@@ -73,13 +73,18 @@ export const limits = {
   imageManifestBytes: 64 * kib,
   /** Output of one program that an image build runs. */
   buildOutputBytes: 1 * mib,
-  /** One line from the hypervisor's control channel. */
-  qmpLineBytes: 1 * mib,
   /** Statements in one batch and batches in one group commit. */
   batchStatements: 5_000,
   groupCommitBatches: 500,
   /** Batches that may wait for a commit before callers are told to slow down. */
   writeQueue: 20_000,
+  /** Jobs that become due in one commit, and workers looked at together whose lease is over. */
+  dueJobsPerBatch: 500,
+  overdueWorkersPerLook: 20,
+  /** Times an attempt's end is decided anew because it changed meanwhile; it can start, and be cancelled, once. */
+  endRounds: 4,
+  /** Pairs of queue and state told by the totals. */
+  countsMax: 4_000,
   /** Prepared statements kept per connection. */
   preparedStatements: 500,
   /** SQL texts known to be fine, kept so that each is read once. */

@@ -10,12 +10,17 @@ import type { Execution } from './executor.ts';
 /** What cut a command short. */
 export type Cut = 'timeout' | 'cancelled';
 
-/** How a command ended: what the guest told, or the error in its place; and what had cut it short before. */
+/** How a command ended. */
 export interface CommandEnd {
+  /** What the guest told, or the error in its place. */
   readonly told: ExitReply | BlixardError;
+  /** What had cut it short before. */
   readonly cut: Cut | undefined;
+  /** It did not end by itself in the grace time. */
+  readonly vmKilled: boolean;
 }
 
+/** A started command, and what may end it. */
 export interface CommandRunDeps {
   readonly exec: GuestExec;
   /** Ends the VM at once, whatever the guest does. */
@@ -28,10 +33,12 @@ export interface CommandRunDeps {
   readonly kill: Execution['kill'];
 }
 
+/** Watches one command; its first reason to cut it short is the one that counts. */
 export class CommandRun {
   readonly #deps: CommandRunDeps;
   readonly #timers: Timer[] = [];
   #cut: Cut | undefined;
+  #vmKilled = false;
   #giveUp: ((error: BlixardError) => void) | undefined;
 
   constructor(deps: CommandRunDeps) {
@@ -55,7 +62,7 @@ export class CommandRun {
     for (const timer of this.#timers) timer.cancel();
     stop.removeEventListener('abort', cancel);
     kill.removeEventListener('abort', killVm);
-    return { told, cut: this.#cut };
+    return { told, cut: this.#cut, vmKilled: this.#vmKilled };
   }
 
   #cutShort(why: Cut): void {
@@ -67,6 +74,7 @@ export class CommandRun {
 
   /** After a kill only output that nobody takes can hold up the end. */
   #killVm(): void {
+    this.#vmKilled = true;
     this.#deps.killVm();
     const notTaken = new BlixardError('VM_CRASHED', { problem: 'killed, and its last output was not taken' });
     this.#after(defaults.outputDrainMs, () => this.#giveUp?.(notTaken));

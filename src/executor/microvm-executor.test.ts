@@ -49,29 +49,44 @@ describe('MicrovmExecutor', () => {
 
   it('tells the facts of the VM', async () => {
     const [outcome] = await runIn(await host.open(), { command: ['exit', '0'] });
-    expect(outcome.vm).toMatchObject({ hypervisor: 'fake', accel: 'tcg', start: 'boot', image: 'sha256:1234' });
+    expect(outcome.vm).toMatchObject({
+      hypervisor: 'fake',
+      accel: 'tcg',
+      start: 'boot',
+      image: 'sha256:1234',
+    });
   });
 
   it('sets PATH, HOME and what names the attempt, and lets the job set more', async () => {
-    const [, root] = await runIn(await host.open(), { command: ['env'], env: { A: 'b', BLIXARD_ATTEMPT: '99' } });
+    const [, root] = await runIn(await host.open(), {
+      command: ['env'],
+      env: { A: 'b', BLIXARD_ATTEMPT: '99' },
+    });
     const lines = root.text('stdout').split('\n');
     expect(lines).toContain('PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin');
-    expect(lines).toEqual(expect.arrayContaining(['cwd=/', 'uid=0', 'HOME=/root', 'A=b', 'BLIXARD_ATTEMPT=3']));
+    expect(lines).toEqual(
+      expect.arrayContaining(['cwd=/', 'uid=0', 'HOME=/root', 'A=b', 'BLIXARD_ATTEMPT=3']),
+    );
     expect(lines).toContain(`BLIXARD_JOB_ID=${root.jobId}`);
   });
 
   it('another user has another home, and the job may choose its own', async () => {
     const vms = await host.open();
     const [, user] = await runIn(vms, { command: ['env'], uid: 1000, cwd: '/tmp' });
-    expect(user.text('stdout').split('\n')).toEqual(expect.arrayContaining(['cwd=/tmp', 'uid=1000', 'HOME=/']));
+    expect(user.text('stdout').split('\n')).toEqual(
+      expect.arrayContaining(['cwd=/tmp', 'uid=1000', 'HOME=/']),
+    );
     const [, own] = await runIn(vms, { command: ['env'], env: { HOME: '/srv', PATH: '/opt' } });
     expect(own.text('stdout').split('\n')).toEqual(expect.arrayContaining(['HOME=/srv', 'PATH=/opt']));
   });
 
-  it('a command that cannot be run is exit code 126 with the reason', async () => {
-    const [outcome] = await runIn(await host.open(), { command: ['/no/such'] });
-    expect(outcome).toMatchObject({ reason: 'exit', exitCode: 126 });
-    expect(outcome.message).toContain('/no/such: No such file or directory');
+  it('a command that is not there is exit code 127, one the guest refuses is 126 with the reason', async () => {
+    const vms = await host.open();
+    const [missing] = await runIn(vms, { command: ['/no/such'] });
+    expect(missing).toMatchObject({ reason: 'exit', exitCode: 127 });
+    const [refused] = await runIn(vms, { command: ['echo', 'a\0b'] });
+    expect(refused).toMatchObject({ reason: 'exit', exitCode: 126 });
+    expect(refused.message).toContain('a NUL byte in command, env or cwd');
   });
 
   it('tells of the out-of-memory killer', async () => {
@@ -119,7 +134,9 @@ describe('MicrovmExecutor', () => {
 
   it('without VMs it says why, and runs nothing', async () => {
     const vms = VmService.unavailable('SKIP_VM_MANAGER is 1');
-    expect(new MicrovmExecutor({ vms, clock: fastClock, log: silentLog }).unavailable()).toBe('SKIP_VM_MANAGER is 1');
+    expect(new MicrovmExecutor({ vms, clock: fastClock, log: silentLog }).unavailable()).toBe(
+      'SKIP_VM_MANAGER is 1',
+    );
     const [outcome] = await runIn(vms, { command: ['exit', '0'] });
     expect(outcome.reason).toBe('executor_unavailable');
     expect(outcome.message).toContain('VM manager is not available (SKIP_VM_MANAGER may be set)');

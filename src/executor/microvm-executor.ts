@@ -9,13 +9,14 @@ import type { Log } from '../platform/log.ts';
 import { consoleTail } from '../vm/console-tail.ts';
 import type { MicroVm } from '../vm/micro-vm.ts';
 import type { VmService } from '../vm/vm-service.ts';
-import { type CommandEnd, CommandRun } from './command-run.ts';
+import { type CommandEnd, CommandRun, type Cut } from './command-run.ts';
 import type { Execution, Executor, Outcome } from './executor.ts';
 import { outcome, outcomeOfError, outcomeOfExit, signalOf, usageOf } from './outcome.ts';
 
 /** As Debian's login sets it for root. */
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** What the executor is built from. */
 export interface MicrovmExecutorDeps {
   readonly vms: VmService;
   readonly clock: Clock;
@@ -24,6 +25,7 @@ export interface MicrovmExecutorDeps {
   readonly stopGraceMs?: number;
 }
 
+/** Never weaker than a VM of its own: without VMs it is unavailable. */
 export class MicrovmExecutor implements Executor {
   readonly name = 'microvm';
   readonly #deps: MicrovmExecutorDeps;
@@ -69,11 +71,11 @@ export class MicrovmExecutor implements Executor {
     return await this.#outcomeOf(end, vm, execution);
   }
 
-  async #outcomeOf({ told, cut }: CommandEnd, vm: MicroVm, execution: Execution): Promise<Outcome> {
+  async #outcomeOf({ told, cut, vmKilled }: CommandEnd, vm: MicroVm, execution: Execution): Promise<Outcome> {
     const reply = told instanceof BlixardError ? undefined : told;
     if (cut !== undefined) {
       return outcome(cut, {
-        message: this.#cutMessage(cut, execution, reply === undefined),
+        message: this.#cutMessage(cut, execution, vmKilled),
         signal: reply === undefined ? null : signalOf(reply),
         usage: reply === undefined ? null : usageOf(reply),
         vm: vm.facts,
@@ -83,12 +85,12 @@ export class MicrovmExecutor implements Executor {
     return this.#failed(execution, await withConsole(asBlixardError(told), vm), vm.facts);
   }
 
-  #cutMessage(cut: 'timeout' | 'cancelled', { spec }: Execution, vmEnded: boolean): string {
+  #cutMessage(cut: Cut, { spec }: Execution, vmKilled: boolean): string {
     const why =
       cut === 'timeout'
         ? `the command ran longer than its timeout of ${formatDurationMs(spec.timeoutMs)}`
         : 'the command was stopped because its job was cancelled';
-    if (!vmEnded) return why;
+    if (!vmKilled) return why;
     return `${why}; it did not end within ${formatDurationMs(this.#graceMs)} of SIGTERM, so its VM was killed`;
   }
 
@@ -147,9 +149,9 @@ async function unlessHalted(result: Promise<void>, halt: AbortSignal): Promise<v
 async function withConsole(error: BlixardError, vm: MicroVm): Promise<BlixardError> {
   if (error.code === 'GUEST_REFUSED') return error;
   await vm.kill();
-  const room = limits.reasonLength - error.message.length;
-  const tail = consoleTail(vm.console(), Math.max(room, 0));
+  const lead = '; console: ';
+  const tail = consoleTail(vm.console(), limits.reasonLength - error.message.length - lead.length);
   if (tail === '') return error;
-  const problem = `${error.details['problem'] ?? error.message}; console: ${tail}`;
+  const problem = `${error.details['problem'] ?? error.message}${lead}${tail}`;
   return new BlixardError(error.code, { ...error.details, problem }, { cause: error });
 }

@@ -35,7 +35,9 @@ export function outcomeOfExit(reply: ExitReply, vm: VmFacts | null): Outcome {
 
 /** The signal that ended the command, or null. */
 export function signalOf(reply: ExitReply): number | null {
-  return Number.isInteger(reply.signal) && reply.signal > 0 && reply.signal <= signalMax ? reply.signal : null;
+  return Number.isInteger(reply.signal) && reply.signal > 0 && reply.signal <= signalMax
+    ? reply.signal
+    : null;
 }
 
 /** What the command used, as far as the guest told numbers. */

@@ -3,6 +3,7 @@ import type { ExecutorOffer } from '../contract/worker.ts';
 import { limits } from '../domain/limits.ts';
 import type { Executor } from './executor.ts';
 
+/** Finds executors by name; a later one of the same name replaces an earlier. */
 export class ExecutorRegistry {
   readonly #executors: ReadonlyMap<string, Executor>;
 

@@ -8,7 +8,7 @@ import { buildFailed, runProgram } from './run-program.ts';
 const compilers = ['musl-gcc', 'gcc'];
 
 /** `-s` and `-static` stand apart from these, because a build that looks for faults needs neither. */
-export const agentWarnings = [
+const agentWarnings = [
   '-std=c11',
   '-D_GNU_SOURCE',
   '-Wall',

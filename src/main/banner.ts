@@ -6,6 +6,7 @@ import type { VmService } from '../vm/vm-service.ts';
 import type { Config } from './config-keys.ts';
 import type { Machine } from './machine.ts';
 
+/** What the banner tells of. */
 export interface Ready {
   readonly url: string;
   readonly config: Config;

@@ -17,8 +17,9 @@ export interface Leading {
 }
 
 /** The commands that read a key and so have its flag. */
-export type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor';
+type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor';
 
+/** One key: its name, what is allowed, and its value where nobody said otherwise. */
 export interface ConfigKey<V> {
   /** In blixard.toml `name`, as a flag `--name`, in the environment `BLIXARD_NAME`. */
   readonly name: string;
@@ -36,6 +37,7 @@ function key<V>(entry: ConfigKey<V>): ConfigKey<V> {
   return entry;
 }
 
+/** All keys, in the order `blixard config` prints them. */
 export const configKeys = {
   server: key({
     name: 'server',
@@ -165,9 +167,12 @@ export const configKeys = {
   }),
 };
 
+/** A key by its name in the code; durations end in `Ms`, sizes in `MiB`. */
 export type ConfigName = keyof typeof configKeys;
+/** The value of every key. */
 export type Config = { readonly [K in ConfigName]: ReturnType<(typeof configKeys)[K]['fallback']> };
 
+/** The keys in their order. */
 export const configNames = Object.keys(configKeys) as ConfigName[];
 
 /** The environment variable of a key: `data-dir` → `BLIXARD_DATA_DIR`. */

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { parseDurationMs, parseMemoryMiB } from '../domain/units.ts';
 
+/** How a value is read from text. */
 export interface ValueKind<V> {
   /** Shown in help, for example `<dir>`. */
   readonly placeholder: string;
@@ -11,6 +12,7 @@ export interface ValueKind<V> {
   parse(text: string, baseDir: string): V | undefined;
 }
 
+/** A whole number within bounds. */
 export function integer(min: number, max: number): ValueKind<number> {
   return {
     placeholder: '<n>',
@@ -37,6 +39,7 @@ export function sizeMiB(minMiB: number, maxMiB: number): ValueKind<number> {
   };
 }
 
+/** One of a few words. */
 export function choice<const V extends string>(choices: readonly V[]): ValueKind<V> {
   return {
     placeholder: `<${choices.join('|')}>`,
@@ -45,6 +48,7 @@ export function choice<const V extends string>(choices: readonly V[]): ValueKind
   };
 }
 
+/** A path, made absolute. */
 export function path(placeholder: string): ValueKind<string> {
   return {
     placeholder,
@@ -53,6 +57,7 @@ export function path(placeholder: string): ValueKind<string> {
   };
 }
 
+/** A text of a form, `allowed` in words. */
 export function text(placeholder: string, pattern: RegExp, allowed: string): ValueKind<string> {
   return { placeholder, allowed, parse: (value) => (pattern.test(value) ? value : undefined) };
 }

@@ -128,6 +128,10 @@ describe('a wrong configuration is refused with key, value, source and what is a
       'accel = fast (from BLIXARD_ACCEL): it must be one of auto, kvm, tcg',
     ],
     [{ env: { BLIXARD_LEASE: '1ms' } }, 'lease = 1ms (from BLIXARD_LEASE): it must be a duration such as'],
+    [
+      { flags: { heartbeat: '10s' } },
+      'lease = 15000ms (from default): it must be at least twice the heartbeat',
+    ],
     [{ env: { BLIXARD_SERVER: 'localhost' } }, 'it must be a URL such as http://127.0.0.1:3020'],
     [{ env: { BLIXARD_QUEUES: 'a,,b' } }, 'queues = a,,b'],
     [

@@ -18,11 +18,13 @@ import {
 /** Where a value came from, for example `--port`, `BLIXARD_PORT`, a file name, or `default`. */
 export type ConfigSources = { readonly [K in ConfigName]: string };
 
+/** Every value in force and its source. */
 export interface LoadedConfig {
   readonly values: Config;
   readonly sources: ConfigSources;
 }
 
+/** What the configuration is made from. */
 export interface ConfigInputs {
   /** Flags by name without dashes; `config` names the file. */
   readonly flags: Readonly<Record<string, string | undefined>>;
@@ -59,10 +61,19 @@ export async function loadConfig(inputs: ConfigInputs): Promise<LoadedConfig> {
     values.push([name, effectiveValue(key, found, basis)]);
     sources.push([name, found?.source ?? 'default']);
   }
-  return {
+  const loaded = {
     values: Object.fromEntries(values) as Config,
     sources: Object.fromEntries(sources) as ConfigSources,
   };
+  refuseShortLease(loaded);
+  return loaded;
+}
+
+/** One lost heartbeat must not cost a worker its jobs. */
+function refuseShortLease({ values: { leaseMs, heartbeatMs }, sources }: LoadedConfig): void {
+  if (leaseMs >= 2 * heartbeatMs) return;
+  const problem = `it must be at least twice the heartbeat, which is ${heartbeatMs}ms (from ${sources.heartbeatMs})`;
+  throw invalid(configKeys.leaseMs.name, `${leaseMs}ms`, sources.leaseMs, problem);
 }
 
 function surroundingsOfThisHost(): Surroundings {

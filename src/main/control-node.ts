@@ -16,6 +16,7 @@ import type { NodeDeps } from './node-deps.ts';
 import { logDirIn, storeFileIn } from './paths.ts';
 import { Teardown } from './teardown.ts';
 
+/** A control node that listens. */
 export interface ControlNode {
   /** Where it listens, for example http://127.0.0.1:3020. */
   readonly url: string;

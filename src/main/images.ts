@@ -6,6 +6,7 @@ import { type Image, ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import { agentSourceDir } from './paths.ts';
 
+/** All images in the folder `dir`. */
 export async function listImages(dir: string): Promise<readonly ImageLine[]> {
   return (await new ImageStore({ dir }).list()).map(lineOf);
 }

@@ -4,6 +4,7 @@ import type { Log } from '../platform/log.ts';
 import type { Ids, Random } from '../platform/random.ts';
 import type { Config } from './config-keys.ts';
 
+/** Configuration and ports of one process. */
 export interface NodeDeps {
   readonly config: Config;
   readonly version: string;

@@ -1,5 +1,6 @@
 /** Undoes a start step by step, last step first, also when one step of it fails. */
 
+/** The steps back, in the order they were taken. */
 export class Teardown {
   readonly #steps: (() => Promise<void>)[] = [];
 

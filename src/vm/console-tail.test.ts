@@ -3,16 +3,27 @@ import { expect, it } from 'vitest';
 import { consoleTail } from './console-tail.ts';
 
 it('keeps the end of a console, as one line', () => {
-  expect(consoleTail('[ 0.1] booting\r\n\u001b[31mKernel panic\u0000\n', 100)).toBe('[ 0.1] booting [31mKernel panic');
+  expect(consoleTail('[ 0.1] booting\r\n\u001b[31mno init\u0000\n', 100)).toBe('[ 0.1] booting [31mno init');
   expect(consoleTail('abcdef', 4)).toBe('…def');
+  expect(consoleTail('abcdef', 0)).toBe('');
+});
+
+it('of a panic it keeps the first words', () => {
+  const text = '[1.0] Kernel panic - not syncing: no init\n[1.0] CPU: 0 PID: 1\n[1.1] RAX: 0 RBX: 0';
+  expect(consoleTail(text, 30)).toBe('Kernel panic - not syncing: n…');
 });
 
 it('never gives more than asked for, no control character and no half of one', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 60 }), fc.integer({ min: 1, max: 40 }), (text, max) => {
-      const tail = consoleTail(text, max);
-      expect(tail.length).toBeLessThanOrEqual(max);
-      expect(tail).not.toMatch(/[\p{Cc}\p{Cs}]/u);
-    }),
+    fc.property(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.boolean(),
+      fc.integer({ min: 0, max: 40 }),
+      (text, panics, max) => {
+        const tail = consoleTail(panics ? `${text}Kernel panic${text}` : text, max);
+        expect(tail.length).toBeLessThanOrEqual(max);
+        expect(tail).not.toMatch(/[\p{Cc}\p{Cs}]/u);
+      },
+    ),
   );
 });

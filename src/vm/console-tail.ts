@@ -1,13 +1,21 @@
-/** The end of a VM's console as one line that fits into a message. */
+/** What a VM's console says of its end, as one line that fits into a message. */
 
 const controls = /[\p{Cc}\p{Cs}\s]+/gu;
-/** What a cut through a surrogate pair leaves at the start. */
-const halfCharacter = /^[\udc00-\udfff]/;
+const halves = /\p{Cs}/gu;
+/** A panic is followed by a page of registers; its first line is what tells. */
+const panic = 'Kernel panic';
 
-/** The last printable characters of `text`, at most `maxLength`, line breaks as spaces. */
+/** The console from its last panic on, else its end; printable, at most `maxLength` characters. */
 export function consoleTail(text: string, maxLength: number): string {
   const line = text.replace(controls, ' ').trim();
+  const panicAt = line.lastIndexOf(panic);
+  if (panicAt >= 0)
+    return cut(line.slice(panicAt), maxLength, (whole, length) => `${whole.slice(0, length)}…`);
+  return cut(line, maxLength, (whole, length) => `…${whole.slice(whole.length - length)}`);
+}
+
+function cut(line: string, maxLength: number, shorten: (line: string, length: number) => string): string {
   if (line.length <= maxLength) return line;
-  const tail = line.slice(line.length - maxLength + 1);
-  return `…${tail.replace(halfCharacter, '')}`;
+  // A cut through a surrogate pair leaves a half, which goes too.
+  return maxLength <= 0 ? '' : shorten(line, maxLength - 1).replace(halves, '');
 }

@@ -26,6 +26,7 @@ export interface StartedVm {
   readonly gone: Promise<void>;
 }
 
+/** What every boot of this controller has in common. */
 export interface VmControllerDeps {
   readonly hypervisor: Hypervisor;
   readonly capabilities: Capabilities;
@@ -41,6 +42,7 @@ export interface VmControllerDeps {
   readonly boots: number;
 }
 
+/** Boots VMs one way: this driver, this rate, this patience. */
 export class VmController {
   readonly #deps: VmControllerDeps;
 
@@ -63,17 +65,13 @@ export class VmController {
   async #boot(order: BootOrder, signal: AbortSignal): Promise<StartedVm> {
     const { clock, ids, registry } = this.#deps;
     const id = ids();
-    const runDir = await registry.open({
-      id,
-      image: order.image.digest,
-      memoryMiB: order.memoryMiB,
-      vcpus: order.vcpus,
-      createdAtMs: clock.nowMs(),
-      vmm: null,
-    });
-    const spawnedAtMs = clock.monotonicMs();
+    const { digest } = order.image;
+    const { memoryMiB, vcpus } = order;
     try {
+      const record = { id, image: digest, memoryMiB, vcpus, createdAtMs: clock.nowMs(), vmm: null };
+      const runDir = await registry.open(record);
       signal.throwIfAborted();
+      const spawnedAtMs = clock.monotonicMs();
       const running = await this.#spawn(id, runDir, order);
       return await this.#greet(this.#watch(running, order), running, spawnedAtMs, signal);
     } catch (error) {

@@ -1,19 +1,22 @@
 /** For tests: the real agent as an ordinary process, and a session with it. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 import type { ExecSpec, ExitReply } from '../contract/guest.ts';
 import type { LogStream } from '../contract/log.ts';
 import { buildAgent, compileAgent } from '../image/agent-build.ts';
 import { realClock } from '../platform/clock.ts';
 import { readTextIfThere } from '../platform/files.ts';
-import { GuestSession } from './guest-session.ts';
+import { type GuestOutput, GuestSession } from './guest-session.ts';
 
-export const agentSourceDir = fileURLToPath(new URL('../../guest', import.meta.url));
+const agentSourceDir = fileURLToPath(new URL('../../guest', import.meta.url));
 export const agentToken = 'token-of-a-test_1.0';
+export const helloTimeoutMs = 5_000;
 
 /** A compiled agent in a folder of its own. */
 export interface BuiltAgent {
@@ -59,10 +62,43 @@ export function openSession(agent: RunningAgent): GuestSession {
   return new GuestSession({ channel: agent.channel, clock: realClock, token: agentToken });
 }
 
+/** An agent and a session that has said hello to it. */
+export interface Greeted {
+  readonly agent: RunningAgent;
+  readonly session: GuestSession;
+}
+
+export async function startGreeted(file: string): Promise<Greeted> {
+  const agent = startAgent(file);
+  const session = openSession(agent);
+  await session.hello(helloTimeoutMs);
+  return { agent, session };
+}
+
+/** Hangs up; the agent must end well and have nothing to complain of. */
+export async function endWell({ agent, session }: Greeted): Promise<void> {
+  session.close();
+  expect(await agent.ended).toBe(0);
+  expect(agent.complaints()).toBe('');
+}
+
 /** An exec spec with what a test does not care about filled in. */
 export function command(argv: readonly string[], rest: Partial<ExecSpec> = {}): ExecSpec {
   const uid = process.getuid?.() ?? 0;
   return { argv, env: ['PATH=/usr/bin:/bin'], cwd: '/', uid, ...rest };
+}
+
+/** A script of the shell. */
+export function shell(script: string): ExecSpec {
+  return command(['sh', '-c', script]);
+}
+
+/** Starts a script that prints a process id first; resolves with that. */
+export function startedShell(session: GuestSession, script: string): Promise<number> {
+  return new Promise((resolve) => {
+    const output: GuestOutput = async (_stream, data) => resolve(Number(data));
+    session.exec(shell(script), { stdin: new Uint8Array(), output });
+  });
 }
 
 /** What a command did. */
@@ -86,4 +122,8 @@ export async function run(session: GuestSession, spec: ExecSpec, stdin = Buffer.
 export async function isAlive(pid: number): Promise<boolean> {
   const stat = await readTextIfThere(`/proc/${pid}/stat`);
   return stat !== undefined && !/^\d+ \(.*\) Z/.test(stat);
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }

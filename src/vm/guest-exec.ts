@@ -65,7 +65,7 @@ export class ExecStream implements GuestExec {
       this.#reject = reject;
     });
     // Its starter may look at the end much later; until then a failure shall not count as an unhandled one.
-    this.exited.catch(() => undefined);
+    void Promise.allSettled([this.exited]);
   }
 
   /** The guest has said its last word about this stream. */

@@ -1,30 +1,30 @@
-/** The session with the real agent, run as an ordinary process: what commands do and what their starter sees. */
+/** The session with the real agent, run as an ordinary process: what single commands do. */
 import { execFileSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { constants, release } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { release } from 'node:os';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
-import { realClock, sleep } from '../platform/clock.ts';
 import {
   agentToken,
   type BuiltAgent,
   buildTestAgent,
   command,
+  endWell,
+  type Greeted,
+  helloTimeoutMs,
   isAlive,
-  openSession,
-  type RunningAgent,
   run,
-  startAgent,
+  sha256,
+  shell,
+  startedShell,
+  startGreeted,
 } from './guest-agent.suite.ts';
 import type { GuestSession } from './guest-session.ts';
 
-const helloTimeoutMs = 5_000;
 const isRoot = process.getuid?.() === 0;
-const nothing = new Uint8Array();
-const discard = async (): Promise<void> => undefined;
 
 let built: BuiltAgent;
-let agent: RunningAgent;
+let greeted: Greeted;
 let session: GuestSession;
 
 beforeAll(async () => {
@@ -33,23 +33,10 @@ beforeAll(async () => {
 afterAll(() => built.remove());
 
 beforeEach(async () => {
-  agent = startAgent(built.file);
-  session = openSession(agent);
-  await session.hello(helloTimeoutMs);
+  greeted = await startGreeted(built.file);
+  session = greeted.session;
 });
-afterEach(async () => {
-  session.close();
-  expect(await agent.ended).toBe(0);
-  expect(agent.complaints()).toBe('');
-});
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-function shell(script: string): ReturnType<typeof command> {
-  return command(['sh', '-c', script]);
-}
+afterEach(() => endWell(greeted));
 
 describe('hello and ping', () => {
   it('tells the facts of the guest and says the token back', async () => {
@@ -71,18 +58,11 @@ describe('hello and ping', () => {
   });
 
   it('ends the commands of an earlier session', async () => {
-    const sleeper = await startedShell('echo $$; exec sleep 60');
+    const sleeper = await startedShell(session, 'echo $$; exec sleep 60');
     await session.hello(helloTimeoutMs);
     await expect.poll(() => isAlive(sleeper)).toBe(false);
   });
 });
-
-/** Starts a script that prints a process id first; resolves with that. */
-function startedShell(script: string): Promise<number> {
-  return new Promise((resolve) => {
-    session.exec(shell(script), { stdin: nothing, output: async (_stream, data) => resolve(Number(data)) });
-  });
-}
 
 describe('a command', () => {
   it('brings its output and its exit code', async () => {
@@ -203,142 +183,5 @@ describe('stdin', () => {
     expect((await unread).exit.code).toBe(0);
     const closed = await run(session, shell('exec <&-; sleep 0.1; echo done'), bytes);
     expect(closed.stdout.toString()).toBe('done\n');
-  });
-});
-
-describe('signals and ends', () => {
-  it('reach the whole process group', async () => {
-    const output: string[] = [];
-    const exec = session.exec(shell('sleep 60 & echo $!; wait'), {
-      stdin: nothing,
-      output: async (_stream, data) => {
-        output.push(data.toString());
-        exec.signal(constants.signals.SIGTERM);
-      },
-    });
-    expect(await exec.exited).toMatchObject({ code: -1, signal: constants.signals.SIGTERM });
-    await expect.poll(() => isAlive(Number(output.join('')))).toBe(false);
-    exec.signal(constants.signals.SIGKILL);
-  });
-
-  it('waits for output that is written soon after, and no more than two seconds for a daemon', async () => {
-    const soon = await run(session, shell('(sleep 0.2; echo late) & echo early'));
-    expect(soon.stdout.toString()).toBe('early\nlate\n');
-
-    const startedMs = performance.now();
-    const daemon = await run(session, shell('sleep 60 & echo $!'));
-    expect(performance.now() - startedMs).toBeGreaterThan(1_900);
-    expect(performance.now() - startedMs).toBeLessThan(10_000);
-    expect(daemon.exit).toMatchObject({ code: 0 });
-    expect(daemon.exit.wallMs).toBeLessThan(1_900);
-    await expect.poll(() => isAlive(Number(daemon.stdout))).toBe(false);
-  });
-
-  it('kills what a command leaves behind in silence', async () => {
-    const ran = await run(session, shell('sleep 60 >/dev/null 2>&1 & echo $!'));
-    await expect.poll(() => isAlive(Number(ran.stdout))).toBe(false);
-  });
-
-  it('power off ends the agent and with it every command', async () => {
-    const sleeper = await startedShell('echo $$; exec sleep 60');
-    session.powerOff();
-    expect(await agent.ended).toBe(0);
-    expect(await session.closed).toBeUndefined();
-    await expect.poll(() => isAlive(sleeper)).toBe(false);
-  });
-
-  it('a lost guest ends what waits, after the output it had sent', async () => {
-    const output: string[] = [];
-    const exec = session.exec(shell('echo last words; sleep 0.2; kill -9 $PPID'), {
-      stdin: nothing,
-      output: async (_stream, data) => {
-        output.push(data.toString());
-      },
-    });
-    await expect(exec.exited).rejects.toMatchObject({ code: 'VM_CRASHED' });
-    expect(output).toEqual(['last words\n']);
-    await expect(session.ping(100)).rejects.toMatchObject({ code: 'VM_CRASHED' });
-    await expect(session.hello(100)).rejects.toMatchObject({ code: 'VM_BOOT_FAILED' });
-    expect(await agent.ended).toBe('SIGKILL');
-    agent = startAgent(built.file);
-    session = openSession(agent);
-  });
-});
-
-describe('many at once', () => {
-  it('a slow reader holds up neither another command nor a ping, and loses nothing', async () => {
-    const bytes = 8 << 20;
-    let open: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    let taken = 0;
-    const slow = session.exec(shell(`head -c ${bytes} /dev/zero`), {
-      stdin: nothing,
-      output: async (_stream, data) => {
-        await gate;
-        taken += data.length;
-      },
-    });
-    await sleep(realClock, 100);
-    const fast = await run(session, shell('head -c 4000000 /dev/zero'));
-    expect(fast.stdout).toHaveLength(4_000_000);
-    expect((await session.ping(1_000)).roundTripMs).toBeLessThan(1_000);
-    expect(taken).toBe(0);
-    open();
-    expect((await slow.exited).code).toBe(0);
-    expect(taken).toBe(bytes);
-  });
-
-  it('a reader that is slower than the drain time loses nothing that the command wrote', async () => {
-    let taken = 0;
-    const slow = session.exec(shell('head -c 1100000 /dev/zero'), {
-      stdin: nothing,
-      output: async (_stream, data) => {
-        if (taken === 0) await sleep(realClock, 2_300);
-        taken += data.length;
-      },
-    });
-    expect((await slow.exited).code).toBe(0);
-    expect(taken).toBe(1_100_000);
-  });
-
-  it('a failing reader kills the command and gets its own error back', async () => {
-    const output = async (): Promise<void> => {
-      throw new Error('disk full');
-    };
-    const exec = session.exec(command(['yes']), { stdin: nothing, output });
-    await expect(exec.exited).rejects.toThrow('disk full');
-    expect((await run(session, command(['echo', 'next']))).stdout.toString()).toBe('next\n');
-  });
-
-  it('twenty commands do not mix', async () => {
-    const runs = Array.from({ length: 20 }, (_, i) =>
-      run(session, shell(`cat; echo "end ${i}" >&2; exit ${i}`), Buffer.from(`${i} `.repeat(10_000))),
-    );
-    for (const [i, ran] of (await Promise.all(runs)).entries()) {
-      expect(ran.exit.code).toBe(i);
-      expect(ran.stdout.toString()).toBe(`${i} `.repeat(10_000));
-      expect(ran.stderr.toString()).toBe(`end ${i}\n`);
-    }
-  });
-
-  it('more than the agent takes are refused, and their places are free again afterwards', async () => {
-    const execs = Array.from({ length: 65 }, () =>
-      session.exec(command(['sleep', '60']), { stdin: nothing, output: discard }),
-    );
-    await expect(execs[64]?.exited).rejects.toMatchObject({ code: 'GUEST_REFUSED' });
-    for (const exec of execs.slice(0, 64)) exec.signal(constants.signals.SIGKILL);
-    for (const exec of execs.slice(0, 64)) expect((await exec.exited).signal).toBe(9);
-    expect((await run(session, command(['true']))).exit.code).toBe(0);
-  });
-
-  it('a flood of 50 MiB arrives complete and in order', async () => {
-    const lines = Math.ceil((50 << 20) / 9);
-    const ran = await run(session, command(['seq', '-f', '%08.0f', '1', String(lines)]));
-    const expected = createHash('sha256');
-    for (let i = 1; i <= lines; i++) expected.update(`${String(i).padStart(8, '0')}\n`);
-    expect(ran.stdout).toHaveLength(9 * lines);
-    expect(sha256(ran.stdout)).toBe(expected.digest('hex'));
   });
 });

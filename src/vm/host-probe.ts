@@ -9,7 +9,6 @@ import { isBlixardError } from '../domain/errors.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Capabilities, Hypervisor } from '../hypervisor/hypervisor.ts';
 import type { Image } from '../image/image-store.ts';
-import type { Clock } from '../platform/clock.ts';
 import { readTextIfThere, writeFileDurably } from '../platform/files.ts';
 import type { Log } from '../platform/log.ts';
 import { type StartedVm, VmController, type VmControllerDeps } from './controller.ts';
@@ -42,9 +41,12 @@ interface HostRecord {
   readonly tscKhz: number | null;
 }
 
+/** What a probe needs; its own boots are recorded and swept like any other. */
 export interface HostProbeDeps
   extends Pick<VmControllerDeps, 'registry' | 'clock' | 'ids' | 'log' | 'bootTimeoutMs' | 'boots'> {
   readonly hypervisorFor: HypervisorFor;
+  /** The driver that knows of no broken KVM. */
+  readonly driver: Hypervisor;
   /** Where the finding is kept. */
   readonly file: string;
   readonly image: Image;
@@ -54,17 +56,21 @@ export interface HostProbeDeps
 export async function probeHost(deps: HostProbeDeps): Promise<ProbedHost> {
   const kernel = await digestOf(deps.image.kernelPath);
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  const keyOf = ({ driver, version, accel }: Capabilities) => ({ bootId, driver, version, accel, kernel });
   const known = await readRecord(deps.file, deps.log);
-  const badKvm = known?.bootId === bootId && known.kernel === kernel && known.badKvm;
-  const hypervisor = deps.hypervisorFor({ badKvm });
-  const capabilities = await hypervisor.capabilities();
-  const key = ({ driver, version, accel }: Capabilities) => ({ bootId, driver, version, accel, kernel });
-  if (known !== undefined && holds(known, key(capabilities))) {
+  let hypervisor = deps.driver;
+  let capabilities = await hypervisor.capabilities();
+  const badKvm = known?.badKvm === true && holds(known, { ...keyOf(capabilities), accel: known.accel });
+  if (badKvm) {
+    hypervisor = deps.hypervisorFor({ badKvm });
+    capabilities = await hypervisor.capabilities();
+  }
+  if (known !== undefined && holds(known, keyOf(capabilities))) {
     return { hypervisor, capabilities, tscKhz: known.tscKhz ?? undefined };
   }
   const found = await new Probe(deps).run(hypervisor, capabilities, badKvm);
   await writeRecord(deps.file, {
-    ...key(found.host.capabilities),
+    ...keyOf(found.host.capabilities),
     badKvm: found.badKvm,
     tscKhz: found.host.tscKhz ?? null,
   });
@@ -92,7 +98,10 @@ class Probe {
       return { host: { hypervisor, capabilities, tscKhz: undefined }, badKvm: false };
     } catch (error) {
       if (!isBlixardError(error, 'VM_BOOT_FAILED')) throw error;
-      this.#deps.log.warn({ err: error }, 'KVM does not boot a kernel on this host, software emulation instead');
+      this.#deps.log.warn(
+        { err: error },
+        'KVM does not boot a kernel on this host, software emulation instead',
+      );
       const emulation = this.#deps.hypervisorFor({ badKvm: true });
       return { host: await this.#proveTcg(emulation, await emulation.capabilities()), badKvm: true };
     }

@@ -43,6 +43,9 @@ export class MicroVm {
   /** Waits for the agent. Rejects with VM_BOOT_FAILED. `spawnedAtMs` is monotonic, from before the spawn. */
   async hello(timeoutMs: number, spawnedAtMs: number): Promise<void> {
     await this.#session.hello(timeoutMs);
+    if (this.#state !== 'starting') {
+      throw new BlixardError('VM_BOOT_FAILED', { problem: 'it ended right after its hello' });
+    }
     this.#bootMs = Math.round(this.#clock.monotonicMs() - spawnedAtMs);
     this.#become('ready');
   }

@@ -18,12 +18,13 @@ import { VmService } from './vm-service.ts';
 /** A boot that failed is tried once more. */
 const boots = 2;
 
+/** What the door is built from. */
 export interface OpenVmServiceDeps {
   /** Holds `vms/` and `host.json`. */
   readonly dataDir: string;
   readonly images: Pick<ImageStore, 'find' | 'list'>;
   readonly hypervisorFor: HypervisorFor;
-  /** Read for SKIP_VM_MANAGER: any value but the empty one means no VMs. */
+  /** Read for SKIP_VM_MANAGER; set to anything but the empty text it means no VMs. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -70,8 +71,15 @@ async function openOwned(
   await driver.capabilities();
   await sweep({ registry, hypervisor: driver, log });
   const image = await imageToProbe(images);
-  const parts = { registry, clock, ids, log, bootTimeoutMs: deps.bootTimeoutMs ?? defaults.bootTimeoutMs, boots };
-  const host = await probeHost({ ...parts, hypervisorFor, image, file: join(dataDir, 'host.json') });
+  const parts = {
+    registry,
+    clock,
+    ids,
+    log,
+    bootTimeoutMs: deps.bootTimeoutMs ?? defaults.bootTimeoutMs,
+    boots,
+  };
+  const host = await probeHost({ ...parts, hypervisorFor, driver, image, file: join(dataDir, 'host.json') });
   const { hypervisor, capabilities, tscKhz } = host;
   log.info({ ...capabilities, tscKhz }, 'this host runs VMs');
   return new VmManager({

@@ -65,7 +65,10 @@ export class VmHost {
     return driver;
   }
 
-  async open(deps: Partial<OpenVmServiceDeps> = {}, fake: Partial<FakeHypervisorDeps> = {}): Promise<VmService> {
+  async open(
+    deps: Partial<OpenVmServiceDeps> = {},
+    fake: Partial<FakeHypervisorDeps> = {},
+  ): Promise<VmService> {
     const service = await openVmService({
       dataDir: this.dataDir,
       images: this.images,

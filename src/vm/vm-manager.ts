@@ -15,6 +15,7 @@ export interface VmOrder {
   readonly vcpus: number;
 }
 
+/** The parts of a manager, built by `openVmService`. */
 export interface VmManagerDeps {
   readonly host: ProbedHost;
   readonly images: Pick<ImageStore, 'find' | 'list'>;
@@ -25,6 +26,7 @@ export interface VmManagerDeps {
   readonly release: () => Promise<void>;
 }
 
+/** Owns every VM it started until nothing of it is left on the host. */
 export class VmManager {
   /** What this host starts VMs with. */
   readonly host: ProbedHost;

@@ -17,6 +17,7 @@ export interface Holder {
   readonly generation: number;
 }
 
+/** What all attempts of one generation share. */
 export interface AttemptRunDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
@@ -32,6 +33,7 @@ export function doneOf(
   return { jobId, attempt, reason, message, exitCode: null, signal: null, vm: null, usage: null };
 }
 
+/** Runs one claimed job: start told, output shipped, end known. */
 export class AttemptRun {
   readonly claimed: ClaimedJob;
   readonly #deps: AttemptRunDeps;

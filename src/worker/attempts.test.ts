@@ -23,7 +23,11 @@ class TestRun {
   forget = (): void => this.end(null);
 }
 
-const claim = (n: number): ClaimedJob => ({ jobId: `job-${n}`, attempt: 1, spec: specOf({ command: ['x'] }) });
+const claim = (n: number): ClaimedJob => ({
+  jobId: `job-${n}`,
+  attempt: 1,
+  spec: specOf({ command: ['x'] }),
+});
 const claims = (count: number): ClaimedJob[] => Array.from({ length: count }, (_, n) => claim(n));
 
 describe('Attempts', () => {

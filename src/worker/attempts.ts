@@ -2,6 +2,7 @@
 import type { AttemptDone, AttemptRef, ClaimedJob } from '../contract/worker.ts';
 import { type AttemptRun, doneOf } from './attempt-run.ts';
 
+/** Slots, how a run is made, and whom to tell of its end. */
 export interface AttemptsDeps {
   /** Attempts that may run at once. */
   readonly slots: number;
@@ -10,6 +11,7 @@ export interface AttemptsDeps {
   readonly onEnded: (done: AttemptDone | null) => void;
 }
 
+/** Holds claims from their arrival until their end is reported. */
 export class Attempts {
   readonly #deps: AttemptsDeps;
   readonly #running = new Map<string, { readonly run: AttemptRun; readonly ended: Promise<void> }>();

@@ -4,7 +4,7 @@ import { VmHost } from '../vm/vm-host.suite.ts';
 import { VmService } from '../vm/vm-service.ts';
 import { SharedWorkerFactory } from './shared-worker-factory.ts';
 import { StandaloneWorkerFactory } from './standalone-worker-factory.ts';
-import { baseDeps, oneImage, waitUntil, World } from './world.suite.ts';
+import { baseDeps, oneImage, World, waitUntil } from './world.suite.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -47,7 +47,11 @@ it('a microvm job waits, says why, and runs as soon as a worker with VMs joins',
   const { waiting } = await world.get(job.id);
   expect(waiting).toContain('SKIP_VM_MANAGER is 1');
   const vms = await host.open();
-  const second = await new SharedWorkerFactory({ ...sharedDeps(), vms, dataDir: join(world.dir, 'b') }).create();
+  const second = await new SharedWorkerFactory({
+    ...sharedDeps(),
+    vms,
+    dataDir: join(world.dir, 'b'),
+  }).create();
   await second.start();
   expect(await world.ended(job.id)).toMatchObject({ state: 'completed', workerId: second.id });
   await Promise.all([first.drain(1_000), second.drain(1_000)]);

@@ -15,6 +15,7 @@ import { WorkLoop } from './work-loop.ts';
 const lastReportsMs = 10_000;
 const farewellMs = 3_000;
 
+/** What a generation is built from, once the server has registered it. */
 export interface GenerationDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
@@ -27,6 +28,7 @@ export interface GenerationDeps extends CallerDeps {
 /** Why a generation ended: the server refused it, or the worker left. */
 export type GenerationEnd = 'refused' | 'left';
 
+/** Works from `start` until the server refuses it, `drain` or `kill`. */
 export class Generation {
   readonly #deps: GenerationDeps;
   readonly #holder: Holder;
@@ -101,7 +103,10 @@ export class Generation {
     this.#answered = true;
     this.#heartbeat.renewed();
     if ('fenced' in reply && reply.fenced.length > 0) {
-      this.#deps.log.warn({ attempts: reply.fenced }, 'reported ends of attempts that were not ours any more');
+      this.#deps.log.warn(
+        { attempts: reply.fenced },
+        'reported ends of attempts that were not ours any more',
+      );
     }
     if ('claimed' in reply) this.#attempts.accept(reply.claimed);
     if (reply.state === 'draining') this.#attempts.giveBackWaiting();
@@ -109,7 +114,10 @@ export class Generation {
   }
 
   async #refused(error: unknown): Promise<void> {
-    this.#deps.log.warn({ err: error, ...this.#holder }, 'the server refuses this worker, all it runs is killed');
+    this.#deps.log.warn(
+      { err: error, ...this.#holder },
+      'the server refuses this worker, all it runs is killed',
+    );
     await this.#abandon('refused');
   }
 

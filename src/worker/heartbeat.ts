@@ -1,14 +1,15 @@
 /** Keeps the lease alive while no other call does: work calls renew it, and mostly this has nothing to do. */
 import type { BlixardClient } from '../client/client.ts';
 import type { HeartbeatReply } from '../contract/worker.ts';
-import { isBlixardError } from '../domain/errors.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Holder } from './attempt-run.ts';
+import { isAnswer } from './until-answered.ts';
 
 /** Heartbeats a work call may be late before one is sent by itself; the lease is three long. */
 const patience = 1.5;
 
+/** Whose lease, how long a heartbeat, and whom to tell of the answers. */
 export interface HeartbeatDeps {
   readonly client: BlixardClient;
   readonly clock: Clock;
@@ -20,6 +21,7 @@ export interface HeartbeatDeps {
   readonly onRefused: (error: unknown) => void;
 }
 
+/** A timer that every renewal of the lease sets back. */
 export class Heartbeat {
   readonly #deps: HeartbeatDeps;
   readonly #halt = new AbortController();
@@ -64,8 +66,11 @@ export class Heartbeat {
   }
 
   #missed(error: unknown): void {
+    if (isAnswer(error)) {
+      this.#deps.onRefused(error);
+      return;
+    }
     this.#deps.log.warn({ err: error }, 'a heartbeat was not answered');
-    if (isBlixardError(error) && error.entry.fault === 'caller') this.#deps.onRefused(error);
-    else this.#beatAfter(this.#deps.heartbeatMs);
+    this.#beatAfter(this.#deps.heartbeatMs);
   }
 }

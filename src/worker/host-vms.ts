@@ -20,6 +20,7 @@ export interface HostVmConfig {
   readonly bootTimeoutMs?: number;
 }
 
+/** What opens them besides the configuration. */
 export interface HostVmDeps {
   readonly config: HostVmConfig;
   readonly images: ImageStore;

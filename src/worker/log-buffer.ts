@@ -20,6 +20,7 @@ interface Piece {
   bytes: number;
 }
 
+/** Not bounded by itself: who adds looks at `bytes`. */
 export class LogBuffer {
   #pieces: Piece[] = [];
   #pieceBytes = 0;

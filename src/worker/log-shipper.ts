@@ -9,6 +9,7 @@ import { type CallerDeps, untilAnswered } from './until-answered.ts';
 /** Small writes that come within this time after an upload go out together. */
 const coalesceMs = 5;
 
+/** Where one log goes, and what ends the shipping early. */
 export interface LogShipperDeps extends CallerDeps {
   /** Appends records; answers where the log ends then. Safe to repeat. */
   readonly append: (upload: LogUpload, signal: AbortSignal) => Promise<number>;
@@ -18,6 +19,7 @@ export interface LogShipperDeps extends CallerDeps {
   readonly kill: AbortSignal;
 }
 
+/** Holds at most `limits.logBufferBytes` and the write that passed it. */
 export class LogShipper {
   readonly #deps: LogShipperDeps;
   readonly #buffer = new LogBuffer();
@@ -46,7 +48,10 @@ export class LogShipper {
     this.#finish.abort();
     if (this.#shipping === undefined) return;
     const late = this.#deps.clock.after(waitMs, () => {
-      this.#deps.log.warn({ lostBytes: this.#buffer.bytes }, 'the end of a log did not reach the server in time');
+      this.#deps.log.warn(
+        { lostBytes: this.#buffer.bytes },
+        'the end of a log did not reach the server in time',
+      );
       this.#giveUp();
     });
     await this.#shipping;

@@ -9,6 +9,7 @@ import type { CallerDeps } from './until-answered.ts';
 import { type ImageList, Worker, type WorkerConfig, type WorkerDeps } from './worker.ts';
 import type { WorkerFactory } from './worker-factory.ts';
 
+/** The infrastructure given, and what is said of the worker. */
 export interface SharedWorkerFactoryDeps extends CallerDeps, Pick<WorkerDeps, 'onEnd'> {
   readonly client: BlixardClient;
   readonly vms: VmService;
@@ -21,6 +22,7 @@ export interface SharedWorkerFactoryDeps extends CallerDeps, Pick<WorkerDeps, 'o
   readonly stopGraceMs?: number;
 }
 
+/** The production factory of a process that has client, VMs and images already. */
 export class SharedWorkerFactory implements WorkerFactory {
   readonly #deps: SharedWorkerFactoryDeps;
 

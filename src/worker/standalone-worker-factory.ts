@@ -9,6 +9,7 @@ import type { CallerDeps } from './until-answered.ts';
 import type { Worker, WorkerConfig } from './worker.ts';
 import type { WorkerFactory } from './worker-factory.ts';
 
+/** All that has to be said of a worker on a host of its own. */
 export interface StandaloneConfig extends WorkerConfig, HostVmConfig {
   /** Of the control node, for example http://127.0.0.1:3020. */
   readonly serverUrl: string;
@@ -17,12 +18,14 @@ export interface StandaloneConfig extends WorkerConfig, HostVmConfig {
   readonly stopGraceMs?: number;
 }
 
+/** The config, and the ports of the process. */
 export interface StandaloneWorkerFactoryDeps extends CallerDeps {
   readonly config: StandaloneConfig;
   /** Read for SKIP_VM_MANAGER. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** Builds client, images and VMs, and closes them when the worker has ended. */
 export class StandaloneWorkerFactory implements WorkerFactory {
   readonly #deps: StandaloneWorkerFactoryDeps;
 

@@ -16,6 +16,7 @@ export const serverBackoff: BackoffPolicy = {
 /** How long one call may take, waiting for work not counted; then its answer is taken as lost. */
 export const answerTimeoutMs = 15_000;
 
+/** What everything that calls the server needs. */
 export interface CallerDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -50,6 +51,7 @@ export async function untilAnswered<T>(
   }
 }
 
-function isAnswer(error: unknown): boolean {
+/** Whether an error is the server's answer to this call, and not trouble that may pass. */
+export function isAnswer(error: unknown): boolean {
   return isBlixardError(error) && error.entry.fault === 'caller' && error.code !== 'REQUEST_TIMEOUT';
 }

@@ -24,6 +24,7 @@ interface Call {
   readonly sentAtMs: number;
 }
 
+/** Who talks, what is wanted, and whom to tell of the answers. */
 export interface WorkLoopDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly ids: Ids;
@@ -37,6 +38,7 @@ export interface WorkLoopDeps extends CallerDeps {
   readonly onRefused: (error: unknown) => void;
 }
 
+/** Talks until `stop`, or until the server refuses the generation. */
 export class WorkLoop {
   readonly #deps: WorkLoopDeps;
   readonly #halt = new AbortController();

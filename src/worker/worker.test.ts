@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardError } from '../domain/errors.ts';
 import { patternOfBytes } from '../executor/fake/fake-executor.ts';
-import { heartbeatMs, leaseMs, loseAnswer, unreachable, waitUntil, World } from './world.suite.ts';
+import { heartbeatMs, leaseMs, loseAnswer, unreachable, World, waitUntil } from './world.suite.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -19,7 +19,11 @@ describe('a worker', () => {
     const { worker } = await world.startWorker();
     const good = await world.submit(['print', 'hello', ';', 'print-error', 'oh']);
     const bad = await world.submit(['exit', '3']);
-    expect(await world.ended(good.id)).toMatchObject({ state: 'completed', exitCode: 0, workerId: worker.id });
+    expect(await world.ended(good.id)).toMatchObject({
+      state: 'completed',
+      exitCode: 0,
+      workerId: worker.id,
+    });
     expect(String(await world.output(good.id))).toBe('hello');
     expect(String(await world.output(good.id, 'stderr'))).toBe('oh');
     expect(await world.ended(bad.id)).toMatchObject({ state: 'failed', reason: 'exit', exitCode: 3 });
@@ -57,7 +61,10 @@ describe('a worker', () => {
 
   it('ends a running job that is cancelled, and a stubborn one too', async () => {
     const { executor } = await world.startWorker();
-    for (const command of [['sleep', '60000'], ['ignore-stop', ';', 'sleep', '60000']]) {
+    for (const command of [
+      ['sleep', '60000'],
+      ['ignore-stop', ';', 'sleep', '60000'],
+    ]) {
       const job = await world.submit(command);
       await waitUntil(isState(job.id, 'running'));
       await world.client.call('cancelJob', { params: { id: job.id }, body: { reason: 'enough' } });
@@ -154,6 +161,19 @@ describe('a worker that leaves', () => {
     await drained;
     await worker.stopped;
     expect(executor.live).toBe(0);
+  });
+
+  it('drained by an operator it takes no more, and what it runs goes on', async () => {
+    const { worker, executor } = await world.startWorker();
+    const job = await world.submit(['sleep', '100']);
+    await waitUntil(isState(job.id, 'running'));
+    await world.client.call('drainWorker', { params: { id: worker.id } });
+    const late = await world.submit(['exit', '0']);
+    expect((await world.ended(job.id)).state).toBe('completed');
+    await pauseMs(heartbeatMs * 2);
+    expect((await world.get(late.id)).state).toBe('pending');
+    expect(executor.begun).toEqual([`${job.id}/1`]);
+    expect((await world.client.call('getWorker', { params: { id: worker.id } })).state).toBe('draining');
   });
 
   it('can be told to before it has registered', async () => {

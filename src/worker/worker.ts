@@ -28,6 +28,7 @@ export interface WorkerConfig {
   readonly queues: readonly string[];
 }
 
+/** What a worker is built from. */
 export interface WorkerDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
@@ -39,6 +40,7 @@ export interface WorkerDeps extends CallerDeps {
   readonly onEnd?: () => Promise<void>;
 }
 
+/** A worker of one identity; `start` once, then `drain` or `kill`. */
 export class Worker {
   readonly #deps: WorkerDeps;
   readonly #leaving = new AbortController();
@@ -87,8 +89,8 @@ export class Worker {
   async #end(end: (generation: Generation) => Promise<void>): Promise<void> {
     this.#leaving.abort(new BlixardError('WORKER_STOPPED'));
     if (this.#generation !== undefined) await end(this.#generation);
-    await this.#deps.identity.release();
     await this.#deps.onEnd?.();
+    await this.#deps.identity.release();
     this.#resolveStopped();
   }
 

@@ -6,8 +6,8 @@ import type { FastifyInstance } from 'fastify';
 import { BlixardClient } from '../client/client.ts';
 import type { Transport, WireRequest, WireResponse } from '../client/transport.ts';
 import type { Job, SubmitJob } from '../contract/job.ts';
-import { appTransport } from '../control/http/app-transport.ts';
 import { buildApp } from '../control/http/app.ts';
+import { appTransport } from '../control/http/app-transport.ts';
 import { JobCommands } from '../control/job-commands.ts';
 import { JobQueries } from '../control/job-queries.ts';
 import { LogStore } from '../control/logs/log-store.ts';
@@ -21,8 +21,8 @@ import { realClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { makeIds, realRandom } from '../platform/random.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
-import { loadMigrations } from '../store/migration-files.ts';
 import { migrate } from '../store/migrate.ts';
+import { loadMigrations } from '../store/migration-files.ts';
 import { openSqlite, type SqliteDatabase } from '../store/sqlite/sqlite.ts';
 import { takeIdentity } from './identity.ts';
 import { Worker } from './worker.ts';
@@ -118,7 +118,9 @@ export class World {
   }
 
   /** A worker with a fake executor named `microvm`, so that jobs need not name another; not started yet. */
-  async makeWorker(options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {}): Promise<TestWorker> {
+  async makeWorker(
+    options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {},
+  ): Promise<TestWorker> {
     const dataDir = options.dataDir ?? join(this.dir, testIds());
     const executor = options.executor ?? new FakeExecutor({ clock: realClock, name: 'microvm' });
     const wire = new TestWire(appTransport(this.app));
@@ -134,7 +136,9 @@ export class World {
     return { worker, executor, wire, dataDir };
   }
 
-  async startWorker(options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {}): Promise<TestWorker> {
+  async startWorker(
+    options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {},
+  ): Promise<TestWorker> {
     const made = await this.makeWorker(options);
     await made.worker.start();
     return made;

@@ -83,6 +83,7 @@ it('more memory than the guest has is oom, and a guest that panics is vm_crashed
   const panic = new TestExecution({ command: shell('echo c > /proc/sysrq-trigger; sleep 60') });
   const crashed = await executorOf(vms).run(panic);
   expect(crashed.reason).toBe('vm_crashed');
+  expect(crashed.message).toContain('Kernel panic - not syncing: sysrq triggered crash');
   await waitUntil(() => vms.count() === 0);
   await vms.close();
 });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Process, Site, until } from '../lib/system.ts';
+import { type Process, Site, until, vmmsOf } from '../lib/system.ts';
 
 describe('blixard run, in a real microVM', () => {
   let site: Site;
@@ -124,7 +124,7 @@ describe('blixard run, in a real microVM', () => {
   });
 
   it('leaves no VM behind, and stops cleanly on SIGTERM', async () => {
-    await until('no VM is left', async () => (await site.vmms()).length === 0);
+    await until('no VM is left', async () => (await vmmsOf(up.pid)).length === 0);
     expect(await up.end('SIGTERM')).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 /** Real processes for tests: starts `blixard up`, `server` or `worker` in a data directory, and calls the CLI. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,17 +79,6 @@ export class Site {
     return { code: code ?? -1, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() };
   }
 
-  /** Pids of VMM processes whose command line names this site's folder. */
-  async vmms(): Promise<number[]> {
-    const found: number[] = [];
-    for (const name of await readdir('/proc')) {
-      if (!/^\d+$/.test(name)) continue;
-      const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
-      if (line.includes('qemu-system') && line.includes(this.dataDir)) found.push(Number(name));
-    }
-    return found;
-  }
-
   /** Ends everything this site started and removes its folder. */
   async remove(): Promise<void> {
     for (const child of this.#children) {
@@ -162,6 +151,34 @@ export class Process {
   #keep(chunk: Buffer): void {
     this.#output = (this.#output + chunk.toString()).slice(-200_000);
   }
+}
+
+/** Pids of the VMMs that a process has started and that still live, with their start times. */
+export async function vmmsOf(parentPid: number): Promise<string[]> {
+  const children = await readFile(`/proc/${parentPid}/task/${parentPid}/children`, 'utf8');
+  const pids = children.split(' ').filter((pid) => pid !== '');
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  const vmms = pids.filter((_, index) => lines[index]?.includes('qemu-system'));
+  return await Promise.all(vmms.map(async (pid) => `${pid}@${await startTicks(pid)}`));
+}
+
+/** Which of these `pid@start` live still. */
+export async function stillAlive(identities: readonly string[]): Promise<string[]> {
+  const alive = await Promise.all(
+    identities.map(async (identity) => {
+      const [pid = '', start] = identity.split('@');
+      return (await startTicks(pid)) === start;
+    }),
+  );
+  return identities.filter((_, index) => alive[index]);
+}
+
+async function startTicks(pid: string): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields?.[0] === 'Z' ? undefined : fields?.[19];
 }
 
 /** Waits until `probe` gives something; fails with `what` after `withinMs`. */

@@ -1,6 +1,7 @@
 /** Tables of text: columns as wide as their cells, one of them cut to fit the terminal. */
 import { type Colour, type Paint, printable } from './style.ts';
 
+/** One column: its head, and what it says of a row. */
 export interface Column<Row> {
   readonly head: string;
   readonly align?: 'right';

@@ -1,6 +1,7 @@
 /** Times for people (relative) and for programs that read a table (ISO 8601). */
 import { formatDurationMs } from '../../domain/units.ts';
 
+/** The text of a time in epoch ms; null is none. */
 export type ShowTime = (timeMs: number | null) => string;
 
 /** How this terminal is shown times: relative to now where a person looks, else as ISO 8601; `-` for none. */

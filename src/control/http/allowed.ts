@@ -37,7 +37,9 @@ const patternWords: Readonly<Record<string, string>> = {
   [uuidPattern]: 'a UUID version 7 in lower case',
 };
 
-/** For example `an integer from 1 to 86400000`, `one of: fixed, exponential`, `a list of 1 to 1000 entries`. */
+/**
+ * For example `an integer from 1 to 86400000`, `one of: fixed, exponential`, `a list of 1 to 1000 entries`.
+ */
 export function allowedBy(schema: SchemaWords): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(allowedBy).join(' or ');
   if (schema.enum !== undefined) return `one of: ${schema.enum.join(', ')}`;

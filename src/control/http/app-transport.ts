@@ -53,8 +53,8 @@ function headersOf({ headers, body }: WireRequest): Record<string, string> {
 }
 
 /**
- * An injected request ends when its payload fails, and only so can it be aborted at any time: the payload must be a
- * stream, and one that can still fail after its last byte.
+ * An injected request ends when its payload fails, and only so can it be aborted at any time: the payload
+ * must be a stream, and one that can still fail after its last byte.
  */
 function payloadOf({ body }: WireRequest): Readable {
   return new Readable({

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { defaults, limits } from '../../domain/limits.ts';
+import type { Timer } from '../../platform/clock.ts';
 import { addRoutes } from './add-routes.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { attemptHandlers } from './handlers/attempts.ts';
@@ -19,7 +20,8 @@ import { type Finding, validationFailure } from './validation.ts';
 
 /**
  * Builds the application; `listen` it, or call it with `appTransport`. `close` ends waiting polls with
- * SERVER_CLOSING and followed logs without their `end`, and cuts what is still open after `defaults.closeGraceMs`.
+ * SERVER_CLOSING and followed logs without their `end`, and cuts what is still open after
+ * `defaults.closeGraceMs`.
  */
 export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   const app = createServer(deps);
@@ -92,11 +94,12 @@ function handlersOf(deps: AppDeps): Handlers {
 
 /** A close that waits for nobody longer than the grace time. */
 function closeInTime(app: FastifyInstance, open: OpenRequests, { clock }: AppDeps): void {
+  let cut: Timer | undefined;
   app.addHook('preClose', async () => {
     open.close();
-    const cut = clock.after(defaults.closeGraceMs, () => app.server.closeAllConnections());
-    app.server.once('close', () => cut.cancel());
+    cut = clock.after(defaults.closeGraceMs, () => app.server.closeAllConnections());
   });
+  app.addHook('onClose', async () => cut?.cancel());
 }
 
 /** The id a client gave its request, if it is one that may stand in a log line; else a new one. */

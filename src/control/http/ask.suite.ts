@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { expect } from 'vitest';
 import type { Problem } from '../../contract/problem.ts';
 
+/** A refusal. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -30,7 +31,10 @@ export function submit(url: string, body: unknown): Promise<Answer> {
   });
 }
 
-/** Sends bytes as they are, and with `end` nothing after them; gives all that comes back until the server closes. */
+/**
+ * Sends bytes as they are, and with `end` nothing after them; gives all that comes back until the server
+ * closes.
+ */
 export function raw(url: string, bytes: string | Buffer, end = false): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1', () => {

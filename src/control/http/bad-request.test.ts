@@ -111,7 +111,8 @@ describe('a bad body is refused', () => {
       system.url,
       Buffer.concat([
         Buffer.from(
-          `POST /v1/jobs HTTP/1.1\r\n${host}content-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n${chunked}`,
+          `POST /v1/jobs HTTP/1.1\r\n${host}content-type: application/json\r\n` +
+            `transfer-encoding: chunked\r\nconnection: close\r\n\r\n${chunked}`,
         ),
         big,
         Buffer.from('\r\n0\r\n\r\n'),

@@ -34,8 +34,11 @@ export function acceptBytes(app: FastifyInstance): void {
   });
 }
 
-/** The text of a JSON body. Throws BODY_INVALID_JSON for bytes that are no UTF-8, and for nesting beyond the bound. */
-export function decodeJsonText(body: Buffer): string {
+/**
+ * The text of a JSON body. Throws BODY_INVALID_JSON for bytes that are no UTF-8, and for nesting beyond the
+ * bound.
+ */
+function decodeJsonText(body: Buffer): string {
   if (nestsDeeper(body, limits.jsonDepth)) {
     throw new BlixardError('BODY_INVALID_JSON', { problem: `nested deeper than ${limits.jsonDepth}` });
   }

@@ -1,4 +1,6 @@
-/** What is said to a connection whose bytes are no HTTP request, or whose request does not come to its end. */
+/**
+ * What is said to a connection whose bytes are no HTTP request, or whose request does not come to its end.
+ */
 import type { Socket } from 'node:net';
 import { problemContentType, problemOfError } from '../../contract/problem.ts';
 import { BlixardError } from '../../domain/errors.ts';

@@ -1,4 +1,6 @@
-/** Text of paths and queries as the numbers and booleans their schema asks for; what is neither stays text. */
+/**
+ * Text of paths and queries as the numbers and booleans their schema asks for; what is neither stays text.
+ */
 import type { TObject } from 'typebox';
 
 /** Changes the values in place. Bodies are never coerced: JSON has types. */

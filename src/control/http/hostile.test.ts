@@ -82,8 +82,9 @@ describe('bytes that are no request', () => {
 
   function request(path: string, body: string): Buffer {
     const bytes = Buffer.from(body);
-    const head = `POST ${path} HTTP/1.1\r\n${host}content-type: application/json\r\ncontent-length: ${bytes.length}`;
-    return Buffer.concat([Buffer.from(`${head}\r\nconnection: close\r\n\r\n`), bytes]);
+    const type = 'content-type: application/json\r\nconnection: close\r\n';
+    const head = `POST ${path} HTTP/1.1\r\n${host}${type}content-length: ${bytes.length}\r\n\r\n`;
+    return Buffer.concat([Buffer.from(head), bytes]);
   }
 });
 
@@ -96,7 +97,17 @@ describe('every answer', () => {
     expect((await fetch(`${system.url}/healthz`)).headers.get('x-content-type-options')).toBe('nosniff');
   });
 
-  it('hides what nobody foresaw, and logs it', async () => {
+  it('tells that the store is gone, and that the process is alive', async () => {
+    const broken = await startTestSystem();
+    await broken.db.close();
+    const ready = await fetch(`${broken.url}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ code: 'STORE_UNAVAILABLE', fault: 'transient' });
+    expect((await fetch(`${broken.url}/healthz`)).status).toBe(200);
+    await broken.close();
+  });
+
+  it('hides what nobody foresaw', async () => {
     const failing = await startTestSystem();
     Object.assign(failing.deps.queries, { stats: () => Promise.reject(new Error('secret detail')) });
     const response = await fetch(`${failing.url}/v1/stats`);

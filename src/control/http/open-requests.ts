@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { BlixardError } from '../../domain/errors.ts';
 
+/** All requests under way on one application. */
 export class OpenRequests {
   readonly #open = new Set<AbortController>();
   #isClosing = false;
@@ -20,10 +21,6 @@ export class OpenRequests {
 
   assertOpen(): void {
     if (this.#isClosing) throw new BlixardError('SERVER_CLOSING');
-  }
-
-  get isClosing(): boolean {
-    return this.#isClosing;
   }
 
   /** Ends what waits; begins no more. */

@@ -4,7 +4,10 @@ import { problemContentType, problemOfError } from '../../contract/problem.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import type { Log } from '../../platform/log.ts';
 
-/** Sends the problem an error tells of. One nobody foresaw is logged with its cause and goes out without its text. */
+/**
+ * Sends the problem an error tells of. One nobody foresaw is logged with its cause and goes out without its
+ * text.
+ */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,

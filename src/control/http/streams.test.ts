@@ -1,11 +1,11 @@
-import type { AddressInfo } from 'node:net';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardClient } from '../../client/client.ts';
 import type { FollowEvent } from '../../client/follow-logs.ts';
 import { httpTransport } from '../../client/http-transport.ts';
 import type { ClaimedJob } from '../../contract/worker.ts';
-import { limits } from '../../domain/limits.ts';
+import { defaults, limits } from '../../domain/limits.ts';
+import { FakeClock } from '../../platform/clock.ts';
 import { appTransport } from './app-transport.ts';
 import { startTestSystem, type TestSystem, TestWorker, textRecord } from './test-system.suite.ts';
 
@@ -143,6 +143,31 @@ describe('a followed log', () => {
     const after = await fetch(`${system.url}/v1/jobs/${job.jobId}/logs?follow=true`);
     expect(await after.text()).toContain('event: end');
   }, 20_000);
+
+  it('says now and then that it is there', async () => {
+    const clock = new FakeClock();
+    const quiet = await startTestSystem({ clock });
+    const own = new BlixardClient({ transport: appTransport(quiet.app) });
+    const { id } = await own.call('submitJob', { body: { command: ['true'] } });
+    const { body } = await appTransport(quiet.app).send({
+      method: 'GET',
+      path: `/v1/jobs/${id}/logs?follow=true`,
+      headers: {},
+    });
+    let text = '';
+    body.on('data', (chunk: Buffer) => {
+      text += String(chunk);
+    });
+    await eventually(() => clock.waiting === 1);
+    clock.advance(defaults.followHeartbeatMs - 1);
+    expect(text).toBe(': following\n\n');
+    clock.advance(1);
+    await eventually(() => text === ': following\n\n: still here\n\n');
+    await own.call('cancelJob', { params: { id } });
+    await eventually(() => text.includes('event: end'));
+    await quiet.close();
+    expect(clock.waiting).toBe(0);
+  });
 
   it('of a job that ended before it ran ends at once', async () => {
     const { id } = await client.call('submitJob', { body: { command: ['true'] } });

@@ -1,4 +1,6 @@
-/** A control node for tests: the real parts on an in-memory store, with a worker's side of the talk at hand. */
+/**
+ * A control node for tests: the real parts on an in-memory store, with a worker's side of the talk at hand.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +13,7 @@ import { defaults } from '../../domain/limits.ts';
 import { type Clock, realClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import { type Ids, makeIds, realRandom } from '../../platform/random.ts';
+import type { Database } from '../../store/database.ts';
 import { migrate } from '../../store/migrate.ts';
 import { loadMigrations } from '../../store/migration-files.ts';
 import { openSqlite } from '../../store/sqlite/sqlite.ts';
@@ -22,17 +25,20 @@ import { WorkerCommands } from '../worker-commands.ts';
 import { buildApp } from './app.ts';
 import type { AppDeps } from './handlers/handler.ts';
 
+/** A listening control node. */
 export interface TestSystem {
   readonly app: FastifyInstance;
   /** Of the listening socket. */
   readonly url: string;
   readonly deps: AppDeps;
+  readonly db: Database;
   readonly ids: Ids;
   close(): Promise<void>;
 }
 
+/** Starts one on a free port; its logs keep `keepBytes`. */
 export async function startTestSystem(
-  options: { keepBytes?: number; clock?: Clock; replace?: Partial<AppDeps> } = {},
+  options: { keepBytes?: number; clock?: Clock } = {},
 ): Promise<TestSystem> {
   const clock = options.clock ?? realClock;
   const dir = await mkdtemp(join(tmpdir(), 'blixard-http-'));
@@ -51,7 +57,6 @@ export async function startTestSystem(
     clock,
     log: silentLog,
     version: '0.0.0-test',
-    ...options.replace,
   };
   const app = await buildApp(deps);
   await app.listen({ host: '127.0.0.1', port: 0 });
@@ -60,6 +65,7 @@ export async function startTestSystem(
     app,
     url: `http://127.0.0.1:${port}`,
     deps,
+    db,
     ids,
     close: async () => {
       await app.close();
@@ -135,6 +141,7 @@ export class TestWorker {
   }
 }
 
+/** A log record of some text. */
 export function textRecord(text: string, stream: 'stdout' | 'stderr' = 'stdout'): LogRecord {
   return { stream, atMs: 1_700_000_000_000, data: Buffer.from(text) };
 }

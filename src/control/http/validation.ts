@@ -1,4 +1,7 @@
-/** Turns what the validator found into VALIDATION_FAILED with the field, the value, and what is allowed there. */
+/**
+ * Turns what the validator found into VALIDATION_FAILED with the field, the value, and what is allowed
+ * there.
+ */
 import { BlixardError } from '../../domain/errors.ts';
 import { allowedBy, allowedNames, type SchemaWords } from './allowed.ts';
 import { didYouMean } from './did-you-mean.ts';

@@ -1,4 +1,7 @@
-/** The log of one attempt on disk: appends at an offset, one after another, and drops the middle when it is too long. */
+/**
+ * The log of one attempt on disk: appends at an offset, one after another, and drops the middle when it is
+ * too long.
+ */
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeLogRecords, logHeaderBytes } from '../../contract/log.ts';
@@ -9,7 +12,10 @@ import { findSegments } from './find-segments.ts';
 import { endOf, outputEndOf, readSliceIfThere, type Segment, segmentName, wholeRecords } from './segment.ts';
 import { roomIn, type SegmentPlan, toDrop } from './segments.ts';
 
-/** One attempt's log. Readers may read `segments` at any time: a record is in it only when it is whole on disk. */
+/**
+ * One attempt's log. Readers may read `segments` at any time: a record is in it only when it is whole on
+ * disk.
+ */
 export class AttemptLog {
   readonly #name: { readonly jobId: string; readonly attempt: number };
   readonly #dir: string;
@@ -52,8 +58,8 @@ export class AttemptLog {
 
   /**
    * Appends whole records and gives the new end. What of them is there already is skipped. Rejects with
-   * VALIDATION_FAILED, LOG_OFFSET_MISMATCH, OVERLOADED, or the error of the disk; then only whole records of it
-   * stay, and sending the same again is safe.
+   * VALIDATION_FAILED, LOG_OFFSET_MISMATCH, OVERLOADED, or the error of the disk; then only whole records
+   * of it stay, and sending the same again is safe.
    */
   append(offset: number, bytes: Buffer, gap: boolean): Promise<number> {
     assertWhole(bytes);
@@ -132,7 +138,10 @@ export class AttemptLog {
     return whole.bytes;
   }
 
-  /** A new last segment; `lost` bytes before it never arrived. How much of them was output nobody knows: at most all. */
+  /**
+   * A new last segment; `lost` bytes before it never arrived. How much of them was output nobody knows: at
+   * most all.
+   */
   async #startSegment(lost: number): Promise<Segment> {
     const last = this.#segments.at(-1);
     const outputStart = (last === undefined ? 0 : outputEndOf(last)) + lost;
@@ -179,9 +188,10 @@ export class AttemptLog {
 function assertWhole(bytes: Buffer): void {
   const { usedBytes } = decodeLogRecords(bytes);
   if (usedBytes === bytes.length) return;
+  const torn = bytes.length - usedBytes;
   throw new BlixardError('VALIDATION_FAILED', {
     field: 'body',
-    problem: `ends inside a log record: ${bytes.length - usedBytes} bytes after byte ${usedBytes} are no whole one`,
+    problem: `ends inside a log record: ${torn} bytes after byte ${usedBytes} are no whole one`,
   });
 }
 

@@ -3,7 +3,10 @@ import { readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSegmentName, type Segment, segmentName, wholeRecordsOf } from './segment.ts';
 
-/** The segments of a folder in order, the record torn at the end of the last one cut off; none when it is not there. */
+/**
+ * The segments of a folder in order, the record torn at the end of the last one cut off; none when it is
+ * not there.
+ */
 export async function findSegments(dir: string): Promise<Segment[]> {
   const segments: Segment[] = [];
   for (const name of (await namesIn(dir)).sort()) {
@@ -16,7 +19,10 @@ export async function findSegments(dir: string): Promise<Segment[]> {
   return segments;
 }
 
-/** A segment that ends where the next one starts is as that one says; any other is read, and the last one cut. */
+/**
+ * A segment that ends where the next one starts is as that one says; any other is read, and the last one
+ * cut.
+ */
 async function measure(path: string, segment: Segment, next: Segment | undefined): Promise<void> {
   const { size } = await stat(path);
   if (next !== undefined && next.start === segment.start + size) {

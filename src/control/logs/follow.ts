@@ -11,6 +11,7 @@ import type { LogPiece } from './log-reader.ts';
 import type { LogStore } from './log-store.ts';
 import { Wakeup } from './wakeup.ts';
 
+/** What following works with. */
 export interface FollowDeps {
   readonly queries: JobQueries;
   readonly signals: Signals;
@@ -31,8 +32,9 @@ export function attemptHasEnded(job: Job, attempt: number): boolean {
 }
 
 /**
- * Text of events: `log` and `gap` with ids `attempt:offset` to resume from, a comment now and then when there is
- * nothing to say, `end` last. Ends without it when `signal` aborts. Sleeps until a change is signalled; never polls.
+ * Text of events: `log` and `gap` with ids `attempt:offset` to resume from, a comment now and then when
+ * there is nothing to say, `end` last. Ends without it when `signal` aborts. Sleeps until a change is
+ * signalled; never polls.
  */
 export async function* followLogs(
   deps: FollowDeps,
@@ -55,7 +57,10 @@ export async function* followLogs(
   }
 }
 
-/** All of one attempt; gives the job once there will be no more of it, or undefined when nobody listens any more. */
+/**
+ * All of one attempt; gives the job once there will be no more of it, or undefined when nobody listens any
+ * more.
+ */
 async function* followAttempt(
   deps: FollowDeps,
   watched: WatchedJob,

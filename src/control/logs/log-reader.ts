@@ -1,4 +1,6 @@
-/** One reader's place in the log of one attempt: gives whole records, and says what is missing before them. */
+/**
+ * One reader's place in the log of one attempt: gives whole records, and says what is missing before them.
+ */
 import { logHeaderBytes } from '../../contract/log.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
@@ -52,8 +54,8 @@ export class LogReader {
   }
 
   /**
-   * The next piece, or undefined when there is no more for now. Rejects with VALIDATION_FAILED when the offset
-   * this reader began with is inside a record.
+   * The next piece, or undefined when there is no more for now. Rejects with VALIDATION_FAILED when the
+   * offset this reader began with is inside a record.
    */
   next(bounds: PieceBounds = {}): Promise<LogPiece | undefined> {
     const upTo = bounds.upTo ?? Number.POSITIVE_INFINITY;

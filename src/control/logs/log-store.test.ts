@@ -5,44 +5,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { decodeLogRecords, encodeLogRecord, type LogRecord, logHeaderBytes } from '../../contract/log.ts';
+import { logHeaderBytes } from '../../contract/log.ts';
 import { limits } from '../../domain/limits.ts';
 import { LogStore } from './log-store.ts';
+import { encode, jobId, outputOf, readAll, record } from './records.suite.ts';
 
-const jobId = '018bcfe5-6800-7000-8000-000000000001';
 let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'blixard-logs-'));
 });
 afterEach(() => rm(dir, { recursive: true }));
-
-function record(data: string | Buffer, stream: 'stdout' | 'stderr' = 'stdout', atMs = 7): LogRecord {
-  return { stream, atMs, data: Buffer.from(data) };
-}
-
-function encode(records: readonly LogRecord[]): Buffer {
-  return Buffer.concat(records.map(encodeLogRecord));
-}
-
-interface ReadBack {
-  readonly records: LogRecord[];
-  readonly gaps: { readonly before: number; readonly missingBytes: number }[];
-}
-
-async function readAll(store: LogStore, offset = 0, maxBytes = 1_000_000): Promise<ReadBack> {
-  const reader = store.reader(jobId, 1, offset);
-  const records: LogRecord[] = [];
-  const gaps: ReadBack['gaps'] = [];
-  for (;;) {
-    const piece = await reader.next({ maxBytes });
-    if (piece === undefined) return { records, gaps };
-    if (piece.missingBytes > 0) gaps.push({ before: records.length, missingBytes: piece.missingBytes });
-    records.push(...decodeLogRecords(piece.records).records);
-  }
-}
-
-const outputOf = (records: readonly LogRecord[]): number =>
-  records.reduce((sum, each) => sum + each.data.length, 0);
 
 describe('a log that is short enough', () => {
   it('gives back any bytes, streams and times unchanged', async () => {
@@ -83,7 +55,7 @@ describe('a log that is short enough', () => {
     await store.close();
   });
 
-  it('refuses an upload past its end, naming the end; with gap it goes on and counts what is lost', async () => {
+  it('refuses an upload past its end; with gap it goes on and counts what is lost', async () => {
     const store = new LogStore({ dir, keepBytes: 1_000_000 });
     const one = encode([record('one')]);
     await store.append(jobId, 1, 0, one);
@@ -165,14 +137,15 @@ describe('after a crash', () => {
 
 describe('on a full disk', () => {
   it('refuses the upload and keeps nothing half written', async () => {
+    const source = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
     const program = `
-      import { LogStore } from ${JSON.stringify(new URL('./log-store.ts', import.meta.url).href)};
-      import { encodeLogRecord } from ${JSON.stringify(new URL('../../contract/log.ts', import.meta.url).href)};
+      import { LogStore } from ${source('./log-store.ts')};
+      import { encodeLogRecord } from ${source('../../contract/log.ts')};
       const store = new LogStore({ dir: ${JSON.stringify(dir)}, keepBytes: 2 ** 30 });
       const bytes = encodeLogRecord({ stream: 'stdout', atMs: 1, data: Buffer.alloc(60_000, 'x') });
       let offset = 0;
       try {
-        for (let i = 0; i < 1_000; i++) offset = await store.append(${JSON.stringify(jobId)}, 1, offset, bytes);
+        for (let i = 0; i < 1_000; i++) offset = await store.append('${jobId}', 1, offset, bytes);
       } catch (error) {
         console.log(JSON.stringify({ code: error.code, uploads: offset / bytes.length }));
       }`;
@@ -186,82 +159,6 @@ describe('on a full disk', () => {
     const folder = join(dir, jobId, '1');
     const [name = ''] = await readdir(folder);
     expect((await stat(join(folder, name))).size).toBe(uploads * (60_000 + logHeaderBytes));
-  });
-});
-
-describe('a log that is too long', () => {
-  const sizes = fc.array(fc.integer({ min: 0, max: 200 }), { minLength: 1, maxLength: 150 });
-
-  it('keeps head and tail, and head + missing + tail is all that was written', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        sizes,
-        fc.integer({ min: 500, max: 8_000 }),
-        fc.nat(),
-        async (lengths, keepBytes, cut) => {
-          const own = await mkdtemp(join(dir, 'p-'));
-          const records = lengths.map((length, i) =>
-            record(Buffer.alloc(length, i), i % 3 === 0 ? 'stderr' : 'stdout', i),
-          );
-          let store = new LogStore({ dir: own, keepBytes });
-          let offset = 0;
-          for (const [index, each] of records.entries()) {
-            offset = await store.append(jobId, 1, offset, encode([each]));
-            if (index === cut % records.length) {
-              await store.close();
-              store = new LogStore({ dir: own, keepBytes });
-            }
-          }
-          const back = await readAll(store);
-          const kept = back.records.map((each) => each.atMs);
-          const missing = back.gaps.reduce((sum, gap) => sum + gap.missingBytes, 0);
-
-          expect(back.records).toEqual(kept.map((index) => records[index]));
-          expect(outputOf(back.records) + missing).toBe(outputOf(records));
-          expect(back.gaps.length).toBeLessThanOrEqual(1);
-          expect(encode(back.records).length).toBeLessThanOrEqual(keepBytes);
-          expect(kept.at(-1)).toBe(records.length - 1);
-          let head = 0;
-          for (const [index, each] of records.entries()) {
-            head += logHeaderBytes + each.data.length;
-            if (head <= keepBytes / 2) expect(kept[index]).toBe(index);
-          }
-          if (missing > 0)
-            expect(encode(back.records).length).toBeGreaterThan(keepBytes / 2 - 2 * 211 - keepBytes / 32);
-          expect(await store.size(jobId, 1)).toEqual({
-            endOffset: offset,
-            outputBytes: outputOf(records),
-            missingBytes: missing,
-          });
-          await store.close();
-        },
-      ),
-      { numRuns: 60 },
-    );
-  });
-
-  it('tells a reader that was overtaken exactly how much it has missed', async () => {
-    const store = new LogStore({ dir, keepBytes: 64 * 100 });
-    const piece = (i: number): Buffer => encode([record(Buffer.alloc(89, i))]);
-    let offset = 0;
-    for (let i = 0; i < 40; i++) offset = await store.append(jobId, 1, offset, piece(i));
-    const reader = store.reader(jobId, 1, 35 * 100);
-    expect((await reader.next({ maxBytes: 100 }))?.nextOffset).toBe(36 * 100);
-    for (let i = 40; i < 100; i++) offset = await store.append(jobId, 1, offset, piece(i));
-    const next = await reader.next();
-    expect(next?.missingBytes).toBe((100 - 32 - 36) * 89);
-    expect(next?.nextOffset).toBe(69 * 100);
-    await store.close();
-  });
-
-  it('refuses an offset inside a record', async () => {
-    const store = new LogStore({ dir, keepBytes: 10_000 });
-    await store.append(jobId, 1, 0, encode([record('one'), record('two')]));
-    await expect(store.reader(jobId, 1, 3).next()).rejects.toMatchObject({
-      code: 'VALIDATION_FAILED',
-      details: { field: 'offset', value: '3' },
-    });
-    await store.close();
   });
 });
 

@@ -25,11 +25,12 @@ interface OpenLog {
 }
 
 /**
- * Logs of attempts, in `dir/<job id>/<attempt>/`. Of each, `keepBytes` stay: half from the start, half from the end.
+ * Logs of attempts, in `dir/<job id>/<attempt>/`. Of each, `keepBytes` stay: half from the start, half from
+ * the end.
  *
- * A worker reports the end of an attempt only after its last upload was answered. So whoever sees in the store that
- * an attempt has ended, and *then* reads its log to the end, has all of it. (An attempt that ended because its worker
- * was lost may still get an upload that was under way.)
+ * A worker reports the end of an attempt only after its last upload was answered. So whoever sees in the
+ * store that an attempt has ended, and *then* reads its log to the end, has all of it. (An attempt that
+ * ended because its worker was lost may still get an upload that was under way.)
  */
 export class LogStore {
   readonly #dir: string;
@@ -44,9 +45,9 @@ export class LogStore {
   }
 
   /**
-   * Appends whole records at `offset` and gives the new end; what is there already is skipped. With `gap` what lies
-   * between the end and `offset` is lost. Rejects with VALIDATION_FAILED, LOG_OFFSET_MISMATCH, OVERLOADED or
-   * STORE_UNAVAILABLE.
+   * Appends whole records at `offset` and gives the new end; what is there already is skipped. With `gap`
+   * what lies between the end and `offset` is lost. Rejects with VALIDATION_FAILED, LOG_OFFSET_MISMATCH,
+   * OVERLOADED or STORE_UNAVAILABLE.
    */
   async append(jobId: string, attempt: number, offset: number, bytes: Buffer, gap = false): Promise<number> {
     const end = await this.#use(jobId, attempt, (log) => log.append(offset, bytes, gap));
@@ -70,7 +71,10 @@ export class LogStore {
     });
   }
 
-  /** Puts the log on disk for good, before its attempt is told to have ended. Rejects with STORE_UNAVAILABLE. */
+  /**
+   * Puts the log on disk for good, before its attempt is told to have ended. Rejects with
+   * STORE_UNAVAILABLE.
+   */
   seal(jobId: string, attempt: number): Promise<void> {
     return this.#use(jobId, attempt, (log) => log.seal());
   }

@@ -4,6 +4,7 @@ import { decodeLogRecords, encodeLogRecord, type LogRecord } from '../../contrac
 import type { LogPiece, LogReader } from './log-reader.ts';
 import type { LogStore } from './log-store.ts';
 
+/** Which part of a log, in which form. */
 export interface RangeQuery {
   readonly offset?: number;
   /** At most so many stored bytes, but at least one record. Without it: all there is. */
@@ -14,6 +15,7 @@ export interface RangeQuery {
   readonly format?: string;
 }
 
+/** A range that can be sent. */
 export interface LogRange {
   readonly body: Readable;
   readonly nextOffset: number;
@@ -23,8 +25,8 @@ export interface LogRange {
 }
 
 /**
- * With a limit one piece, never longer than `limits.logChunkBytes`; without, everything up to the end as it is now, in
- * pieces as the reader takes them. Rejects with VALIDATION_FAILED for an offset inside a record.
+ * With a limit one piece, never longer than `limits.logChunkBytes`; without, everything up to the end as it
+ * is now, in pieces as the reader takes them. Rejects with VALIDATION_FAILED for an offset inside a record.
  */
 export async function readRange(
   logs: LogStore,

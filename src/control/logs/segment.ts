@@ -13,14 +13,17 @@ export interface Segment {
   output: number;
 }
 
+/** Offset behind its last byte. */
 export function endOf(segment: Segment): number {
   return segment.start + segment.bytes;
 }
 
+/** Output from the start of the log to its end. */
 export function outputEndOf(segment: Segment): number {
   return segment.outputStart + segment.output;
 }
 
+/** The file's name: both starts, padded so that names sort like numbers. */
 export function segmentName(segment: Pick<Segment, 'start' | 'outputStart'>): string {
   return `${padded(segment.start)}-${padded(segment.outputStart)}.log`;
 }
@@ -58,7 +61,9 @@ export function wholeRecords(bytes: Buffer, upTo: number = bytes.length): Whole 
   return { bytes: at, output, damaged: false };
 }
 
-/** Counts the whole records of a file that end at or before the position `upTo`; none when the file is gone. */
+/**
+ * Counts the whole records of a file that end at or before the position `upTo`; none when the file is gone.
+ */
 export async function wholeRecordsOf(path: string, upTo = Number.POSITIVE_INFINITY): Promise<Whole> {
   let bytes = 0;
   let output = 0;
@@ -71,7 +76,10 @@ export async function wholeRecordsOf(path: string, upTo = Number.POSITIVE_INFINI
   }
 }
 
-/** Up to `length` bytes of a file from `position`, fewer only at its end; undefined when there is no such file. */
+/**
+ * Up to `length` bytes of a file from `position`, fewer only at its end; undefined when there is no such
+ * file.
+ */
 export async function readSliceIfThere(
   path: string,
   position: number,

@@ -18,7 +18,10 @@ export function planFor(keepBytes: number): SegmentPlan {
   };
 }
 
-/** Bytes that may still go into this segment when the next record has `recordBytes`; 0 asks for a new segment. */
+/**
+ * Bytes that may still go into this segment when the next record has `recordBytes`; 0 asks for a new
+ * segment.
+ */
 export function roomIn(plan: SegmentPlan, segment: Segment, recordBytes: number): number {
   const empty = segment.bytes === 0;
   const inHead = endOf(segment) + (empty ? recordBytes : 0) <= plan.headBytes;
@@ -28,7 +31,10 @@ export function roomIn(plan: SegmentPlan, segment: Segment, recordBytes: number)
   return empty ? recordBytes : 0;
 }
 
-/** The segment to drop next: the oldest one after the head that is not being written; undefined when none need go. */
+/**
+ * The segment to drop next: the oldest one after the head that is not being written; undefined when none
+ * need go.
+ */
 export function toDrop(plan: SegmentPlan, segments: readonly Segment[]): Segment | undefined {
   const kept = segments.reduce((sum, segment) => sum + segment.bytes, 0);
   if (kept <= plan.keepBytes) return undefined;

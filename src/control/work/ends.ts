@@ -1,7 +1,11 @@
-/** The ends of attempts that one work call reports: decides them, writes them, tells which are not this worker's. */
+/**
+ * The ends of attempts that one work call reports: decides them, writes them, tells which are not this
+ * worker's.
+ */
 import type { AttemptDone, AttemptRef } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { type AttemptEnd, decideEnd, isEnded, jobMachine } from '../../domain/job.ts';
+import { limits } from '../../domain/limits.ts';
 import type { BackoffPolicy } from '../../domain/retry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
@@ -19,9 +23,6 @@ import type { Holder } from '../fence.ts';
 import { tellMoved } from '../moved.ts';
 import type { Signals } from '../signals.ts';
 import { jobStateOf } from '../views.ts';
-
-/** A held attempt changes at most twice under a decision (it starts, its cancel is asked for); one more to end it. */
-const roundsMax = 4;
 
 type Details = Pick<AttemptDone, 'exitCode' | 'signal' | 'message'>;
 type End = AttemptEnd & Details;
@@ -52,7 +53,10 @@ export class EndReports {
     this.#open = new Map(deps.done.map((done) => [keyOf(done.jobId, done.attempt), done]));
   }
 
-  /** The statements that write what is open: exit 0 and given back at once, the others after a look at their job. */
+  /**
+   * The statements that write what is open: exit 0 and given back at once, the others after a look at their
+   * job.
+   */
   async plan(): Promise<Statement[]> {
     const open = [...this.#open.values()];
     if (open.length === 0) return [];
@@ -85,7 +89,7 @@ export class EndReports {
     while (this.#open.size > 0) {
       fenced.push(...(await this.#dropStrangers()));
       if (this.#open.size === 0) break;
-      if (this.#rounds >= roundsMax)
+      if (this.#rounds >= limits.endRounds)
         throw new BlixardError('OVERLOADED', { problem: 'reported attempts keep changing while they end' });
       this.settle(await this.#db.batch(await this.plan()));
     }

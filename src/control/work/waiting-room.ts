@@ -1,14 +1,15 @@
 /** Where work calls wait for jobs: wakes as many as new jobs need, the one that waits longest first. */
 
-/** What a worker takes: any of these queues with any of these executors. */
+/** What a worker takes: a job of one of these queues with one of these executors. */
 export interface Offers {
   readonly queues: ReadonlySet<string>;
   readonly executors: ReadonlySet<string>;
 }
 
 /**
- * The place of one work call. It is busy while it claims and rests while it waits; news that come while it is busy
- * make it claim once more, so none is missed between a claim that found nothing and the rest after it.
+ * The place of one work call. It is busy while it claims and rests while it waits; news that come while it
+ * is busy make it claim once more, so none is missed between a claim that found nothing and the rest after
+ * it.
  */
 export class Seat {
   readonly workerId: string;

@@ -1,4 +1,6 @@
-/** The one call that does a worker's work: ends in, claims out, lease renewed, in one batch; waits for jobs. */
+/**
+ * The one call that does a worker's work: ends in, claims out, lease renewed, in one batch; waits for jobs.
+ */
 import type { AttemptRef, ClaimedJob, WorkReply, WorkRequest } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { leaseUntilMs } from '../../domain/lease.ts';
@@ -188,7 +190,10 @@ export class WorkDesk {
     return { claimed: [...claimed], cancel, fenced, state, leaseUntilMs: untilMs };
   }
 
-  /** Ends the call's wait after `waitMs` and when nobody reads the answer; wakes it when there is news for it. */
+  /**
+   * Ends the call's wait after `waitMs` and when nobody reads the answer; wakes it when there is news for
+   * it.
+   */
   #endInTime({ body, seat, signal, holder, dropped }: Call): () => void {
     const end = (): void => seat.end();
     const timer = this.#deps.clock.after(body.waitMs, end);

@@ -31,6 +31,7 @@ export function patternOfBytes(count: number): Buffer {
   return Buffer.from(Uint8Array.from({ length: count }, (_, index) => index % 256));
 }
 
+/** What a fake is built from. */
 export interface FakeExecutorDeps {
   readonly clock: Clock;
   /** Default `fake`. */
@@ -39,6 +40,7 @@ export interface FakeExecutorDeps {
   readonly stopGraceMs?: number;
 }
 
+/** Runs scripts in this process, and remembers which attempts it began. */
 export class FakeExecutor implements Executor {
   readonly name: string;
   /** Attempts whose command was begun, in order, as `jobId/attempt`: what had side effects. */

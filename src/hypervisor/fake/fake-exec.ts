@@ -24,6 +24,12 @@ const sigkill = 9;
 /** A header that announces more than any frame may hold. */
 const brokenHeader = Buffer.alloc(9, 0xff);
 
+/** As the real agent and shells have it. */
+async function notFound(program: string, io: CommandIo): Promise<CommandEnd> {
+  await io.stderr(`blixard: cannot run '${program}': No such file or directory\n`);
+  return { code: 127 };
+}
+
 export class FakeExec {
   readonly #deps: FakeExecDeps;
   readonly #ended = new AbortController();
@@ -44,16 +50,17 @@ export class FakeExec {
     });
   }
 
-  /** Runs the command; sends `exited`, or `failed` when there is no such command. */
+  /** Runs the command and sends `exited`. */
   async run(): Promise<void> {
     const { spec, clock } = this.#deps;
     const [program = '', ...args] = spec.argv;
     const command = fakeCommands[program];
-    if (command === undefined) {
-      return this.#deps.send(guestFrames.failed, Buffer.from(`${program}: No such file or directory`));
-    }
     const startMs = clock.monotonicMs();
-    const end = await Promise.race([command(this.#io(args)), this.#killed]);
+    const io = this.#io(args);
+    const end = await Promise.race([
+      command === undefined ? notFound(program, io) : command(io),
+      this.#killed,
+    ]);
     this.#ended.abort();
     const wallMs = Math.round(clock.monotonicMs() - startMs);
     const { code, signal = 0, oom = false } = end;

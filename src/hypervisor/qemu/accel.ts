@@ -3,7 +3,7 @@ import type { Accel } from '../hypervisor.ts';
 import type { KvmVerdict } from './kvm-probe.ts';
 import { unavailable } from './program.ts';
 
-const brokenKvm = 'KVM runs a test guest here, but a stock Linux kernel did not boot under it';
+const brokenKvm = 'KVM is there, but a stock Linux kernel did not boot under it';
 
 /**
  * `auto` takes KVM only where it is proven. Rejects with VM_MANAGER_UNAVAILABLE when `kvm` is asked for and does

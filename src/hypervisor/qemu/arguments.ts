@@ -4,7 +4,7 @@ import type { Accel, VmSpec } from '../hypervisor.ts';
 /** Where QEMU finds the host's end of the agent channel. */
 export const agentFd = 3;
 /** Name of the virtio-serial port that the agent looks for. */
-export const agentPortName = 'agent';
+const agentPortName = 'agent';
 
 /** Stands in the command line of a VM's QEMU, so that a sweep finds it by the id of the VM. */
 export function processName(vmId: string): string {
@@ -64,7 +64,7 @@ function agentChannel(): string[] {
   ];
 }
 
-/** An image never changes, so the file needs no lock; read-only also holds against a guest that took over QEMU's disk. */
+/** An image never changes, so its file needs no lock; QEMU opens it read-only, whatever the guest does. */
 function rootDisk(rootPath: string): string[] {
   const file = { driver: 'file', filename: rootPath, locking: 'off' };
   const disk = { 'node-name': 'root', driver: 'raw', 'read-only': true, file };

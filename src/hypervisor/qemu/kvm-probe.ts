@@ -71,9 +71,11 @@ async function runToy({ program, clock, toyAccel = 'kvm' }: KvmProbeDeps): Promi
     child.stderr?.on('data', (chunk: Buffer) => words.push(chunk));
     const limit = clock.after(toyLimitMs, () => child.kill('SIGKILL'));
     const [code, signal] = await once(child, 'close').finally(() => limit.cancel());
-    if (code === toyExitCode) return { usable: true, reason: 'a test guest ran under KVM' };
-    if (signal === 'SIGKILL') return no(`a test guest did not end within ${toyLimitMs} ms under KVM`);
-    return no(`a test guest failed under KVM: exit code ${code}, ${words.text().trim() || 'no message'}`);
+    if (code === toyExitCode) return { usable: true, reason: `a test guest ran under ${toyAccel}` };
+    if (signal === 'SIGKILL') return no(`a test guest did not end within ${toyLimitMs} ms under ${toyAccel}`);
+    return no(
+      `a test guest failed under ${toyAccel}: exit code ${code}, ${words.text().trim() || 'no message'}`,
+    );
   } finally {
     await removeTree(folder);
   }

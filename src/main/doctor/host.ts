@@ -10,6 +10,7 @@ const gib = 1_024 ** 3;
 /** Room for a few VMs' run files and a day of logs. */
 const freeBytesWanted = 2 * gib;
 
+/** Node.js is new enough, on a platform that VMs can run on. */
 export const nodeCheck: Check = {
   name: 'Node.js',
   async look() {
@@ -38,6 +39,7 @@ export const clockCheck: Check = {
   },
 };
 
+/** The data directory can be written and has room. */
 export const dataDirCheck: Check = {
   name: 'data directory',
   async look({ config: { dataDir } }) {

@@ -13,6 +13,7 @@ const programs: Readonly<Record<string, string>> = {
   cpio: 'cpio',
 };
 
+/** An image can be built here. */
 export const imageToolsCheck: Check = {
   name: 'image tools',
   async look({ env }) {

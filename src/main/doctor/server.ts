@@ -5,6 +5,7 @@ import { type Check, fail, ok, warn } from './check.ts';
 
 const answerMs = 3_000;
 
+/** A control node answers and is ready. */
 export const serverCheck: Check = {
   name: 'server',
   async look({ config: { server: url } }) {

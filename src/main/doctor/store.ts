@@ -6,6 +6,7 @@ import { openSqlite } from '../../store/sqlite/sqlite.ts';
 import { storeFileIn } from '../paths.ts';
 import { type Check, fail, ok } from './check.ts';
 
+/** The store opens, or another process has it open. */
 export const storeCheck: Check = {
   name: 'store',
   async look({ config: { dataDir }, clock }) {

@@ -7,6 +7,7 @@ import { ImageStore } from '../../image/image-store.ts';
 import { silentLog } from '../../platform/log.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
+/** VMs were not switched off. */
 export const vmManagerCheck: Check = {
   name: 'VM manager',
   async look({ env }) {
@@ -16,6 +17,7 @@ export const vmManagerCheck: Check = {
   },
 };
 
+/** QEMU is there, and how it runs VMs on this host. */
 export const qemuCheck: Check = {
   name: 'QEMU',
   async look({ config: { accel, qemu: program }, clock }) {
@@ -32,6 +34,7 @@ export const qemuCheck: Check = {
   },
 };
 
+/** The base image is there and whole. */
 export const imageCheck: Check = {
   name: 'base image',
   async look({ config: { imagesDir } }) {

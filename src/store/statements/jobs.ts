@@ -4,7 +4,7 @@ import { define, literals } from './define.ts';
 
 /** What a view of a job is made of; stands in SELECT and in RETURNING alike. */
 export const jobColumns = `
-  seq, id, state, queue, executor, image, attempt, attempts_used, infra_failures, worker_id, worker_generation,
+  seq, id, state, queue, executor, image, attempt, attempts_used, infra_failures, worker_id,
   reason, exit_code, signal, message, cancel_requested_at_ms, cancel_reason,
   created_at_ms, updated_at_ms, run_at_ms, started_at_ms, ended_at_ms,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
@@ -38,6 +38,7 @@ export const insertJobData = define<{ id: string; spec: string }>(
    ON CONFLICT (seq) DO NOTHING`,
 );
 
+/** One job with its spec. */
 export const jobById = define<{ id: string }>('jobs.byId', `SELECT ${jobColumns} FROM jobs WHERE id = :id`);
 
 /** Ids from `from` up to, not including, `to`. */

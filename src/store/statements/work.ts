@@ -1,4 +1,6 @@
-/** What a worker does in one call: report ends, claim jobs, renew its lease; sets of attempts come as JSON. */
+/**
+ * What a worker does in one call: report ends, claim jobs, renew its lease; sets of attempts come as JSON.
+ */
 import { heldStates, jobMachine } from '../../domain/job.ts';
 import { limits } from '../../domain/limits.ts';
 import { workerMachine } from '../../domain/worker.ts';
@@ -54,8 +56,9 @@ export const heldForEnd = define<OfHolder & { attempts: string }>(
 );
 
 /**
- * Decided ends: `[{jobId, attempt, from, cancelRequested, state, runAtMs, attemptsUsed, infraFailures, reason,
- * exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as it is.
+ * Decided ends: `[{jobId, attempt, from, cancelRequested, state, runAtMs, attemptsUsed, infraFailures,
+ * reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as
+ * it is.
  */
 export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
   'work.end',
@@ -82,15 +85,16 @@ const claimedColumns = `id, attempt, priority, run_at_ms, seq,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
 /**
- * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; none while a job
- * is still held by the same token, so that a call sent twice claims once. The cost depends on the pairs and on
- * `want`, never on the jobs stored.
+ * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; none
+ * while a job is still held by the same token, so that a call sent twice claims once. The cost depends on
+ * the pairs and on `want`, never on the jobs stored.
  */
 export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
   'work.claim',
   `UPDATE jobs SET state = 'claimed', attempt = attempt + 1,
      worker_id = :workerId, worker_generation = :generation, claim_token = :token,
-     reason = NULL, exit_code = NULL, signal = NULL, message = NULL, started_at_ms = NULL, updated_at_ms = :nowMs
+     reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
+     started_at_ms = NULL, updated_at_ms = :nowMs
    WHERE seq IN (
      SELECT best.seq
      FROM workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN json_each(w.executors) AS e

@@ -1,4 +1,6 @@
-/** The life of a worker: register, drain, leave, lose its lease; what it held is put back in the same batch. */
+/**
+ * The life of a worker: register, drain, leave, lose its lease; what it held is put back in the same batch.
+ */
 import { heldStates } from '../../domain/job.ts';
 import { infraFailuresMax } from '../../domain/limits.ts';
 import { workerMachine } from '../../domain/worker.ts';
@@ -30,7 +32,8 @@ export const registerWorker = define<{
   'workers.register',
   `INSERT INTO workers (id, generation, state, name, version, pid, slots, queues, executors,
      registered_at_ms, updated_at_ms, lease_until_ms)
-   VALUES (:id, 1, 'online', :name, :version, :pid, :slots, :queues, :executors, :nowMs, :nowMs, :leaseUntilMs)
+   VALUES (:id, 1, 'online', :name, :version, :pid, :slots, :queues, :executors,
+     :nowMs, :nowMs, :leaseUntilMs)
    ON CONFLICT (id) DO UPDATE SET generation = generation + 1, state = 'online', name = excluded.name,
      version = excluded.version, pid = excluded.pid, slots = excluded.slots, queues = excluded.queues,
      executors = excluded.executors, registered_at_ms = excluded.registered_at_ms,
@@ -38,6 +41,7 @@ export const registerWorker = define<{
    RETURNING generation, lease_until_ms`,
 );
 
+/** Forgets the images of a worker. */
 export const deleteImages = define<{ workerId: string }>(
   'workers.deleteImages',
   'DELETE FROM worker_images WHERE worker_id = :workerId',
@@ -52,15 +56,16 @@ export const insertImages = define<{ workerId: string; images: string }>(
 );
 
 /**
- * Puts back what a worker holds although it is offline or has a newer generation: the decision of `decideEnd` for
- * `worker_lost`, which needs no chance and so can be taken here.
+ * Puts back what a worker holds although it is offline or has a newer generation: the decision of
+ * `decideEnd` for `worker_lost`, which needs no chance and so can be taken here.
  */
 export const putBack = define<{ workerId: string; nowMs: number }>(
   'workers.putBack',
   `UPDATE jobs SET
      state = CASE WHEN cancel_requested_at_ms IS NOT NULL THEN 'cancelled'
                   WHEN infra_failures + 1 >= ${infraFailuresMax} THEN 'failed' ELSE 'pending' END,
-     ended_at_ms = iif(cancel_requested_at_ms IS NOT NULL OR infra_failures + 1 >= ${infraFailuresMax}, :nowMs, NULL),
+     ended_at_ms = CASE WHEN cancel_requested_at_ms IS NOT NULL THEN :nowMs
+                        WHEN infra_failures + 1 >= ${infraFailuresMax} THEN :nowMs ELSE NULL END,
      infra_failures = infra_failures + 1, reason = 'worker_lost', exit_code = NULL, signal = NULL,
      message = NULL, updated_at_ms = :nowMs
    WHERE seq IN (
@@ -70,6 +75,7 @@ export const putBack = define<{ workerId: string; nowMs: number }>(
    RETURNING ${movedColumns}`,
 );
 
+/** An online worker gets no more jobs. */
 export const drainWorker = define<{ id: string; nowMs: number }>(
   'workers.drain',
   `UPDATE workers SET state = 'draining', updated_at_ms = :nowMs
@@ -92,6 +98,7 @@ export const expireWorker = define<{ id: string; nowMs: number }>(
    RETURNING id`,
 );
 
+/** One worker. */
 export const workerById = define<{ id: string }>(
   'workers.byId',
   `SELECT ${workerColumns} FROM workers WHERE id = :id`,
@@ -104,6 +111,7 @@ export const workersInState = define<{ state: string; limit: number }>(
    WHERE state = :state ORDER BY id DESC LIMIT +:limit`,
 );
 
+/** How many workers are online. */
 export const countOnline = define<Record<never, never>>(
   'workers.countOnline',
   "SELECT count(*) AS n FROM workers INDEXED BY workers_by_state WHERE state = 'online'",

@@ -1,4 +1,6 @@
-/** What a handler is: a route's typed input in, its typed reply out; nothing of HTTP but headers of streams. */
+/**
+ * What a handler is: a route's typed input in, its typed reply out; nothing of HTTP but headers of streams.
+ */
 import type { Readable } from 'node:stream';
 import type { BodyOf, ParamsOf, QueryOf, ReplyOf, RouteName, Routes } from '../../../contract/routes.ts';
 import type { Clock } from '../../../platform/clock.ts';
@@ -41,6 +43,7 @@ export interface StreamReply {
 
 type Reply<N extends RouteName> = Routes[N]['reply'] extends 'stream' ? StreamReply : ReplyOf<N>;
 
+/** Answers one route; throws a BlixardError for every refusal. */
 export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Reply<N>>;
 
 /** One handler for each route of the table: a missing one is a type error. */

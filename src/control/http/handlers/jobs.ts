@@ -13,6 +13,7 @@ type JobRoutes =
   | 'listAttempts'
   | 'listJobEvents';
 
+/** Commands and queries of jobs. */
 export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, JobRoutes> {
   const withLogSize = async (attempt: Attempt): Promise<Attempt> => {
     const { outputBytes, missingBytes } = await logs.size(attempt.jobId, attempt.attempt);

@@ -12,6 +12,7 @@ import type { AppDeps, Call, Handlers, StreamReply } from './handler.ts';
 
 type LogQuery = QueryOf<'readLogs'>;
 
+/** Ranges and followers; counts followers against `limits.followersMax`. */
 export function logHandlers(deps: AppDeps): Pick<Handlers, 'readLogs'> {
   const { queries, logs } = deps;
   let followers = 0;
@@ -52,7 +53,9 @@ export function logHandlers(deps: AppDeps): Pick<Handlers, 'readLogs'> {
   };
 }
 
-/** Where to start: after the event the client had last, else at the attempt it asks for, else at the newest. */
+/**
+ * Where to start: after the event the client had last, else at the attempt it asks for, else at the newest.
+ */
 function placeOf({ query, lastEventId }: Call<'readLogs'>, job: Job): Place {
   const newest = Math.max(1, job.attempt);
   const asked =

@@ -4,6 +4,7 @@ import type { AppDeps, Handlers } from './handler.ts';
 
 type SystemRoutes = 'getStats' | 'getHealth' | 'getReady' | 'getOpenapi';
 
+/** What is asked of the process itself. */
 export function systemHandlers({ queries, version }: AppDeps): Pick<Handlers, SystemRoutes> {
   const openApi = openapiDocument(version);
   return {

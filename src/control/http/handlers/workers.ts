@@ -10,6 +10,7 @@ type WorkerRoutes =
   | 'drainWorker'
   | 'removeWorker';
 
+/** What workers say, and what is told of them. */
 export function workerHandlers({ workers, queries, logs }: AppDeps): Pick<Handlers, WorkerRoutes> {
   return {
     registerWorker: ({ body }) => workers.register(body),

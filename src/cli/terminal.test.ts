@@ -1,0 +1,34 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { OutputClosed, processTerminal } from './terminal.ts';
+
+/** A stream that answers like the one of a process. */
+const stream = (isTTY: boolean) => Object.assign(new PassThrough(), { isTTY, columns: 100 });
+
+describe('the terminal of a process', () => {
+  it('writes bytes as they are', async () => {
+    const stdout = stream(false);
+    const bytes = Buffer.from([0, 255, 10, 128]);
+    await processTerminal({ stdout, stderr: stream(false) }, {}).write('stdout', bytes);
+    expect(stdout.read()).toEqual(bytes);
+  });
+
+  it('tells that the reader has gone', async () => {
+    const stdout = stream(false);
+    const terminal = processTerminal({ stdout, stderr: stream(false) }, {});
+    stdout.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    await expect(terminal.write('stdout', 'x')).rejects.toBeInstanceOf(OutputClosed);
+  });
+
+  it.each([
+    [true, {}, true],
+    [true, { NO_COLOR: '1' }, false],
+    [true, { TERM: 'dumb' }, false],
+    [false, {}, false],
+  ])('on a terminal: %s, in %j, colours are %s', (isTTY, env, colour) => {
+    const terminal = processTerminal({ stdout: stream(isTTY), stderr: stream(false) }, env);
+    expect(terminal.hasColour('stdout')).toBe(colour);
+    expect(terminal.hasColour('stderr')).toBe(false);
+    expect(terminal.columns).toBe(isTTY ? 100 : undefined);
+  });
+});

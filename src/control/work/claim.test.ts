@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limits } from '../../domain/limits.ts';
+import { checkInvariants } from '../../store/invariants.suite.ts';
+import { type Control, endOf, openControl, TestWorker, trueJob } from '../control.suite.ts';
+
+let control: Control;
+let worker: TestWorker;
+
+beforeEach(async () => {
+  control = await openControl();
+  worker = await TestWorker.join(control);
+});
+
+afterEach(async () => {
+  expect(await checkInvariants(control.db)).toEqual([]);
+  await control.close();
+});
+
+function submitMany(count: number, queue = 'default'): Promise<{ id: string }[]> {
+  return Promise.all(Array.from({ length: count }, () => control.jobs.submit({ ...trueJob, queue })));
+}
+
+describe('claim', () => {
+  it('gives the oldest jobs first, with their spec, as many as wanted', async () => {
+    const [first, second] = await submitMany(3);
+    const claimed = await worker.claim(2);
+    expect(claimed.map(({ jobId }) => jobId)).toEqual([first?.id, second?.id]);
+    expect(claimed[0]).toMatchObject({ attempt: 1, spec: { command: ['true'], queue: 'default' } });
+    expect(await worker.claim(5)).toHaveLength(1);
+    expect(await worker.claim(5)).toHaveLength(0);
+  });
+
+  it('takes only queues it serves and executors it can run', async () => {
+    await worker.register({
+      queues: ['a', 'b'],
+      executors: [
+        { name: 'microvm', unavailable: 'VM manager is not available (SKIP_VM_MANAGER may be set)' },
+        { name: 'process', unavailable: null },
+      ],
+    });
+    await control.jobs.submit({ ...trueJob, queue: 'a' });
+    const other = await control.jobs.submit({ ...trueJob, queue: 'b', executor: 'process' });
+    await control.jobs.submit({ ...trueJob, queue: 'c', executor: 'process' });
+    const last = await control.jobs.submit({ ...trueJob, queue: 'a', executor: 'process' });
+    expect((await worker.claim(10)).map(({ jobId }) => jobId)).toEqual([other.id, last.id]);
+  });
+
+  it('goes through several queues by age, not one after the other', async () => {
+    await worker.register({ queues: ['a', 'b'] });
+    const ids: string[] = [];
+    for (const queue of ['b', 'a', 'b', 'a']) {
+      ids.push((await control.jobs.submit({ ...trueJob, queue })).id);
+      control.clock.advance(1);
+    }
+    expect((await worker.claim(3)).map(({ jobId }) => jobId)).toEqual(ids.slice(0, 3));
+  });
+
+  it('gives each job to one of many workers that ask at once', async () => {
+    const others = await Promise.all([1, 2, 3].map(() => TestWorker.join(control)));
+    await submitMany(10);
+    const claimed = await Promise.all([worker, ...others].map((each) => each.claim(4)));
+    const ids = claimed.flat().map(({ jobId }) => jobId);
+    expect(ids).toHaveLength(10);
+    expect(new Set(ids).size).toBe(10);
+  });
+
+  it(`lets no worker hold more than ${limits.slotsMax} jobs`, async () => {
+    await submitMany(limits.slotsMax + 5);
+    expect(await worker.claim(limits.slotsMax - 1)).toHaveLength(limits.slotsMax - 1);
+    expect(await worker.claim(10)).toHaveLength(1);
+    expect(await worker.claim(10)).toHaveLength(0);
+  });
+});
+
+describe('a repeated call', () => {
+  it('gives the same claims again and claims nothing more', async () => {
+    await submitMany(3);
+    const token = control.ids();
+    const first = await worker.work({ token, want: 2 });
+    const again = await worker.work({ token, want: 2, repeat: true });
+    expect(again.claimed).toEqual(first.claimed);
+    const [one] = first.claimed;
+    if (one !== undefined) await control.jobs.cancel(one.jobId);
+    expect((await worker.work({ token, want: 2, repeat: true })).claimed).toEqual(first.claimed.slice(1));
+  });
+
+  it('claims when the first one never arrived', async () => {
+    await submitMany(1);
+    expect((await worker.work({ token: control.ids(), repeat: true })).claimed).toHaveLength(1);
+  });
+
+  it('takes ends told twice for what they are', async () => {
+    const { id } = await control.jobs.submit(trueJob);
+    const running = await worker.run();
+    const done = [endOf(running)];
+    expect((await worker.work({ done })).fenced).toEqual([]);
+    const events = await control.queries.events(id);
+    expect((await worker.work({ done, repeat: true })).fenced).toEqual([]);
+    expect(await control.queries.events(id)).toEqual(events);
+    expect(control.workers.staleWrites).toBe(0);
+  });
+});

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { limits } from '../../domain/limits.ts';
+import { silentLog } from '../../platform/log.ts';
+import { isRunning } from '../process-table.ts';
+import { startQemuVm } from './qemu-vm.ts';
+import { script, temporaryFolder } from './scripts.suite.ts';
+
+async function start(program: string) {
+  const runDir = await temporaryFolder();
+  const spec = {
+    ...{ id: randomUUID(), memoryMiB: 128, vcpus: 1, runDir, rootFsType: 'squashfs' },
+    ...{ kernelPath: '/kernel', initrdPath: '/initrd', rootPath: '/root.squashfs' },
+  };
+  return startQemuVm({ spec, program, accel: 'tcg', log: silentLog });
+}
+
+describe('a QEMU process', () => {
+  it('has the agent channel as descriptor 3, both ways', async () => {
+    const vm = await start(await script('exec cat <&3 >&3'));
+    vm.channel.write('over and back');
+    const [chunk] = await new Promise<Buffer[]>((resolve) =>
+      vm.channel.once('data', (...got) => resolve(got)),
+    );
+    expect(String(chunk)).toBe('over and back');
+    await vm.kill();
+    expect(isRunning(vm.identity)).toBe(false);
+    expect(vm.channel.destroyed).toBe(true);
+  });
+
+  it('keeps what it wrote last, however much it writes', async () => {
+    const flood = 'head -c 300000 /dev/zero | tr "\\0"';
+    const vm = await start(
+      await script(`${flood} c; echo end-of-console; (${flood} e; echo bad news) >&2; exit 7`),
+    );
+    const { code, signal, stderr } = await vm.exited;
+    expect([code, signal]).toEqual([7, null]);
+    expect(stderr).toMatch(/^e+bad news$/);
+    expect(stderr.length).toBeGreaterThan(limits.vmmStderrBytes / 2);
+    expect(stderr.length).toBeLessThanOrEqual(limits.vmmStderrBytes);
+    expect(vm.console()).toMatch(/^c+end-of-console\n$/);
+    expect(vm.console().length).toBe(limits.consoleBytes);
+  });
+
+  it('is told as ended even when nobody reads what is left in the channel', async () => {
+    const vm = await start(await script('echo unread >&3; exit 0'));
+    expect(await vm.exited).toEqual({ code: 0, signal: null, stderr: '' });
+    await vm.kill();
+  });
+
+  it('gives its last words to a reader that was not ready for them', async () => {
+    const vm = await start(await script('echo last words >&3'));
+    let words = '';
+    vm.channel.on('data', (chunk: Buffer) => {
+      words += String(chunk);
+    });
+    vm.channel.pause();
+    const ended = once(vm.channel, 'end');
+    await vm.exited;
+    vm.channel.resume();
+    await ended;
+    expect(words).toBe('last words\n');
+  });
+
+  it('is told with words when the program cannot be run', async () => {
+    const vm = await start('/no/such/qemu');
+    expect(await vm.exited).toMatchObject({ code: 127, stderr: expect.stringContaining('No such file') });
+  });
+
+  it('is refused when not even that can be started', async () => {
+    const path = process.env['PATH'];
+    process.env['PATH'] = '/nowhere';
+    try {
+      await expect(start('qemu')).rejects.toMatchObject({ code: 'VM_BOOT_FAILED' });
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+});
