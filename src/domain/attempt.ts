@@ -8,6 +8,3 @@ export const attemptMachine = defineMachine<AttemptState>('attempt', {
   running: { ended: 'the command ended, or was ended' },
   ended: {},
 });
-
-/** How an attempt's VM came to be. */
-export type VmStart = 'pool' | 'restore' | 'boot';

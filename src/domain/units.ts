@@ -30,7 +30,7 @@ export function parseMemoryMiB(text: string): number | undefined {
 /** 950 → `950ms`, 61_500 → `1m1s`, 3_600_000 → `1h`; two units at most. */
 export function formatDurationMs(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)}ms`;
-  if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)}s`;
+  if (ms < 10_000) return `${Math.floor(ms / 100) / 10}s`;
   const parts: string[] = [];
   let rest = Math.floor(ms / 1_000);
   for (const [unit, size] of [

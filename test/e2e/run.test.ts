@@ -76,8 +76,8 @@ describe('blixard run, in a real microVM', () => {
   });
 
   it('passes any bytes through unchanged', async () => {
-    const script =
-      'i=0; while [ $i -lt 256 ]; do printf "\\\\$(printf %03o $i)"; i=$((i+1)); done; head -c 300000 /dev/urandom | tee /tmp/x; sha256sum < /tmp/x >&2';
+    const everyByte = 'i=0; while [ $i -lt 256 ]; do printf "\\\\$(printf %03o $i)"; i=$((i+1)); done';
+    const script = `${everyByte}; head -c 300000 /dev/urandom | tee /tmp/x; sha256sum < /tmp/x >&2`;
     const result = await run(['--', 'sh', '-c', script]);
     expect([...result.stdout.subarray(0, 256)]).toEqual(Array.from({ length: 256 }, (_, byte) => byte));
     const random = result.stdout.subarray(256);
