@@ -55,6 +55,9 @@ static void become(uid_t uid) {
     if (uid == geteuid()) return;
     char name[16];
     snprintf(name, sizeof name, "%u", uid);
+    /* A pipe belongs to who made it: only its owner may open it by name, as /dev/stdout. */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fchown(fd, uid, uid) != 0) give_up(EXIT_CANNOT_RUN, "hand its pipes to user", name);
     if (setgroups(0, NULL) != 0 || setgid(uid) != 0 || setuid(uid) != 0)
         give_up(EXIT_CANNOT_RUN, "become user", name);
 }

@@ -24,7 +24,7 @@ const stateOfLastRun = ['blixard.db', 'blixard.db-wal', 'blixard.db-shm', 'logs'
 try {
   process.exitCode = await demo();
 } catch (error) {
-  process.stderr.write(errorText(error, paint, false).text);
+  process.stderr.write(errorText(error, { paint, verbose: false }).text);
   process.exitCode = 1;
 }
 

@@ -14,6 +14,7 @@ export interface EndedDemoJob {
 }
 
 const { stdout } = process;
+const indent = '  ';
 /** Colours where a person looks at standard output. */
 export const paint = makePaint(stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '');
 
@@ -50,9 +51,10 @@ export class JobLines {
 
 /** The closing table. */
 export function endTable(ended: readonly EndedDemoJob[]): string {
-  return renderTable(ended, columns, paint)
+  const width = stdout.columns === undefined ? undefined : stdout.columns - indent.length;
+  return renderTable(ended, columns, paint, width)
     .split('\n')
-    .map((line) => (line === '' ? line : `  ${line}`))
+    .map((line) => (line === '' ? line : `${indent}${line}`))
     .join('\n');
 }
 
@@ -61,7 +63,7 @@ const columns: readonly Column<EndedDemoJob>[] = [
   { head: 'JOB', cell: ({ name }) => name },
   { head: 'STATE', cell: ({ job }) => job.state, colour: ({ job }) => colourOfState(job.state) },
   { head: 'END', cell: ({ job }) => endOf(job) },
-  { head: 'ATTEMPTS', align: 'right', cell: ({ job }) => String(job.attempt) },
+  { head: 'ATTEMPTS', align: 'right', optional: true, cell: ({ job }) => String(job.attempt) },
   { head: 'VM START', align: 'right', cell: ({ attempt }) => startText(attempt) },
   { head: 'RAN', align: 'right', cell: ({ attempt }) => durationText(attempt?.usage?.wallMs) },
   { head: 'SUBMIT TO END', align: 'right', cell: ({ job }) => durationText(endToEndMs(job)) },

@@ -52,7 +52,6 @@ function noteWhyItWaits(
   client: BlixardClient,
   jobId: string,
 ): { readonly stop: () => void } {
-  if (!context.terminal.isTty('stderr')) return { stop: () => undefined };
   const note = async (): Promise<void> => {
     const job = await client.call('getJob', { params: { id: jobId } });
     if (job.waiting !== null) await say(context, `job ${jobId} waits: ${job.waiting}`);

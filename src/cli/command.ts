@@ -4,6 +4,7 @@ import type { BlixardClient } from '../client/index.ts';
 import type { CliContext, FlagGroup, Flags } from './context.ts';
 import { makePaint, type Paint } from './output/style.ts';
 import { type ShowTime, timeShower } from './output/time.ts';
+import { nameOf, tellComplaints } from './usage.ts';
 
 /** One call of a command, with what it was called with. */
 export interface Call<Options = object> {
@@ -27,7 +28,7 @@ export interface CommandSpec<Options> {
   readonly flags?: FlagGroup;
   /** It prints data and takes `-o json|table`. */
   readonly printsData?: boolean;
-  readonly examples?: readonly string[];
+  readonly examples: readonly string[];
   /** Adds arguments and options of its own. */
   setUp?(command: Command): void;
   /** Resolves with the exit code; nothing means 0. */
@@ -38,6 +39,8 @@ export interface CommandSpec<Options> {
 export interface Outcome {
   exitCode: number;
   verbose: boolean;
+  /** The command that ran, for example `blixard job get`. */
+  command: string;
 }
 
 /** What every command is given when it is added. */
@@ -53,17 +56,18 @@ export function addCommand<Options extends object>(
   spec: CommandSpec<Options>,
 ): Command {
   const { context, outcome } = home;
-  const command = parent.command(spec.usage).description(spec.summary);
+  const command = tellComplaints(parent.command(spec.usage).description(spec.summary));
   spec.setUp?.(command);
   if (spec.printsData === true) {
     command.addOption(new Option('-o, --output <format>', 'form of the output').choices(['table', 'json']));
   }
   const names = addConfigFlags(command, context, spec.flags);
   command.option('--verbose', 'on an error, also print where it came from');
-  if (spec.examples !== undefined) command.addHelpText('after', examplesText(spec.examples));
+  command.addHelpText('after', examplesText(spec.examples));
   return command.action(async () => {
     const options = command.opts<Options & { verbose?: boolean; output?: string }>();
     outcome.verbose = options.verbose === true;
+    outcome.command = nameOf(command);
     const exitCode = await spec.run({
       context,
       args: command.args,
@@ -79,7 +83,7 @@ export function addCommand<Options extends object>(
 
 /** Adds a noun, a command that only holds others. */
 export function addNoun(parent: Command, name: string, summary: string): Command {
-  return parent.command(name).description(summary).helpCommand(false);
+  return tellComplaints(parent.command(name).description(summary).helpCommand(false));
 }
 
 /** Runs `use` with a client and closes the client whatever happens. */

@@ -19,6 +19,7 @@ const commands = [
 describe('the program', () => {
   it('prints its version on standard output', async () => {
     expect(await call(['--version'])).toEqual({ code: 0, stdout: '1.2.3\n', stderr: '' });
+    expect((await call(['-v'])).stdout).toBe('1.2.3\n');
   });
 
   it.each(commands.map((command) => [command.join(' '), command]))(
@@ -27,6 +28,7 @@ describe('the program', () => {
       const { code, stdout } = await call([...command, '--help']);
       expect(code).toBe(0);
       expect(stdout).toContain(`Usage: blixard ${name} `);
+      expect(stdout).toMatch(/\nExamples:\n {2}\$ /);
     },
   );
 
@@ -35,11 +37,15 @@ describe('the program', () => {
     [['job', 'cancle', 'x'], "unknown command 'cancle'", 'did you mean cancel?'],
     [['job', 'ls', '--stat', 'x'], "unknown option '--stat'", 'did you mean --state?'],
     [['worker', 'lss'], "unknown command 'lss'", 'did you mean ls?'],
-    [['job', 'get'], "missing required argument 'job'", 'blixard --help'],
+    [['worker', 'zzz'], "unknown command 'zzz'", 'blixard worker --help'],
+    [['logs', '-f', '0197f2c4'], "unknown command 'logs'", 'did you mean job logs?'],
+    [['ls'], "unknown command 'ls'", 'did you mean job ls or worker ls or image ls?'],
+    [['ps'], "unknown command 'ps'", 'hint: blixard --help'],
+    [['job', 'get'], "missing required argument 'job'", 'blixard job get --help'],
     [
       ['job', 'ls', '--state', 'gone'],
       "argument 'gone' is invalid. Allowed choices are blocked",
-      'blixard --help',
+      'blixard job ls --help',
     ],
   ])('%j is refused with what was meant', async (args, problem, hint) => {
     const { code, stdout, stderr } = await call(args);
@@ -48,6 +54,20 @@ describe('the program', () => {
     expect(stderr).toMatch(/^blixard: .*\nhint: .*\n$/);
     expect(stderr).toContain(problem);
     expect(stderr).toContain(hint);
+  });
+
+  it('prints the help of a command that was asked for by name', async () => {
+    const { code, stdout } = await call(['help', 'run']);
+    expect([code, stdout.split('\n')[0]]).toEqual([0, 'Usage: blixard run [options] <command...>']);
+  });
+
+  it.each([['xyz'], ['019'], ['0197f2c4-and-more']])('%s is no job id, said without asking', async (id) => {
+    const { code, stderr } = await call(['job', 'logs', id]);
+    expect(code).toBe(125);
+    expect(stderr).toBe(
+      `blixard: ${id}: it must be the id of a job, or the start of one, 4 characters or more\n` +
+        'hint: blixard job logs --help shows how to call it.\n',
+    );
   });
 
   it('says what to start when no server answers', async () => {

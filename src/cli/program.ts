@@ -22,6 +22,7 @@ import { outputClosedCode } from './exit-code.ts';
 import { makePaint } from './output/style.ts';
 import { errorText } from './report-error.ts';
 import { OutputClosed } from './terminal.ts';
+import { helpHint, inFlags, tellComplaints } from './usage.ts';
 
 const examples = `
 Examples:
@@ -35,21 +36,25 @@ Examples:
 
 /** Runs one command line (without node and script). Resolves with the exit code; never rejects. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
-  const outcome: Outcome = { exitCode: 0, verbose: false };
+  const outcome: Outcome = { exitCode: 0, verbose: false, command: 'blixard' };
   try {
     await createProgram({ context, outcome }).parseAsync([...args], { from: 'user' });
     return outcome.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCatalogue.USAGE.exitCode;
-    return await reportError(error, context, outcome.verbose);
+    return await reportError(inFlags(error), context, outcome);
   }
 }
 
 /** Tells an error on standard error; resolves with the exit code for it. */
-export async function reportError(error: unknown, context: CliContext, verbose: boolean): Promise<number> {
+export async function reportError(
+  error: unknown,
+  context: CliContext,
+  { verbose, command }: Pick<Outcome, 'verbose' | 'command'>,
+): Promise<number> {
   if (error instanceof OutputClosed) return outputClosedCode;
   const paint = makePaint(context.terminal.hasColour('stderr'));
-  const told = errorText(error, paint, verbose);
+  const told = errorText(error, { paint, verbose, usageHint: helpHint(command) });
   await context.terminal.write('stderr', told.text);
   return told.exitCode;
 }
@@ -73,32 +78,22 @@ function createProgram(home: CommandHome): Command {
 
 function newProgram(context: CliContext): Command {
   const write = (stream: 'stdout' | 'stderr') => (text: string) => void context.terminal.write(stream, text);
-  return new Command('blixard')
+  const program = new Command('blixard')
     .description('Durable jobs in microVMs.')
-    .version(context.version, '-V, --version', 'print the version')
+    .version(context.version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({
       writeOut: write('stdout'),
       writeErr: write('stderr'),
-      outputError: (text, writeErr) => writeErr(usageText(text)),
       getOutHasColors: () => context.terminal.hasColour('stdout'),
       getErrHasColors: () => context.terminal.hasColour('stderr'),
     })
     .configureHelp({ styleTitle: (title) => `\x1b[1m${title}\x1b[0m` })
     .addHelpText('after', examples);
-}
-
-/** commander's words in the form of every other error. */
-function usageText(text: string): string {
-  const [problem = '', ...more] = text
-    .trim()
-    .replace(/^error: /, 'blixard: ')
-    .split('\n');
-  const meant = more.join(' ').replace(/^\(Did you mean (.*)\)$/, 'did you mean $1');
-  return `${problem}\nhint: ${meant || errorCatalogue.USAGE.hint}\n`;
+  return tellComplaints(program);
 }
 
 function addJobCommands(job: Command, home: CommandHome): void {

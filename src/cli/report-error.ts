@@ -9,12 +9,22 @@ export interface ToldError {
   readonly exitCode: number;
 }
 
-/** Tells any thrown value; with `verbose` also where it and its causes came from. */
-export function errorText(error: unknown, paint: Paint, verbose: boolean): ToldError {
+/** How an error is told. */
+export interface Telling {
+  readonly paint: Paint;
+  /** Also where the error and its causes came from. */
+  readonly verbose: boolean;
+  /** What to do about a wrong call, where the caller knows better than the catalogue. */
+  readonly usageHint?: string;
+}
+
+/** Tells any thrown value. */
+export function errorText(error: unknown, { paint, verbose, usageHint }: Telling): ToldError {
   const known = asBlixardError(error);
+  const hint = known.code === 'USAGE' ? (usageHint ?? known.entry.hint) : known.entry.hint;
   const lines = [
     `${paint('red', 'blixard:')} ${printable(known.message)}`,
-    `${paint('dim', 'hint:')} ${printable(known.entry.hint)}`,
+    `${paint('dim', 'hint:')} ${printable(hint)}`,
     ...(verbose ? traceOf(error) : []),
   ];
   return { text: `${lines.join('\n')}\n`, exitCode: known.entry.exitCode };

@@ -102,9 +102,9 @@ describe('blixard run', () => {
     expect(terminal.stderr).toBe('blixard: attempt 1 is over; attempt 2 begins anew\n');
   });
 
-  it('says on a terminal why a job does not start', async () => {
+  it.each([true, false])('says why a job does not start (on a terminal: %s)', async (tty) => {
     const clock = new FakeClock();
-    const { terminal, run, interrupt } = prepared({ clock, terminal: new TestTerminal({ tty: true }) });
+    const { terminal, run, interrupt } = prepared({ clock, terminal: new TestTerminal({ tty }) });
     const exitCode = run('run', '--', 'true');
     await waitUntil(() => clock.waiting === 1);
     clock.advance(2_000);
@@ -118,7 +118,8 @@ describe('blixard run', () => {
   it.each([
     [['run'], "missing required argument 'command'"],
     [['run', '--timeout', 'soon', 'true'], '--timeout soon: it must be a duration'],
-    [['run', '-m', '1', 'true'], 'memoryMiB'],
+    [['run', '-m', '1', 'true'], '--memory: memoryMiB is 1; allowed: an integer from 80'],
+    [['run', '-e', `A=${'x'.repeat(200_000)}`, 'true'], '-e: env.A is "xxx'],
     [['run', '-e', '1=2', 'true'], '-e 1=2: it must be NAME=value'],
     [['run', '--env-file', '/absent', 'true'], '--env-file /absent: ENOENT'],
     [['run', '-o', 'json', 'true'], '-o json needs -d'],
@@ -126,7 +127,7 @@ describe('blixard run', () => {
     const { terminal, run } = prepared();
     expect(await run(...args)).toBe(125);
     expect(terminal.stderr).toContain(problem);
-    expect(terminal.stderr).toContain('\nhint: ');
+    expect(terminal.stderr).toContain('\nhint: blixard run --help ');
     expect(terminal.stdout).toBe('');
   });
 
@@ -161,6 +162,17 @@ describe('the commands about jobs', () => {
     expect(await errors.run('job', 'logs', '-f', '--stream', 'stderr', id)).toBe(0);
     expect([errors.terminal.stdout, errors.terminal.stderr]).toEqual(['', 'err']);
     expect(await scene().run('job', 'wait', id)).toBe(3);
+  });
+
+  it('get says what may be done next', async () => {
+    await world.startWorker();
+    const { id: failed } = await world.submit(['exit', '3']);
+    await world.ended(failed);
+    expect(await output('job', 'get', failed)).toContain(
+      `next       blixard job logs ${failed}\n           blixard job retry ${failed}\n`,
+    );
+    const { id: waiting } = await world.submit(['true'], { queue: 'nobody' });
+    expect(await output('job', 'get', waiting)).toContain(`next       blixard job cancel ${waiting}\n`);
   });
 
   it('print the API’s JSON', async () => {

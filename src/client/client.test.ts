@@ -8,34 +8,9 @@ import { isUuidV7 } from '../domain/ids.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { BlixardClient } from './client.ts';
-import type { FollowEvent } from './follow-logs.ts';
 import { httpTransport } from './http-transport.ts';
-import type { Transport, WireRequest, WireResponse } from './transport.ts';
-
-const id = '018bcfe5-6800-7000-8000-000000000001';
-const lost = (): never => {
-  throw new BlixardError('SERVER_UNREACHABLE', { url: 'test', problem: 'reset' });
-};
-const json = (status: number, body: unknown): WireResponse => ({
-  status,
-  headers: { 'content-type': 'application/json' },
-  body: Readable.from([Buffer.from(JSON.stringify(body))]),
-});
-
-/** Answers each request with the next of these, the last one again and again. */
-function scripted(...answers: ((request: WireRequest) => WireResponse | Promise<WireResponse>)[]) {
-  const requests: WireRequest[] = [];
-  const transport: Transport = {
-    url: 'test',
-    send: async (request) => {
-      requests.push(request);
-      const answer = answers[Math.min(requests.length, answers.length) - 1];
-      return answer === undefined ? lost() : answer(request);
-    },
-    close: () => Promise.resolve(),
-  };
-  return { client: new BlixardClient({ transport }), requests };
-}
+import { id, json, lost, scripted } from './scripted.suite.ts';
+import type { Transport, WireResponse } from './transport.ts';
 
 describe('a call', () => {
   it('is a request of the route table', async () => {
@@ -140,90 +115,6 @@ describe('a call', () => {
     clock.advance(1);
     await outcome;
     expect(clock.waiting).toBe(0);
-  });
-});
-
-describe('a followed log', () => {
-  const stream = (text: string, thenFail = false): WireResponse => ({
-    status: 200,
-    headers: { 'content-type': 'text/event-stream' },
-    body: Readable.from(
-      (async function* () {
-        yield Buffer.from(text);
-        if (thenFail) throw new Error('socket hang up');
-      })(),
-    ),
-  });
-  const log = (offset: number, text: string): string => {
-    const dataBase64 = Buffer.from(text).toString('base64');
-    const data = JSON.stringify({ attempt: 1, stream: 'stdout', atMs: 1, dataBase64 });
-    return `event: log\nid: 1:${offset}\ndata: ${data}\n\n`;
-  };
-  const end = 'event: end\ndata: {"job":{"id":"x"}}\n\n';
-
-  it('goes on after the last event it has got', async () => {
-    const { client, requests } = scripted(
-      () => stream(`: hi\n\n${log(14, 'one')}`),
-      () => stream(`${log(28, 'two')}event: log\nid: 1:99\ndata: {"atte`, true),
-      lost,
-      () => stream(`${log(42, 'three')}event: later-kind\ndata: {}\n\n${end}`),
-    );
-    const events: FollowEvent[] = [];
-    for await (const event of client.followLogs(id, { attempt: 1 })) events.push(event);
-    expect(events.map((event) => (event.kind === 'log' ? String(event.data) : event.kind))).toEqual([
-      'one',
-      'two',
-      'three',
-      'end',
-    ]);
-    expect(requests.map(({ headers }) => headers['last-event-id'])).toEqual([
-      undefined,
-      '1:14',
-      '1:28',
-      '1:28',
-    ]);
-    expect(requests[0]?.path).toBe(`/v1/jobs/${id}/logs?follow=true&attempt=1`);
-  });
-
-  it('gives up soon when it never got through, and at once when it is refused', async () => {
-    const never = scripted(lost);
-    await expect(never.client.followLogs(id)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
-      code: 'SERVER_UNREACHABLE',
-    });
-    expect(never.requests).toHaveLength(limits.callTries);
-    const refused = scripted(() => json(404, {}));
-    await expect(refused.client.followLogs(id)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
-      code: 'SERVER_ANSWER_INVALID',
-    });
-    expect(refused.requests).toHaveLength(1);
-  });
-
-  it('takes a silent connection for lost', async () => {
-    const clock = new FakeClock();
-    const requests: WireRequest[] = [];
-    const transport: Transport = {
-      url: 'test',
-      send: async (request) => {
-        requests.push(request);
-        if (requests.length > 1) return stream(end);
-        const body = new Readable({ read: () => undefined });
-        request.signal?.addEventListener('abort', () =>
-          body.destroy(new DOMException('aborted', 'AbortError')),
-        );
-        return { status: 200, headers: {}, body };
-      },
-      close: () => Promise.resolve(),
-    };
-    const events = new BlixardClient({ transport, clock }).followLogs(id)[Symbol.asyncIterator]();
-    const first = events.next();
-    while (requests.length === 0 || clock.waiting === 0)
-      await new Promise((resolve) => setImmediate(resolve));
-    clock.advance(defaults.followSilenceMs);
-    while (requests.length < 2) {
-      await new Promise((resolve) => setImmediate(resolve));
-      clock.advance(1_000);
-    }
-    expect((await first).value).toMatchObject({ kind: 'end' });
   });
 });
 

@@ -50,7 +50,9 @@ export async function* followLogs(
     try {
       for await (const message of connection(deps, jobId, { ...options, lastEventId })) {
         connected = true;
+        if (message === 'open') continue;
         failures = 0;
+        if (message === 'alive') continue;
         lastEventId = message.id ?? lastEventId;
         const event = eventOf(message, deps.transport.url);
         if (event !== undefined) yield event;
@@ -66,21 +68,27 @@ export async function* followLogs(
   }
 }
 
-/** The messages of one connection. Rejects with SERVER_UNREACHABLE when it is lost or has gone silent. */
+/**
+ * The messages of one connection: before them `open`, and `alive` at each sign of life once it has held for a
+ * heartbeat. Rejects with SERVER_UNREACHABLE when it is lost or has gone silent.
+ */
 async function* connection(
   { transport, clock }: FollowDeps,
   jobId: string,
   options: FollowOptions & { lastEventId: string | undefined },
-): AsyncGenerator<SseMessage> {
+): AsyncGenerator<SseMessage | 'open' | 'alive'> {
   const { url } = transport;
   const silence = new Deadline({ clock, timeoutMs: defaults.followSilenceMs, signal: options.signal });
   try {
     const response = await transport.send({ ...followRequest(jobId, options), signal: silence.signal });
     if (response.status !== 200) throw await errorOf(response, url);
+    yield 'open';
+    const openedAtMs = clock.monotonicMs();
     const parser = new SseParser({ url });
     for await (const chunk of chunksOf(response, url)) {
       // A consumer that takes its time is no silence of the server.
       silence.pause();
+      if (clock.monotonicMs() - openedAtMs >= defaults.followHeartbeatMs) yield 'alive';
       yield* parser.push(chunk);
       silence.restart();
     }

@@ -3,7 +3,7 @@ import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ErrorCode } from '../domain/errors.ts';
 import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
-import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
+import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob, textPattern } from './job.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
@@ -42,6 +42,8 @@ const JobIdOrPrefix = Type.String({
 });
 const jobParams = strict({ id: JobIdOrPrefix });
 const workerParams = strict({ id: WorkerId });
+/** A worker names the generation it means; an operator means any. */
+const ofGeneration = strict({ generation: Type.Optional(wholeNumber(1)) });
 const attemptParams = strict({
   id: JobId,
   attempt: wholeNumber(1),
@@ -95,7 +97,9 @@ export const routes = table({
     path: '/v1/jobs/{id}/cancel',
     summary: 'Cancel. A running command gets SIGTERM, a grace time, then its VM is killed.',
     params: jobParams,
-    body: strict({ reason: Type.Optional(Type.String({ maxLength: limits.reasonLength })) }),
+    body: strict({
+      reason: Type.Optional(Type.String({ pattern: textPattern, maxLength: limits.reasonLength })),
+    }),
     status: 200,
     reply: Job,
     errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'JOB_INVALID_TRANSITION', 'STORE_UNAVAILABLE'],
@@ -203,16 +207,17 @@ export const routes = table({
     path: '/v1/workers/{id}/drain',
     summary: 'The worker gets no more jobs; those it runs go on.',
     params: workerParams,
+    query: ofGeneration,
     status: 200,
     reply: Worker,
-    errors: ['WORKER_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    errors: ['WORKER_NOT_FOUND', 'FENCED', 'STORE_UNAVAILABLE'],
   },
   removeWorker: {
     method: 'DELETE',
     path: '/v1/workers/{id}',
     summary: 'The worker leaves: it is offline, and jobs it still held are put back.',
     params: workerParams,
-    query: strict({ generation: Type.Optional(wholeNumber(1)) }),
+    query: ofGeneration,
     status: 200,
     reply: Worker,
     errors: ['WORKER_NOT_FOUND', 'FENCED', 'STORE_UNAVAILABLE'],

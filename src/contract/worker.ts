@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
-import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
+import { EndReason, imagePattern, JobId, JobSpec, namePattern, textPattern, Usage, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
 
 export const WorkerId = Type.String({
@@ -25,8 +25,13 @@ export const WorkerImage = strict({
 
 export const RegisterWorker = strict({
   id: WorkerId,
-  name: Type.String({ minLength: 1, maxLength: limits.nameLength, description: 'usually the host name' }),
-  version: Type.String({ maxLength: limits.nameLength }),
+  name: Type.String({
+    pattern: textPattern,
+    minLength: 1,
+    maxLength: limits.nameLength,
+    description: 'usually the host name',
+  }),
+  version: Type.String({ pattern: textPattern, maxLength: limits.nameLength }),
   pid: wholeNumber(1),
   slots: Type.Integer({ minimum: 1, maximum: limits.slotsMax, description: 'jobs it runs at once' }),
   queues: Type.Array(Type.String({ pattern: namePattern }), { minItems: 1, maxItems: 100 }),

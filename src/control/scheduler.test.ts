@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardError } from '../domain/errors.ts';
 import { defaults } from '../domain/limits.ts';
+import { FakeClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { seededRandom } from '../platform/random.ts';
 import type { Database } from '../store/database.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { Scheduler } from './scheduler.ts';
+import { WorkerCommands } from './worker-commands.ts';
 
 let control: Control;
 
@@ -23,6 +25,19 @@ afterEach(async () => {
 async function advance(ms: number): Promise<void> {
   control.clock.advance(ms);
   await settle();
+}
+
+/** A clock that can pass over time without a timer fired, like that of a stopped process. */
+class JumpingClock extends FakeClock {
+  #aheadMs = 0;
+
+  override nowMs(): number {
+    return super.nowMs() + this.#aheadMs;
+  }
+
+  jump(ms: number): void {
+    this.#aheadMs += ms;
+  }
 }
 
 async function scheduledJob(delayMs: number): Promise<string> {
@@ -128,6 +143,28 @@ describe('leases', () => {
     expect(await control.queries.worker(gone.id)).toMatchObject({ state: 'offline' });
   });
 
+  it('do not run out while the process was stopped or the clock set forward: nobody could renew', async () => {
+    const clock = new JumpingClock();
+    const { db, signals } = control;
+    const deps = { db, clock, signals, random: seededRandom(3), log: silentLog };
+    const workers = new WorkerCommands(deps);
+    const scheduler = new Scheduler(deps);
+    scheduler.start();
+    await settle();
+    const { id } = await TestWorker.join({ ...control, workers });
+    await settle();
+    clock.jump(3_600_000);
+    clock.advance(defaults.leaseMs);
+    await settle();
+    expect(await control.queries.worker(id)).toMatchObject({ state: 'online' });
+    for (let n = 0; n < 3; n++) {
+      clock.advance(defaults.leaseMs);
+      await settle();
+    }
+    expect(await control.queries.worker(id)).toMatchObject({ state: 'offline' });
+    await scheduler.stop();
+  });
+
   it('run out for many workers at once', async () => {
     const workers = await Promise.all(Array.from({ length: 50 }, () => TestWorker.join(control)));
     control.scheduler.start();
@@ -172,6 +209,31 @@ describe('the scheduler', () => {
     scheduler.start();
     for (let n = 0; n < 10; n++) await advance(1_000);
     expect(failures).toBeGreaterThan(3);
+    expect(await stateOf(id)).toBe('pending');
+    await scheduler.stop();
+  });
+
+  it('goes on after the store was away for minutes, while workers renew their leases all the time', async () => {
+    const worker = await TestWorker.join(control);
+    const { clock, signals } = control;
+    let isAway = true;
+    const store: Database = {
+      batch: (statements) => control.db.batch(statements),
+      query: async (statement) => {
+        if (isAway) throw new BlixardError('STORE_UNAVAILABLE', { problem: 'away' });
+        return control.db.query(statement);
+      },
+      close: () => Promise.resolve(),
+    };
+    const scheduler = new Scheduler({ db: store, clock, signals, random: seededRandom(2), log: silentLog });
+    scheduler.start();
+    const id = await scheduledJob(1_000);
+    for (let n = 0; n < 120; n++) await advance(1_000);
+    isAway = false;
+    for (let n = 0; n < 60; n++) {
+      await advance(1_000);
+      await control.workers.heartbeat(worker.id, worker.generation);
+    }
     expect(await stateOf(id)).toBe('pending');
     await scheduler.stop();
   });

@@ -28,7 +28,7 @@ export class Scheduler {
   /** When each live worker's lease ends, as this process was told; one entry per live worker. */
   readonly #leases = new Map<string, number>();
   #dueAtMs = Number.POSITIVE_INFINITY;
-  /** No lease is taken for over before: after a start, workers get the time to come back. */
+  /** No lease is taken for over before: after a start or a pause, workers get the time to come back. */
   #leasesCountFromMs = 0;
   #failures = 0;
   #timer: Timer | undefined;
@@ -64,13 +64,13 @@ export class Scheduler {
     this.#listening = [
       this.#signals.onDue((atMs) => {
         this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
-        if (atMs < this.#timerAtMs) this.#arm();
+        this.#armBefore(atMs);
       }),
       this.#signals.onLease((workerId, untilMs) => {
         if (untilMs === null) this.#leases.delete(workerId);
         else this.#leases.set(workerId, untilMs);
         // A renewed lease ends later: the timer finds that out when it fires.
-        if (untilMs !== null && untilMs < this.#timerAtMs) this.#arm();
+        if (untilMs !== null) this.#armBefore(untilMs);
       }),
     ];
     this.#run(() => this.#firstLook());
@@ -129,15 +129,14 @@ export class Scheduler {
     for (;;) {
       const values = { nowMs, limit: limits.overdueWorkersPerLook };
       const rows = await this.#db.query(overdueWorkers.with(values), { level: 'linearizable' });
-      for (const row of rows) await this.#expireWorker(text(row, 'id'));
+      for (const row of rows) await this.#expireWorker(text(row, 'id'), nowMs);
       if (rows.length < limits.overdueWorkersPerLook) break;
     }
     for (const [id, untilMs] of this.#leases) if (untilMs <= nowMs) this.#leases.delete(id);
     await this.#loadLeases();
   }
 
-  async #expireWorker(id: string): Promise<void> {
-    const nowMs = this.#clock.nowMs();
+  async #expireWorker(id: string, nowMs: number): Promise<void> {
     const [expired, back] = await this.#db.batch([
       expireWorker.with({ id, nowMs }),
       putBack.with({ workerId: id, nowMs }),
@@ -178,6 +177,11 @@ export class Scheduler {
     this.#arm();
   }
 
+  /** Something is due earlier than the timer; a back-off goes on all the same, or news would put it off for ever. */
+  #armBefore(atMs: number): void {
+    if (this.#failures === 0 && atMs < this.#timerAtMs) this.#arm();
+  }
+
   /** One timer, at the next time something is due; after a failure not before the back-off is over. */
   #arm(): void {
     if (!this.#started || this.#running !== undefined) return;
@@ -185,17 +189,24 @@ export class Scheduler {
     const atMs = this.#failures > 0 ? nowMs + this.#backoffMs() : this.#nextMs();
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#timerAtMs = atMs;
+    this.#timerAtMs = Math.max(atMs, nowMs);
     if (atMs === Number.POSITIVE_INFINITY) return;
     const delayMs = Math.min(Math.max(0, atMs - nowMs), timerMsMax);
     this.#timer = this.#clock.after(delayMs, () => this.#fire());
   }
 
   #fire(): void {
+    this.#forgiveIfLate();
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     // Leases were renewed meanwhile, or the time is further away than a timer reaches.
     if (this.#failures === 0 && this.#nextMs() > this.#clock.nowMs()) this.#arm();
     else this.#run(() => (this.#failures > 0 ? this.#firstLook() : this.#look()));
+  }
+
+  /** A timer this late tells that the process was stopped or the clock set, and that nobody could renew. */
+  #forgiveIfLate(): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#timerAtMs > this.#leaseMs / 3) this.#leasesCountFromMs = nowMs + this.#leaseMs;
   }
 
   #nextMs(): number {

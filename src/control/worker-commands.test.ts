@@ -163,6 +163,15 @@ describe('drain and remove', () => {
     expect(await worker.claim()).toHaveLength(1);
   });
 
+  it('does not let the late farewell of an older generation drain the newer one', async () => {
+    const worker = await TestWorker.join(control);
+    const old = worker.generation;
+    await worker.register();
+    await expect(control.workers.drain(worker.id, old)).rejects.toMatchObject({ code: 'FENCED' });
+    expect(await control.queries.worker(worker.id)).toMatchObject({ state: 'online' });
+    expect(await control.workers.drain(worker.id, worker.generation)).toMatchObject({ state: 'draining' });
+  });
+
   it('lets a draining worker finish what it runs', async () => {
     const worker = await TestWorker.join(control);
     const { id } = await control.jobs.submit(trueJob);

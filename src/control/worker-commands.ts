@@ -118,13 +118,14 @@ export class WorkerCommands {
   }
 
   /**
-   * The worker gets no more jobs; those it runs go on. An offline one stays as it is. Throws
-   * WORKER_NOT_FOUND.
+   * The worker gets no more jobs; those it runs go on. An offline one stays as it is. With a generation only
+   * that one is drained. Throws WORKER_NOT_FOUND, FENCED.
    */
-  async drain(workerId: string): Promise<Worker> {
-    await this.#db.batch([drainWorker.with({ id: workerId, nowMs: this.#clock.nowMs() })]);
+  async drain(workerId: string, generation?: number): Promise<Worker> {
+    const nowMs = this.#clock.nowMs();
+    await this.#db.batch([drainWorker.with({ id: workerId, generation: generation ?? null, nowMs })]);
     this.#signals.cancel(workerId);
-    return workerOf(await this.#read(workerId));
+    return this.#told(workerId, generation);
   }
 
   /**
@@ -142,13 +143,7 @@ export class WorkerCommands {
       this.#signals.lease(workerId, null);
       this.#signals.cancel(workerId);
     }
-    const row = await this.#read(workerId);
-    if (generation !== undefined && integer(row, 'generation') !== generation)
-      throw this.#fence.refuse(
-        { workerId, generation },
-        `worker ${workerId} has generation ${integer(row, 'generation')}, not ${generation}`,
-      );
-    return workerOf(row);
+    return this.#told(workerId, generation);
   }
 
   /**
@@ -191,10 +186,14 @@ export class WorkerCommands {
     return rows.filter((row) => row['state'] === 'pending').map((row) => text(row, 'id'));
   }
 
-  async #read(workerId: string): Promise<Row> {
+  /** The worker after a step; FENCED when the step was that of a generation it does not have. */
+  async #told(workerId: string, generation: number | undefined): Promise<Worker> {
     const [row] = await this.#db.query(workerById.with({ id: workerId }), { level: 'linearizable' });
     if (row === undefined) throw new BlixardError('WORKER_NOT_FOUND', { workerId });
-    return row;
+    const worker = workerOf(row);
+    if (generation === undefined || worker.generation === generation) return worker;
+    const problem = `worker ${workerId} has generation ${worker.generation}, not ${generation}`;
+    throw this.#fence.refuse({ workerId, generation }, problem);
   }
 }
 

@@ -6,6 +6,7 @@ describe('nearest', () => {
     ['prot', ['port', 'host'], 'port'],
     ['data_dir', ['data-dir', 'images-dir'], 'data-dir'],
     ['qeues', ['qemu', 'queues'], 'queues'],
+    ['Port', ['port', 'host'], 'port'],
     ['xyz', ['port', 'host'], undefined],
     ['port', [], undefined],
   ])('%s among %j is %s', (word, candidates, meant) => {

@@ -1,10 +1,13 @@
 /** Finds the known word a mistyped one was most likely meant to be. */
 
-/** The candidate fewest edits away, when at most half of the letters differ; undefined when none is near. */
+/**
+ * The candidate fewest edits away, upper and lower case alike, when at most half of the letters differ; undefined
+ * when none is near. `word` must be short: the work grows with its length.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: { readonly candidate: string; readonly edits: number } | undefined;
   for (const candidate of candidates) {
-    const edits = editsBetween(word, candidate);
+    const edits = editsBetween(word.toLowerCase(), candidate.toLowerCase());
     const near = edits <= 0.5 * Math.max(word.length, candidate.length);
     if (near && (best === undefined || edits < best.edits)) best = { candidate, edits };
   }

@@ -39,7 +39,10 @@ export class CommandRun {
   readonly #timers: Timer[] = [];
   #cut: Cut | undefined;
   #vmKilled = false;
-  #giveUp: ((error: BlixardError) => void) | undefined;
+  /** The command has ended with this; its output may still be on its way. */
+  #reply: ExitReply | undefined;
+  #over = false;
+  #giveUp: ((told: CommandEnd['told']) => void) | undefined;
 
   constructor(deps: CommandRunDeps) {
     this.#deps = deps;
@@ -50,7 +53,7 @@ export class CommandRun {
     const { exec, stop, kill, timeoutMs } = this.#deps;
     const cancel = (): void => this.#cutShort('cancelled');
     const killVm = (): void => this.#killVm();
-    const stuck = new Promise<BlixardError>((resolve) => {
+    const stuck = new Promise<CommandEnd['told']>((resolve) => {
       this.#giveUp = resolve;
     });
     this.#after(timeoutMs, () => this.#cutShort('timeout'));
@@ -58,8 +61,10 @@ export class CommandRun {
     kill.addEventListener('abort', killVm);
     if (stop.aborted) cancel();
     if (kill.aborted) killVm();
+    void exec.told.then((reply) => this.#commandEnded(reply));
     const told = await Promise.race([exec.exited.catch(asBlixardError), stuck]);
-    for (const timer of this.#timers) timer.cancel();
+    this.#over = true;
+    this.#cancelTimers();
     stop.removeEventListener('abort', cancel);
     kill.removeEventListener('abort', killVm);
     return { told, cut: this.#cut, vmKilled: this.#vmKilled };
@@ -67,9 +72,24 @@ export class CommandRun {
 
   #cutShort(why: Cut): void {
     if (this.#cut !== undefined) return;
+    if (this.#reply !== undefined) {
+      this.#boundOutput(this.#reply);
+      return;
+    }
     this.#cut = why;
     this.#deps.exec.signal(constants.signals.SIGTERM);
     this.#after(this.#deps.graceMs, () => this.#killVm());
+  }
+
+  /** Nothing is left to cut short: how long its output takes is not the command's doing. */
+  #commandEnded(reply: ExitReply): void {
+    this.#reply = reply;
+    this.#cancelTimers();
+    if (this.#cut !== undefined || this.#vmKilled) this.#boundOutput(reply);
+  }
+
+  #boundOutput(reply: ExitReply): void {
+    this.#after(defaults.outputDrainMs, () => this.#giveUp?.(reply));
   }
 
   /** After a kill only output that nobody takes can hold up the end. */
@@ -80,7 +100,12 @@ export class CommandRun {
     this.#after(defaults.outputDrainMs, () => this.#giveUp?.(notTaken));
   }
 
+  #cancelTimers(): void {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+  }
+
   #after(delayMs: number, act: () => void): void {
+    if (this.#over) return;
     this.#timers.push(this.#deps.clock.after(delayMs, act));
   }
 }

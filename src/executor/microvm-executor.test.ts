@@ -161,9 +161,17 @@ describe('MicrovmExecutor', () => {
   it('an output nobody takes does not hold up the end of a killed VM for ever', async () => {
     const vms = await host.open();
     const executor = new MicrovmExecutor({ vms, clock: fastClock, log: silentLog, stopGraceMs: 100 });
-    const execution = new TestExecution({ command: ['flood', '100000'], timeoutMs: 100 });
+    const execution = new TestExecution({ command: ['flood', '3000000'], timeoutMs: 100 });
     execution.onOutput = () => new Promise(() => undefined);
     expect(await executor.run(execution)).toMatchObject({ reason: 'timeout' });
-    expect(vms.count()).toBe(0);
+    await waitUntil(() => vms.count() === 0);
+  });
+
+  it('a command that ended in time is no timeout, however late its output is taken', async () => {
+    const vms = await host.open();
+    const executor = new MicrovmExecutor({ vms, clock: fastClock, log: silentLog, stopGraceMs: 100 });
+    const execution = new TestExecution({ command: ['echo', 'slowly'], timeoutMs: 1_000 });
+    execution.onOutput = () => new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await executor.run(execution)).toMatchObject({ reason: 'exit', exitCode: 0, message: null });
   });
 });

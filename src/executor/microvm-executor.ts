@@ -6,7 +6,7 @@ import { defaults, limits } from '../domain/limits.ts';
 import { formatDurationMs } from '../domain/units.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { consoleTail } from '../vm/console-tail.ts';
+import { lastWords } from '../vm/console-tail.ts';
 import type { MicroVm } from '../vm/micro-vm.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { type CommandEnd, CommandRun, type Cut } from './command-run.ts';
@@ -82,7 +82,7 @@ export class MicrovmExecutor implements Executor {
       });
     }
     if (reply !== undefined) return outcomeOfExit(reply, vm.facts);
-    return this.#failed(execution, await withConsole(asBlixardError(told), vm), vm.facts);
+    return this.#failed(execution, await withLastWords(asBlixardError(told), vm), vm.facts);
   }
 
   #cutMessage(cut: Cut, { spec }: Execution, vmKilled: boolean): string {
@@ -145,13 +145,12 @@ async function unlessHalted(result: Promise<void>, halt: AbortSignal): Promise<v
   });
 }
 
-/** Adds what the VM last said, once the VMM has ended, so that all of it is there. */
-async function withConsole(error: BlixardError, vm: MicroVm): Promise<BlixardError> {
+/** Adds what the VM and its VMM last said, once the VMM has ended, so that all of it is there. */
+async function withLastWords(error: BlixardError, vm: MicroVm): Promise<BlixardError> {
   if (error.code === 'GUEST_REFUSED') return error;
-  await vm.kill();
-  const lead = '; console: ';
-  const tail = consoleTail(vm.console(), limits.reasonLength - error.message.length - lead.length);
-  if (tail === '') return error;
-  const problem = `${error.details['problem'] ?? error.message}${lead}${tail}`;
+  const exit = await vm.kill();
+  const words = lastWords(vm.console(), exit, limits.reasonLength - error.message.length);
+  if (words === '') return error;
+  const problem = `${error.details['problem'] ?? error.message}${words}`;
   return new BlixardError(error.code, { ...error.details, problem }, { cause: error });
 }

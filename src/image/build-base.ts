@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isBlixardError } from '../domain/errors.ts';
+import { isBlixardError, problemOf } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { buildAgent } from './agent-build.ts';
 import { Apt } from './apt.ts';
@@ -39,6 +39,15 @@ const tellWaitingMs = 500;
  * network. A kill at any moment leaves the old image or the new one. Rejects with IMAGE_BUILD_FAILED.
  */
 export async function buildBaseImage(deps: BuildDeps): Promise<Image> {
+  try {
+    return await findOrBuild(deps);
+  } catch (error) {
+    // A full disk, a folder that may not be written.
+    throw isBlixardError(error) ? error : buildFailed(problemOf(error), error);
+  }
+}
+
+async function findOrBuild(deps: BuildDeps): Promise<Image> {
   const inputs = await digestOfInputs(deps.agentSourceDir);
   const ready = await findBuilt(deps.dir, inputs);
   if (ready !== undefined) return ready;

@@ -32,7 +32,7 @@ const files: Readonly<Record<string, string>> = {
 export async function buildRoot(apt: Apt, workDir: string, outFile: string): Promise<void> {
   const root = join(workDir, 'root');
   for (const name of merged) {
-    await mkdir(join(root, 'usr', name), { recursive: true });
+    await makeFolder(join(root, 'usr', name), 0o755);
     await symlink(`usr/${name}`, join(root, name));
   }
   await apt.unpack(await apt.files(recipe.rootPackages), root);
@@ -51,13 +51,18 @@ export async function buildRoot(apt: Apt, workDir: string, outFile: string): Pro
 
 async function addOwnFiles(root: string): Promise<void> {
   for (const [path, mode] of folders) {
-    await mkdir(join(root, path), { recursive: true });
-    await chmod(join(root, path), mode);
+    await makeFolder(join(root, path), mode);
   }
   for (const [path, text] of Object.entries(files)) {
     await writeFile(join(root, path), text);
     await chmod(join(root, path), 0o644);
   }
+}
+
+/** The mode is set on its own: what mkdir gives depends on the umask. */
+async function makeFolder(path: string, mode: number): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await chmod(path, mode);
 }
 
 async function linkApplets(root: string): Promise<void> {

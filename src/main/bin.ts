@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
 /** The program `blixard`: gives the CLI this process's streams, signals and wiring, and exits with its code. */
 import { readFileSync } from 'node:fs';
 import type { CliContext, Interrupt } from '../cli/context.ts';
@@ -33,7 +33,9 @@ const context: CliContext = {
 // Crash-only: what nobody caught ends the process; the next start recovers from disk.
 process.on('uncaughtException', (error) => {
   const verbose = ['debug', 'trace'].includes(env['BLIXARD_LOG_LEVEL'] ?? '');
-  void reportError(error, context, verbose).then((exitCode) => process.exit(exitCode));
+  void reportError(error, context, { verbose, command: 'blixard' }).then((exitCode) =>
+    process.exit(exitCode),
+  );
 });
 
 process.exitCode = await runCli(process.argv.slice(2), context);

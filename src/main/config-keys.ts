@@ -76,8 +76,8 @@ export const configKeys = {
   }),
   logLevel: key({
     name: 'log-level',
-    kind: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
-    about: 'least important log line that is written',
+    kind: choice('<level>', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    about: 'least important log line that is written: debug, info, warn, error, …, or silent',
     readers: ['up', 'server', 'worker'],
     fallback: () => 'info' as const,
   }),
@@ -125,7 +125,7 @@ export const configKeys = {
   }),
   accel: key({
     name: 'accel',
-    kind: choice(['auto', 'kvm', 'tcg']),
+    kind: choice('<how>', ['auto', 'kvm', 'tcg']),
     about: 'how VMs are run: kvm, tcg (software emulation), or auto to find out',
     readers: ['up', 'worker', 'doctor'],
     fallback: () => 'auto' as const,

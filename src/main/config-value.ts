@@ -40,9 +40,9 @@ export function sizeMiB(minMiB: number, maxMiB: number): ValueKind<number> {
 }
 
 /** One of a few words. */
-export function choice<const V extends string>(choices: readonly V[]): ValueKind<V> {
+export function choice<const V extends string>(placeholder: string, choices: readonly V[]): ValueKind<V> {
   return {
-    placeholder: `<${choices.join('|')}>`,
+    placeholder,
     allowed: `one of ${choices.join(', ')}`,
     parse: (text) => choices.find((one) => one === text),
   };

@@ -49,7 +49,7 @@ async function openControl(deps: NodeDeps, teardown: Teardown): Promise<FastifyI
   const jobs = new JobCommands(shared);
   const workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
   const queries = new JobQueries(shared);
-  const scheduler = new Scheduler(shared);
+  const scheduler = new Scheduler({ ...shared, leaseMs });
   scheduler.start();
   teardown.add(() => scheduler.stop());
   const app = await buildApp({ jobs, workers, queries, logs, signals, clock, log, version });

@@ -9,18 +9,24 @@ import type { Machine } from './machine.ts';
 /** The commands of this machine. */
 export function hostCommands(machine: Machine): HostCommands {
   const valuesOf = async (flags: Flags): Promise<Config> => (await load(machine, flags)).values;
+  const nodeConfigOf = async (flags: Flags): Promise<Config> => {
+    const { requireDataDir } = await import('./data-dir.ts');
+    const loaded = await load(machine, flags);
+    await requireDataDir(loaded);
+    return loaded.values;
+  };
   return {
     async up(flags) {
       const { runUp } = await import('./up.ts');
-      return await runUp(machine, await valuesOf(flags));
+      return await runUp(machine, await nodeConfigOf(flags));
     },
     async server(flags) {
       const { runServer } = await import('./server.ts');
-      return await runServer(machine, await valuesOf(flags));
+      return await runServer(machine, await nodeConfigOf(flags));
     },
     async worker(flags) {
       const { runWorker } = await import('./worker.ts');
-      return await runWorker(machine, await valuesOf(flags));
+      return await runWorker(machine, await nodeConfigOf(flags));
     },
     async doctor(flags) {
       const { runDoctor } = await import('./doctor/doctor.ts');

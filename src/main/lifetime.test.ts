@@ -20,11 +20,14 @@ function scene() {
       stopped = resolve;
     }),
   };
-  const exitCode = runUntilInterrupted(running, (added) => {
-    listener = added;
-    return () => {
-      listener = undefined;
-    };
+  const exitCode = runUntilInterrupted(running, {
+    onInterrupt: (added) => {
+      listener = added;
+      return () => {
+        listener = undefined;
+      };
+    },
+    onStop: (signal) => told.push(`told ${signal}`),
   });
   return {
     told,
@@ -45,7 +48,7 @@ describe('the life of a process', () => {
     await turn();
     drained();
     expect(await exitCode).toBe(0);
-    expect(told).toEqual(['drain']);
+    expect(told).toEqual(['told SIGTERM', 'drain']);
     expect(listens()).toBe(false);
   });
 
@@ -57,7 +60,7 @@ describe('the life of a process', () => {
     send('SIGTERM');
     send(signal);
     expect(await exitCode).toBe(code);
-    expect(told).toEqual(['drain', 'kill']);
+    expect(told).toEqual(['told SIGTERM', 'drain', 'kill']);
   });
 
   it('clears up and ends with 1 when it stopped by itself', async () => {

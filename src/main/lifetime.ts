@@ -1,5 +1,7 @@
 /** Runs a process until it is told to end: the first signal drains it, a second one ends it at once. */
 import type { Interrupt } from '../cli/context.ts';
+import { formatDurationMs } from '../domain/units.ts';
+import type { Log } from '../platform/log.ts';
 
 /** Something that runs until it is stopped. */
 export interface Running {
@@ -18,11 +20,28 @@ const signalCodes: Readonly<Record<Interrupt, number>> = { SIGINT: 130, SIGTERM:
 /** A process that ended by itself; its log says why. */
 const endedByItself = 1;
 
+/** How a process is told to end. */
+export interface Ending {
+  readonly onInterrupt: OnInterrupt;
+  /** Told once, at the first signal. */
+  onStop(signal: Interrupt): void;
+}
+
+/** Tells a worker's log what happens to its jobs. */
+export function sayDraining(log: Log, graceMs: number): Ending['onStop'] {
+  const text = `stopping: running jobs have ${formatDurationMs(graceMs)} to end; a second signal ends them now`;
+  return (signal) => log.info({ signal }, text);
+}
+
 /** Resolves with the exit code: 0 after a drain, 128 plus the signal when a second one cut it short. */
-export async function runUntilInterrupted(running: Running, onInterrupt: OnInterrupt): Promise<number> {
+export async function runUntilInterrupted(
+  running: Running,
+  { onInterrupt, onStop }: Ending,
+): Promise<number> {
   const interrupts = new InterruptQueue(onInterrupt);
   try {
     const first = await Promise.race([interrupts.next(), running.stopped]);
+    if (first !== undefined) onStop(first);
     const second = interrupts.next();
     const cut = await Promise.race([running.drain(), second]);
     if (cut !== undefined) {

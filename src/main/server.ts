@@ -6,8 +6,12 @@ import { type Machine, nodeDepsOf } from './machine.ts';
 
 /** Resolves with the exit code when the process was told to end and has. */
 export async function runServer(machine: Machine, config: Config): Promise<number> {
-  const control = await startControlNode(nodeDepsOf(machine, config));
+  const deps = nodeDepsOf(machine, config);
+  const control = await startControlNode(deps);
   const stop = (): Promise<void> => control.stop();
   const untilTold = new Promise<void>(() => undefined);
-  return await runUntilInterrupted({ drain: stop, kill: stop, stopped: untilTold }, machine.onInterrupt);
+  return await runUntilInterrupted(
+    { drain: stop, kill: stop, stopped: untilTold },
+    { onInterrupt: machine.onInterrupt, onStop: (signal) => deps.log.info({ signal }, 'stopping') },
+  );
 }

@@ -9,7 +9,7 @@ import type { Worker } from '../worker/worker.ts';
 import { printBanner } from './banner.ts';
 import type { Config } from './config-keys.ts';
 import { startControlNode } from './control-node.ts';
-import { type Running, runUntilInterrupted } from './lifetime.ts';
+import { type Running, runUntilInterrupted, sayDraining } from './lifetime.ts';
 import { type Machine, nodeDepsOf } from './machine.ts';
 import type { NodeDeps } from './node-deps.ts';
 import { Teardown } from './teardown.ts';
@@ -24,9 +24,11 @@ export interface UpNode extends Running {
 
 /** Resolves with the exit code when the process was told to end and has. */
 export async function runUp(machine: Machine, config: Config): Promise<number> {
-  const node = await startUp(nodeDepsOf(machine, config));
+  const deps = nodeDepsOf(machine, config);
+  const node = await startUp(deps);
   await printBanner(machine, { ...node, config });
-  return await runUntilInterrupted(node, machine.onInterrupt);
+  const onStop = sayDraining(deps.log, config.drainGraceMs);
+  return await runUntilInterrupted(node, { onInterrupt: machine.onInterrupt, onStop });
 }
 
 /** Rejects as `startControlNode` does, and with WORKER_LOCKED; then nothing of it is left running. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { consoleTail } from './console-tail.ts';
+import { consoleTail, lastWords } from './console-tail.ts';
 
 it('keeps the end of a console, as one line', () => {
   expect(consoleTail('[ 0.1] booting\r\n\u001b[31mno init\u0000\n', 100)).toBe('[ 0.1] booting [31mno init');
@@ -11,6 +11,14 @@ it('keeps the end of a console, as one line', () => {
 it('of a panic it keeps the first words', () => {
   const text = '[1.0] Kernel panic - not syncing: no init\n[1.0] CPU: 0 PID: 1\n[1.1] RAX: 0 RBX: 0';
   expect(consoleTail(text, 30)).toBe('Kernel panic - not syncing: n…');
+});
+
+it('the words of the VMM come before those of the console, and none makes no lead', () => {
+  const exit = { code: 1, signal: null, stderr: 'qemu: unsupported\nmachine type' };
+  expect(lastWords('no init\n', exit, 100)).toBe('; VMM: qemu: unsupported machine type; console: no init');
+  expect(lastWords('', exit, 20)).toBe('; VMM: …machine type');
+  expect(lastWords('no init', { ...exit, stderr: '' }, 100)).toBe('; console: no init');
+  expect(lastWords('no init', exit, 6)).toBe('');
 });
 
 it('never gives more than asked for, no control character and no half of one', () => {

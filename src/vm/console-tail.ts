@@ -1,9 +1,24 @@
-/** What a VM's console says of its end, as one line that fits into a message. */
+/** What a VM's console and its VMM say of its end, as one line that fits into a message. */
+import type { VmExit } from '../hypervisor/hypervisor.ts';
 
 const controls = /[\p{Cc}\p{Cs}\s]+/gu;
 const halves = /\p{Cs}/gu;
 /** A panic is followed by a page of registers; its first line is what tells. */
 const panic = 'Kernel panic';
+
+/**
+ * What goes behind the words of an error about a VM that has ended: `; VMM: …` and `; console: …`, where either said
+ * anything; at most `maxLength` characters together.
+ */
+export function lastWords(console: string, { stderr }: VmExit, maxLength: number): string {
+  const ofVmm = led('; VMM: ', stderr, maxLength);
+  return ofVmm + led('; console: ', console, maxLength - ofVmm.length);
+}
+
+function led(lead: string, text: string, maxLength: number): string {
+  const tail = consoleTail(text, maxLength - lead.length);
+  return tail === '' ? '' : lead + tail;
+}
 
 /** The console from its last panic on, else its end; printable, at most `maxLength` characters. */
 export function consoleTail(text: string, maxLength: number): string {

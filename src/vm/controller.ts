@@ -5,12 +5,12 @@ import type { Image } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ids } from '../platform/random.ts';
-import { consoleTail } from './console-tail.ts';
+import { lastWords } from './console-tail.ts';
 import { GuestSession } from './guest-session.ts';
 import { MicroVm } from './micro-vm.ts';
 import type { VmRegistry } from './registry.ts';
 
-const consoleTailLength = 300;
+const lastWordsLength = 300;
 
 /** What to boot. */
 export interface BootOrder {
@@ -130,10 +130,10 @@ export class VmController {
     signal.removeEventListener('abort', kill);
     const failure = results.find((result) => result.status === 'rejected');
     if (failure === undefined && !signal.aborted) return started;
-    await vm.kill();
+    const exit = await vm.kill();
     await started.gone;
     signal.throwIfAborted();
-    throw bootFailure(failure?.reason, vm);
+    throw bootFailure(failure?.reason, lastWords(vm.console(), exit, lastWordsLength));
   }
 
   async #clear(vmId: string): Promise<void> {
@@ -145,10 +145,8 @@ export class VmController {
   }
 }
 
-function bootFailure(error: unknown, vm: MicroVm): BlixardError {
+function bootFailure(error: unknown, words: string): BlixardError {
   if (isBlixardError(error) && error.code !== 'VM_BOOT_FAILED') return error;
   const problem = isBlixardError(error) ? String(error.details['problem']) : problemOf(error);
-  const tail = consoleTail(vm.console(), consoleTailLength);
-  const details = { problem: tail === '' ? problem : `${problem}; console: ${tail}` };
-  return new BlixardError('VM_BOOT_FAILED', details, { cause: error });
+  return new BlixardError('VM_BOOT_FAILED', { problem: problem + words }, { cause: error });
 }

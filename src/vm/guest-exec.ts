@@ -24,6 +24,8 @@ export interface GuestExec {
    * the error of `output`, which also kills the command.
    */
   readonly exited: Promise<ExitReply>;
+  /** Resolves when the command has ended, while its output may still wait for its reader; else never. */
+  readonly told: Promise<ExitReply>;
   /** Signals the command's process group; does nothing when it has ended. */
   signal(number: number): void;
 }
@@ -34,6 +36,7 @@ const creditStepBytes = limits.streamCreditBytes / 2;
 /** The stream of one command. */
 export class ExecStream implements GuestExec {
   readonly exited: Promise<ExitReply>;
+  readonly told: Promise<ExitReply>;
   readonly #streamId: number;
   readonly #send: (frames: readonly Buffer[]) => void;
   readonly #queue: OutputQueue;
@@ -42,6 +45,7 @@ export class ExecStream implements GuestExec {
   #windowBytes: number = limits.streamCreditBytes;
   #owedBytes = 0;
   #state: 'open' | 'abandoned' | 'ended' = 'open';
+  #tell: ((reply: ExitReply) => void) | undefined;
   #resolve: ((reply: ExitReply) => void) | undefined;
   #reject: ((error: BlixardError) => void) | undefined;
 
@@ -59,6 +63,9 @@ export class ExecStream implements GuestExec {
       output: deps.output,
       delivered: (bytes) => this.#giveBack(bytes),
       failed: (error) => this.#abandon(asBlixardError(error)),
+    });
+    this.told = new Promise((resolve) => {
+      this.#tell = resolve;
     });
     this.exited = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -156,6 +163,7 @@ export class ExecStream implements GuestExec {
   }
 
   #takeExit(reply: ExitReply): void {
+    this.#tell?.(reply);
     this.#endWith(() => this.#resolve?.(reply));
   }
 

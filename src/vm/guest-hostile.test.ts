@@ -73,6 +73,10 @@ const lies: [string, (guest: Duplex) => void][] = [
   ['a pong of other bytes', (guest) => say(guest, guestFrames.pong, 0, Buffer.alloc(16, 7))],
   ['a pong without a counter', (guest) => say(guest, guestFrames.pong, 0, Buffer.alloc(7))],
   ['credit for stdin that was not sent', (guest) => say(guest, guestFrames.stdinCredit, 1, uint32(1))],
+  [
+    'a credit of nothing, which could be said without end',
+    (guest) => say(guest, guestFrames.stdinCredit, 1, uint32(0)),
+  ],
   ['a credit of three bytes', (guest) => say(guest, guestFrames.stdinCredit, 1, Buffer.alloc(3))],
   ['a frame over the limit', (guest) => guest.write(Buffer.from('\x01\x00\x01\x00\x83\x01\0\0\0', 'latin1'))],
   [
@@ -144,6 +148,14 @@ describe('a guest that keeps silent', () => {
     clock.advance(20);
     say(guest, guestFrames.pong, 0, Buffer.concat([uint32(5), uint32(0), heard[1]?.payload ?? nothing]));
     expect(await next).toEqual({ tsc: 5n, roundTripMs: 20, atMs: clock.monotonicMs() - 10 });
+  });
+
+  it('puts no control characters into the words of a refusal', async () => {
+    const { session, guest } = open();
+    const exec = session.exec(spec, { stdin: nothing, output: discard });
+    say(guest, guestFrames.failed, 1, 'no\x1b]0;title\x07\r\n\x9b2J\0way');
+    const failure = await exec.exited.catch((error) => error);
+    expect(failure.details).toEqual({ problem: 'no ]0;title 2J way' });
   });
 
   it('is not asked without end', async () => {

@@ -7,6 +7,8 @@ import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+/** Words end up on terminals, which obey control characters. */
+const controls = /\p{Cc}+/gu;
 const shortText = Type.String({ maxLength: 200 });
 
 const helloReply = Compile(
@@ -53,15 +55,17 @@ export function readExitReply(payload: Buffer): ExitReply {
   return value;
 }
 
-/** The payload of a credit, in bytes. */
+/** The payload of a credit, in bytes; never 0, so that no guest can go on and on about credit. */
 export function readCredit(payload: Buffer): number {
   if (payload.length !== 4) throw guestBroke(`a credit of ${payload.length} bytes`);
-  return payload.readUInt32LE(0);
+  const bytes = payload.readUInt32LE(0);
+  if (bytes === 0) throw guestBroke('a credit of nothing');
+  return bytes;
 }
 
-/** The words of a refusal, cut to a length fit for an error message. */
+/** The words of a refusal, printable and cut to a length fit for an error message. */
 export function readRefusal(payload: Buffer): string {
-  return payload.toString('utf8', 0, limits.reasonLength);
+  return payload.toString('utf8', 0, limits.reasonLength).replace(controls, ' ');
 }
 
 function parseJson(payload: Buffer): unknown {

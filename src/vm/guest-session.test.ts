@@ -126,6 +126,12 @@ describe('a command', () => {
     expect(ran.stdout.toString()).toMatch(/^uid=65534\S* gid=65534\S* groups=65534\S*\n$/);
   });
 
+  it.runIf(isRoot)('may open its stdin, stdout and stderr by name, whoever it runs as', async () => {
+    const script = 'cat /dev/stdin > /dev/stdout; echo bad >> /dev/stderr';
+    const ran = await run(session, { ...shell(script), uid: 65_534 }, Buffer.from('good\n'));
+    expect([ran.stdout.toString(), ran.stderr.toString()]).toEqual(['good\n', 'bad\n']);
+  });
+
   it.skipIf(isRoot)('SKIPPED as this is not root: runs as the user it was given', () => undefined);
 });
 

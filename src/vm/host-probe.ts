@@ -5,6 +5,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { nullable, strict, wholeNumber } from '../contract/schema.ts';
 import { isBlixardError } from '../domain/errors.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Capabilities, Hypervisor } from '../hypervisor/hypervisor.ts';
@@ -31,15 +34,16 @@ export interface ProbedHost {
 }
 
 /** `host.json`: the finding, and all it depends on. */
-interface HostRecord {
-  readonly bootId: string;
-  readonly driver: string;
-  readonly version: string;
-  readonly accel: string;
-  readonly kernel: string;
-  readonly badKvm: boolean;
-  readonly tscKhz: number | null;
-}
+const HostRecord = strict({
+  bootId: Type.String(),
+  driver: Type.String(),
+  version: Type.String(),
+  accel: Type.String(),
+  kernel: Type.String(),
+  badKvm: Type.Boolean(),
+  tscKhz: nullable(wholeNumber(1)),
+});
+type HostRecord = Static<typeof HostRecord>;
 
 /** What a probe needs; its own boots are recorded and swept like any other. */
 export interface HostProbeDeps
@@ -153,9 +157,11 @@ async function readRecord(file: string, log: Log): Promise<HostRecord | undefine
   const text = await readTextIfThere(file);
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as HostRecord;
+    const record: unknown = JSON.parse(text);
+    if (Value.Check(HostRecord, record)) return record;
+    throw new TypeError('it has another shape');
   } catch (error) {
-    log.warn({ err: error, file }, 'the record of the host is not JSON, the host is probed again');
+    log.warn({ err: error, file }, 'the record of the host is damaged, the host is probed again');
     return undefined;
   }
 }

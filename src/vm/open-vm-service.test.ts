@@ -41,7 +41,7 @@ describe('openVmService', () => {
     const none = { find: async () => undefined, list: async () => [] };
     expect((await host.open({ images: none })).unavailableReason()).toContain('there is no image');
     const noBoot = await host.open({}, { bootOf: () => ({ outcome: 'exit', afterMs: 0 }) });
-    expect(noBoot.unavailableReason()).toContain('The microVM did not start');
+    expect(noBoot.unavailableReason()).toMatch(/The microVM did not start: .*could not load the kernel/);
     expect(await host.folders()).toEqual([]);
   });
 
@@ -71,6 +71,21 @@ describe('openVmService', () => {
     await writeFile(join(host.dataDir, 'host.json'), '{');
     await host.open();
     expect(host.drivers.map((driver) => driver.starts)).toEqual([1, 1, 1]);
+  });
+
+  it('proves it again when the record is JSON of another shape, and believes nothing in it', async () => {
+    const file = join(host.dataDir, 'host.json');
+    await host.open().then((vms) => vms.close());
+    const whole = JSON.parse(await readFile(file, 'utf8'));
+    const damaged = [null, [], { ...whole, tscKhz: '1 init=/bin/sh' }, { ...whole, tscKhz: -1 }];
+    for (const record of damaged) {
+      await writeFile(file, JSON.stringify(record));
+      const vms = await host.open();
+      expect(vms.unavailableReason()).toBeNull();
+      expect(vms.host()?.tscKhz).toBe(whole.tscKhz);
+      await vms.close();
+    }
+    expect(host.drivers.map((driver) => driver.starts)).toEqual([1, 1, 1, 1, 1]);
   });
 
   it('falls back to software emulation when KVM hangs, and remembers that too', async () => {

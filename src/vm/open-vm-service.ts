@@ -94,7 +94,7 @@ async function openOwned(
 
 async function imageToProbe(images: OpenVmServiceDeps['images']): Promise<Image> {
   const image = (await images.find(defaults.image)) ?? (await images.list())[0];
-  if (image === undefined) throw unavailable('there is no image; npm run setup builds the base image');
+  if (image === undefined) throw unavailable('there is no image; blixard image build base builds one');
   return image;
 }
 

@@ -90,6 +90,13 @@ describe('VmManager', () => {
     expect(host.host.live).toEqual([]);
   });
 
+  it('says what the VMM said when it ends at once, and not only that it did', async () => {
+    const vms = await host.open({}, { bootOf: afterProbe(() => ({ outcome: 'exit', afterMs: 0 })) });
+    const failure = await vms.start(order, never).catch((error) => error);
+    expect(failure).toMatchObject({ code: 'VM_BOOT_FAILED' });
+    expect(failure.message).toContain('VMM: fake VMM: could not load the kernel');
+  });
+
   it('ends a boot that is not wanted any more', async () => {
     const vms = await host.open({}, { bootOf: afterProbe(() => ({ outcome: 'hang', afterMs: 0 })) });
     const abort = new AbortController();

@@ -22,6 +22,8 @@ export interface AttemptRunDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
   readonly holder: Holder;
+  /** No call of this generation has been answered for a while. */
+  readonly isServerAway: () => boolean;
 }
 
 /** What a report says of an attempt that has no outcome of its own. */
@@ -39,6 +41,7 @@ export class AttemptRun {
   readonly #deps: AttemptRunDeps;
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
+  #commandEnded = false;
   /** Overrides the outcome once the attempt was killed: a report, or null for none. */
   #verdict: AttemptDone | null | undefined;
 
@@ -53,9 +56,12 @@ export class AttemptRun {
     this.#stop.abort(reason);
   }
 
-  /** Ends it at once; it is reported as `worker_lost`, so that it runs again without spending a user attempt. */
+  /**
+   * Ends it at once; it is reported as `worker_lost`, so that it runs again without spending a user attempt. One
+   * whose command has ended and only its output is still under way is reported as it ended.
+   */
   lose(message: string): void {
-    this.#verdict ??= doneOf(this.claimed, 'worker_lost', message);
+    if (!this.#commandEnded) this.#verdict ??= doneOf(this.claimed, 'worker_lost', message);
     this.#kill.abort();
   }
 
@@ -83,6 +89,7 @@ export class AttemptRun {
     try {
       return await executor.run(this.#execution(shipper));
     } finally {
+      this.#commandEnded = true;
       await shipper.finish(defaults.outputDrainMs);
     }
   }
@@ -100,11 +107,12 @@ export class AttemptRun {
   }
 
   #shipper(): LogShipper {
-    const { clock, random, log } = this.#deps;
+    const { clock, random, log, isServerAway } = this.#deps;
     return new LogShipper({
       clock,
       random,
       log,
+      isServerAway,
       append: (upload, signal) => this.#append(upload, signal),
       onFenced: () => this.#fenced('log'),
       kill: this.#kill.signal,

@@ -37,15 +37,17 @@ export class Generation {
   readonly #heartbeat: Heartbeat;
   #end: ((why: GenerationEnd) => void) | undefined;
   #answered = false;
+  #answeredAtMs: number;
   readonly #abandoned = new AbortController();
   /** Resolves when nothing of this generation runs any more. */
   readonly ended: Promise<GenerationEnd>;
 
   constructor(deps: GenerationDeps) {
     this.#deps = deps;
+    this.#answeredAtMs = deps.clock.monotonicMs();
     this.#holder = { workerId: deps.workerId, generation: deps.registered.generation };
     const { heartbeatMs } = deps.registered;
-    const shared = { ...deps, holder: this.#holder };
+    const shared = { ...deps, holder: this.#holder, isServerAway: () => this.#isServerAway };
     this.#attempts = new Attempts({
       slots: deps.slots,
       makeRun: (claimed) => new AttemptRun(claimed, shared),
@@ -69,6 +71,12 @@ export class Generation {
   /** Whether the server has ever taken a call of this generation. */
   get wasAnswered(): boolean {
     return this.#answered;
+  }
+
+  /** Some call is always under way, and a server that is there answers it within a heartbeat or so. */
+  get #isServerAway(): boolean {
+    const { clock, registered } = this.#deps;
+    return clock.monotonicMs() - this.#answeredAtMs > registered.heartbeatMs * 2;
   }
 
   start(): void {
@@ -101,6 +109,7 @@ export class Generation {
 
   #replied(reply: WorkReply | HeartbeatReply): void {
     this.#answered = true;
+    this.#answeredAtMs = this.#deps.clock.monotonicMs();
     this.#heartbeat.renewed();
     if ('fenced' in reply && reply.fenced.length > 0) {
       this.#deps.log.warn(
@@ -143,9 +152,7 @@ export class Generation {
     const signal = AbortSignal.any([over.signal, this.#abandoned.signal]);
     try {
       await untilAnswered(this.#deps, name, signal, () =>
-        name === 'drainWorker'
-          ? client.call(name, { params: { id }, signal })
-          : client.call(name, { params: { id }, query: { generation }, signal }),
+        client.call(name, { params: { id }, query: { generation }, signal }),
       );
     } catch (error) {
       if (!this.#abandoned.signal.aborted) log.warn({ err: error }, `${name} was not answered`);

@@ -46,7 +46,7 @@ class TestLog {
   }
 }
 
-function make(log = new TestLog()) {
+function make(log = new TestLog(), isServerAway = () => false) {
   const killer = new AbortController();
   let fenced = 0;
   const shipper = new LogShipper({
@@ -54,6 +54,7 @@ function make(log = new TestLog()) {
     random: realRandom,
     log: silentLog,
     append: log.append,
+    isServerAway,
     onFenced: () => {
       fenced++;
     },
@@ -153,6 +154,21 @@ describe('LogShipper', () => {
     await shipper.finish(200);
     expect(log.bytes.length).toBe(0);
     await shipper.write('stdout', text('b'));
+  });
+
+  it('waits for a server that is away longer than that, and loses nothing of an ended command', async () => {
+    let away = true;
+    const { log, shipper } = make(new TestLog(), () => away);
+    const gate = (): void => {
+      if (away) throw unreachable();
+    };
+    log.fates.push(...Array.from({ length: 1_000 }, () => gate));
+    await shipper.write('stdout', text('the last words'));
+    const finished = shipper.finish(6_000);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    away = false;
+    await finished;
+    expect(log.output('stdout')).toBe('the last words');
   });
 
   it('a kill lets go of a writer that waits', async () => {

@@ -2,7 +2,7 @@
 import type { LogStream } from '../contract/log.ts';
 import { isBlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
-import { sleep } from '../platform/clock.ts';
+import { sleep, type Timer } from '../platform/clock.ts';
 import { LogBuffer, type LogUpload } from './log-buffer.ts';
 import { type CallerDeps, untilAnswered } from './until-answered.ts';
 
@@ -13,6 +13,8 @@ const coalesceMs = 5;
 export interface LogShipperDeps extends CallerDeps {
   /** Appends records; answers where the log ends then. Safe to repeat. */
   readonly append: (upload: LogUpload, signal: AbortSignal) => Promise<number>;
+  /** While this holds, the end of the attempt could not be told either, so its output waits, too. */
+  readonly isServerAway: () => boolean;
   /** The server says that this attempt is not ours any more. */
   readonly onFenced: () => void;
   /** The attempt was killed: its output is of no more use. */
@@ -27,6 +29,7 @@ export class LogShipper {
   readonly #end = new AbortController();
   readonly #waiting: (() => void)[] = [];
   #shipping: Promise<void> | undefined;
+  #late: Timer | undefined;
 
   constructor(deps: LogShipperDeps) {
     this.#deps = deps;
@@ -43,19 +46,27 @@ export class LogShipper {
     }
   }
 
-  /** No more output comes: waits until the server has all of it, at most `waitMs`; then drops the rest. */
+  /**
+   * No more output comes: waits until the server has all of it, at most `waitMs`, and until a server that is away
+   * is back; then drops the rest.
+   */
   async finish(waitMs: number): Promise<void> {
     this.#finish.abort();
     if (this.#shipping === undefined) return;
-    const late = this.#deps.clock.after(waitMs, () => {
-      this.#deps.log.warn(
-        { lostBytes: this.#buffer.bytes },
-        'the end of a log did not reach the server in time',
-      );
+    this.#giveUpAfter(waitMs);
+    await this.#shipping;
+    this.#late?.cancel();
+  }
+
+  #giveUpAfter(waitMs: number, wasAway = false): void {
+    this.#late = this.#deps.clock.after(waitMs, () => {
+      const isAway = this.#deps.isServerAway();
+      // One that is just back gets the whole time.
+      if (isAway || wasAway) return this.#giveUpAfter(waitMs, isAway);
+      const lostBytes = this.#buffer.bytes;
+      this.#deps.log.warn({ lostBytes }, 'the end of a log did not reach the server in time');
       this.#giveUp();
     });
-    await this.#shipping;
-    late.cancel();
   }
 
   async #ship(): Promise<void> {

@@ -124,69 +124,6 @@ describe('a worker', () => {
   });
 });
 
-describe('a worker that leaves', () => {
-  it('lets running jobs end within the grace time, and takes no new ones', async () => {
-    const { worker } = await world.startWorker();
-    const job = await world.submit(['sleep', '150', ';', 'print', 'done']);
-    await waitUntil(isState(job.id, 'running'));
-    const drained = worker.drain(10_000);
-    const late = await world.submit(['exit', '0']);
-    await drained;
-    await worker.stopped;
-    expect((await world.get(job.id)).state).toBe('completed');
-    expect(await world.get(late.id)).toMatchObject({ state: 'pending', attempt: 0 });
-    expect((await world.client.call('getWorker', { params: { id: worker.id } })).state).toBe('offline');
-  });
-
-  it('gives back what outlasts the grace time, at no cost to the user', async () => {
-    const { worker, executor } = await world.startWorker();
-    const job = await world.submit(['sleep', '60000']);
-    await waitUntil(isState(job.id, 'running'));
-    await worker.drain(20);
-    expect(executor.live).toBe(0);
-    expect(await world.get(job.id)).toMatchObject({ state: 'pending', attemptsUsed: 0, infraFailures: 1 });
-    const other = await world.startWorker();
-    await waitUntil(() => other.executor.begun.length === 1);
-    expect(other.executor.begun).toEqual([`${job.id}/2`]);
-  });
-
-  it('ends in bounded time also when the server is away, and can be killed in the middle', async () => {
-    const { worker, wire, executor } = await world.startWorker();
-    const job = await world.submit(['sleep', '60000']);
-    await waitUntil(isState(job.id, 'running'));
-    wire.fate = () => Promise.reject(unreachable());
-    const drained = worker.drain(60_000);
-    await pauseMs(20);
-    await worker.kill();
-    await drained;
-    await worker.stopped;
-    expect(executor.live).toBe(0);
-  });
-
-  it('drained by an operator it takes no more, and what it runs goes on', async () => {
-    const { worker, executor } = await world.startWorker();
-    const job = await world.submit(['sleep', '100']);
-    await waitUntil(isState(job.id, 'running'));
-    await world.client.call('drainWorker', { params: { id: worker.id } });
-    const late = await world.submit(['exit', '0']);
-    expect((await world.ended(job.id)).state).toBe('completed');
-    await pauseMs(heartbeatMs * 2);
-    expect((await world.get(late.id)).state).toBe('pending');
-    expect(executor.begun).toEqual([`${job.id}/1`]);
-    expect((await world.client.call('getWorker', { params: { id: worker.id } })).state).toBe('draining');
-  });
-
-  it('can be told to before it has registered', async () => {
-    const { worker, wire } = await world.makeWorker();
-    wire.fate = () => Promise.reject(unreachable());
-    const started = worker.start();
-    const refused = expect(started).rejects.toMatchObject({ code: 'WORKER_STOPPED' });
-    await pauseMs(20);
-    await worker.drain(1_000);
-    await refused;
-  });
-});
-
 describe('a worker in trouble', () => {
   it('starts once the server answers', async () => {
     const { worker, wire } = await world.makeWorker();

@@ -67,7 +67,9 @@ export class Worker {
    */
   async start(): Promise<void> {
     const first = await this.#register();
-    void this.#serve(first);
+    this.#serve(first).catch((error: unknown) => {
+      this.#deps.log.error({ err: error }, 'the worker did not end in good order');
+    });
   }
 
   /** Leaves in good order, see `Generation.drain`; resolves when it has. Safe to call again. */
@@ -88,10 +90,13 @@ export class Worker {
 
   async #end(end: (generation: Generation) => Promise<void>): Promise<void> {
     this.#leaving.abort(new BlixardError('WORKER_STOPPED'));
-    if (this.#generation !== undefined) await end(this.#generation);
-    await this.#deps.onEnd?.();
-    await this.#deps.identity.release();
-    this.#resolveStopped();
+    try {
+      if (this.#generation !== undefined) await end(this.#generation);
+      await this.#deps.onEnd?.();
+    } finally {
+      await this.#deps.identity.release();
+      this.#resolveStopped();
+    }
   }
 
   /** A worker that was refused, say because it was away longer than its lease, goes on as a new generation. */

@@ -20,6 +20,7 @@ import { ExecutorRegistry } from '../executor/registry.ts';
 import { realClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { makeIds, realRandom } from '../platform/random.ts';
+import type { Database } from '../store/database.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { migrate } from '../store/migrate.ts';
 import { loadMigrations } from '../store/migration-files.ts';
@@ -97,12 +98,13 @@ export class World {
     this.client = new BlixardClient({ transport: appTransport(parts.app) });
   }
 
-  static async open(): Promise<World> {
+  /** The server reaches its store through `through`, by default itself. */
+  static async open(through: (db: Database) => Database = (db) => db): Promise<World> {
     const dir = await mkdtemp(join(tmpdir(), 'blixard-world-'));
     const db = await openSqlite({ file: ':memory:', clock: realClock, log: silentLog });
     await migrate(db, await loadMigrations(), realClock.nowMs());
     const signals = new Signals();
-    const deps = { ...baseDeps, db, signals, leaseMs, heartbeatMs };
+    const deps = { ...baseDeps, db: through(db), signals, leaseMs, heartbeatMs };
     const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: 64 * 1024 * 1024 });
     const app = await buildApp({
       ...deps,
@@ -119,7 +121,7 @@ export class World {
 
   /** A worker with a fake executor named `microvm`, so that jobs need not name another; not started yet. */
   async makeWorker(
-    options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {},
+    options: { slots?: number; dataDir?: string; executor?: FakeExecutor; onEnd?: () => Promise<void> } = {},
   ): Promise<TestWorker> {
     const dataDir = options.dataDir ?? join(this.dir, testIds());
     const executor = options.executor ?? new FakeExecutor({ clock: realClock, name: 'microvm' });
@@ -131,6 +133,7 @@ export class World {
       images: oneImage,
       identity: await takeIdentity({ dataDir, ids: testIds }),
       config: { name: 'test', version: '0', slots: options.slots ?? 4, queues: ['default'] },
+      ...(options.onEnd === undefined ? {} : { onEnd: options.onEnd }),
     });
     this.workers.push(worker);
     return { worker, executor, wire, dataDir };

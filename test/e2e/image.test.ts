@@ -27,10 +27,12 @@ describe('a build of the base image', () => {
   });
   afterAll(() => rm(dir, { recursive: true }));
 
-  const build = (): ChildProcess & { stdout: NodeJS.ReadableStream } =>
-    spawn(process.execPath, ['--import', 'tsx', program, dir, agentSourceDir], {
+  const build = (umask = '022'): ChildProcess & { stdout: NodeJS.ReadableStream } => {
+    const builder = [process.execPath, '--import', 'tsx', program, dir, agentSourceDir];
+    return spawn('sh', ['-c', 'umask "$0" && exec "$@"', umask, ...builder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+  };
   const store = () => new ImageStore({ dir });
 
   it('that is killed leaves no image, and does not hinder the next', async () => {
@@ -56,10 +58,10 @@ describe('a build of the base image', () => {
     expect(await text(build().stdout)).toBe(`${expected}\n`);
   });
 
-  it('mends a damaged image', async () => {
+  it('mends a damaged image, and makes the same one under a umask that forbids others everything', async () => {
     await truncate((await store().find('base'))?.rootPath ?? '', 1_000);
     await expect(store().find('base')).rejects.toMatchObject({ code: 'IMAGE_INVALID' });
-    expect((await text(build().stdout)).trim().split('\n').at(-1)).toBe(expected);
+    expect((await text(build('077').stdout)).trim().split('\n').at(-1)).toBe(expected);
     expect(await store().find('base')).toMatchObject({ digest: expected });
   });
 });

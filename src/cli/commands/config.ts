@@ -10,6 +10,7 @@ export function addConfig(parent: Command, home: CommandHome): void {
     summary: 'print the configuration in force and where each value came from',
     flags: 'all',
     printsData: true,
+    examples: ['blixard config', 'BLIXARD_SLOTS=8 blixard config -o json'],
     run,
   });
 }

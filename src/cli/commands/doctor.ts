@@ -10,6 +10,7 @@ export function addDoctor(parent: Command, home: CommandHome): void {
     summary: 'check this host and say how to mend what is wrong',
     flags: 'doctor',
     printsData: true,
+    examples: ['blixard doctor', 'blixard doctor --server http://10.0.0.5:3020'],
     run,
   });
 }

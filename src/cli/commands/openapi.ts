@@ -6,6 +6,7 @@ export function addOpenapi(parent: Command, home: CommandHome): void {
   addCommand(parent, home, {
     usage: 'openapi',
     summary: 'print the HTTP interface as an OpenAPI 3.1 document',
+    examples: ['blixard openapi > openapi.json'],
     run,
   });
 }

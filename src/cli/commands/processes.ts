@@ -1,6 +1,5 @@
 /** blixard up, server, worker: the processes that stay. */
 import type { Command } from 'commander';
-import { BlixardError } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import { addCommand, type CommandHome } from '../command.ts';
 
@@ -43,8 +42,10 @@ export function addWorker(parent: Command, home: CommandHome): Command {
 /** commander does this for commands that only hold others. */
 function refuseUnknownVerb(command: Command, verb: string | undefined): void {
   if (verb === undefined) return;
-  const verbs = command.commands.map((one) => one.name());
-  const meant = nearest(verb, verbs);
-  const help = meant === undefined ? `there are: ${verbs.join(', ')}` : `did you mean ${meant}?`;
-  throw new BlixardError('USAGE', { problem: `unknown command '${verb}'; ${help}` });
+  const meant = nearest(
+    verb,
+    command.commands.map((one) => one.name()),
+  );
+  const guess = meant === undefined ? '' : `\n(Did you mean ${meant}?)`;
+  command.error(`error: unknown command '${verb}'${guess}`);
 }

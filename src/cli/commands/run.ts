@@ -1,6 +1,8 @@
 /** blixard run: submits a job and, unless detached, behaves like the command ran here. */
 import type { Command } from 'commander';
 import { BlixardError } from '../../domain/errors.ts';
+import { defaults } from '../../domain/limits.ts';
+import { formatDurationMs } from '../../domain/units.ts';
 import { attach } from '../attach.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
 import { type SubmitOptions, submissionOf } from '../submission.ts';
@@ -33,15 +35,18 @@ function declare(command: Command): void {
     .option('-d, --detach', 'print the id of the job and leave it to the server')
     .option('-e, --env <name=value>', 'set an environment variable; NAME alone passes yours on', collect)
     .option('--env-file <file>', 'set the environment variables of this file', collect)
-    .option('-m, --memory <size>', 'memory of the microVM, for example 256m or 1g')
-    .option('--cpus <n>', 'virtual CPUs')
-    .option('--timeout <duration>', 'end the command after this time, for example 90s or 5m')
-    .option('--image <name>', 'image to run in')
-    .option('--queue <name>', 'queue to submit to')
-    .option('-w, --workdir <dir>', 'working directory in the microVM')
-    .option('-u, --uid <n>', 'user id to run as')
+    .option('-m, --memory <size>', `memory of the microVM, for example 1g (default: ${defaults.memoryMiB}m)`)
+    .option('--cpus <n>', `virtual CPUs (default: ${defaults.vcpus})`)
+    .option(
+      '--timeout <duration>',
+      `end the command after this time (default: ${formatDurationMs(defaults.timeoutMs)})`,
+    )
+    .option('--image <name>', `image to run in (default: ${defaults.image})`)
+    .option('--queue <name>', `queue to submit to (default: ${defaults.queue})`)
+    .option('-w, --workdir <dir>', `working directory in the microVM (default: ${defaults.cwd})`)
+    .option('-u, --uid <n>', 'user id to run as (default: 0)')
     .option('-i, --interactive', 'give standard input, read to its end, to the command')
-    .option('--attempts <n>', 'how often the command may be tried in all');
+    .option('--attempts <n>', `how often the command may be tried (default: ${defaults.attemptsMax})`);
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -33,6 +33,16 @@ describe('a table', () => {
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBe(40);
   });
 
+  it('leaves out optional columns, the last first, only where they do not fit', () => {
+    const optional = (head: string): Column<Row> => ({ head, optional: true, cell: () => 'y'.repeat(20) });
+    const wide = [optional('FIRST'), ...columns, optional('LAST')];
+    const heads = (width: number): readonly string[] =>
+      (renderTable([{ name: 'x'.repeat(30), size: 1 }], wide, plain, width).split('\n')[0] ?? '').split(/ +/);
+    expect(heads(70)).toEqual(['FIRST', 'NAME', 'SIZE', 'LAST']);
+    expect(heads(60)).toEqual(['FIRST', 'NAME', 'SIZE']);
+    expect(heads(30)).toEqual(['NAME', 'SIZE']);
+  });
+
   it('colours a cell without changing its width', () => {
     const red: Column<Row> = { head: 'NAME', cell: ({ name }) => name, colour: () => 'red' };
     const text = renderTable([{ name: 'a', size: 1 }], [red, ...columns.slice(1)], makePaint(true));

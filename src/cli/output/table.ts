@@ -7,6 +7,8 @@ export interface Column<Row> {
   readonly align?: 'right';
   /** Cut when the table is wider than the terminal. */
   readonly flexible?: boolean;
+  /** Left out where the table would be too wide even so, the last such column first. */
+  readonly optional?: boolean;
   cell(row: Row): string;
   colour?(row: Row): Colour | undefined;
 }
@@ -17,11 +19,12 @@ const flexibleMin = 12;
 /** The table as lines with a head, each ending in a newline. `columns` is the terminal's width, if there is one. */
 export function renderTable<Row>(
   rows: readonly Row[],
-  columns: readonly Column<Row>[],
+  allColumns: readonly Column<Row>[],
   paint: Paint,
   width?: number,
 ): string {
-  const cells = rows.map((row) => columns.map((column) => printable(column.cell(row))));
+  const columns = columnsThatFit(rows, allColumns, width);
+  const cells = cellsOf(rows, columns);
   const widths = fitWidths(widthsOf(columns, cells), columns, width);
   const head = columns.map((column, index) =>
     paint('bold', place(column.head, widths[index] ?? 0, column.align)),
@@ -43,6 +46,25 @@ export function renderFacts(facts: readonly (readonly [string, string | undefine
   return known.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${value}\n`).join('');
 }
 
+function cellsOf<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string[][] {
+  return rows.map((row) => columns.map((column) => printable(column.cell(row))));
+}
+
+function columnsThatFit<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  width: number | undefined,
+): readonly Column<Row>[] {
+  const last = columns.findLastIndex(({ optional }) => optional === true);
+  if (width === undefined || last < 0) return columns;
+  const widths = fitWidths(widthsOf(columns, cellsOf(rows, columns)), columns, width);
+  return totalOf(widths) <= width ? columns : columnsThatFit(rows, columns.toSpliced(last, 1), width);
+}
+
+function totalOf(widths: readonly number[]): number {
+  return widths.reduce((sum, one) => sum + one, gap.length * (widths.length - 1));
+}
+
 function widthsOf<Row>(columns: readonly Column<Row>[], cells: readonly (readonly string[])[]): number[] {
   return columns.map((column, index) =>
     Math.max(column.head.length, ...cells.map((row) => row[index]?.length ?? 0)),
@@ -55,8 +77,7 @@ function fitWidths<Row>(
   width: number | undefined,
 ): readonly number[] {
   if (width === undefined) return widths;
-  const total = widths.reduce((sum, one) => sum + one, gap.length * (widths.length - 1));
-  const over = Math.max(0, total - width);
+  const over = Math.max(0, totalOf(widths) - width);
   return widths.map((one, index) =>
     columns[index]?.flexible === true ? Math.min(one, Math.max(one - over, flexibleMin)) : one,
   );

@@ -68,7 +68,7 @@ describe('a bad path or query is refused by name', () => {
       body: JSON.stringify({ command, queue: 'elsewhere', executor: 'none' }),
     });
     const job = (await created.json()) as { id: string; code?: string };
-    for (const lastEventId of ['x', '1', '1:-2', '1:2:3', '0x1:1', `1:${'9'.repeat(30)}`]) {
+    for (const lastEventId of ['x', '1', '1:-2', '1:2:3', '0:5', '0x1:1', `1:${'9'.repeat(30)}`]) {
       const headers = { 'last-event-id': lastEventId };
       const answer = await ask(system.url, 'GET', `/v1/jobs/${job.id ?? id}/logs?follow=true`, { headers });
       expect(answer.problem.code).toBe(job.id === undefined ? 'JOB_NOT_FOUND' : 'VALIDATION_FAILED');
@@ -156,6 +156,20 @@ describe('a bad body is refused', () => {
     });
     expect((await ask(system.url, 'POST', path)).problem.code).toBe('WORKER_NOT_FOUND');
   });
+});
+
+it('a reason of a cancel that is no storable text is refused by its name', async () => {
+  const id = '018bcfe5-6800-7000-8000-000000000001';
+  for (const reason of ['a\\u0000b', '\\ud800']) {
+    const answer = await ask(system.url, 'POST', `/v1/jobs/${id}/cancel`, {
+      headers: { 'content-type': 'application/json' },
+      body: `{"reason":"${reason}"}`,
+    });
+    expect(answer).toMatchObject({
+      status: 400,
+      problem: { code: 'VALIDATION_FAILED', details: { field: 'reason' } },
+    });
+  }
 });
 
 describe('what no route takes', () => {

@@ -144,6 +144,21 @@ describe('a followed log', () => {
     expect(await after.text()).toContain('event: end');
   }, 20_000);
 
+  it('refuses to go on inside a record, with a status and not with a stream that breaks', async () => {
+    const job = await runningJob();
+    await worker.write(job, 0, [textRecord('one')]);
+    const path = `${system.url}/v1/jobs/${job.jobId}/logs?follow=true`;
+    const signal = AbortSignal.timeout(2_000);
+    for (const response of [
+      await fetch(path, { headers: { 'last-event-id': '1:3' }, signal }),
+      await fetch(`${path}&offset=3`, { signal }),
+    ]) {
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ code: 'VALIDATION_FAILED', details: { value: '3' } });
+    }
+    await worker.end(job, 0);
+  });
+
   it('says now and then that it is there', async () => {
     const clock = new FakeClock();
     const quiet = await startTestSystem({ clock });
@@ -158,7 +173,7 @@ describe('a followed log', () => {
     body.on('data', (chunk: Buffer) => {
       text += String(chunk);
     });
-    await eventually(() => clock.waiting === 1);
+    await eventually(() => clock.waiting === 1 && text !== '');
     clock.advance(defaults.followHeartbeatMs - 1);
     expect(text).toBe(': following\n\n');
     clock.advance(1);

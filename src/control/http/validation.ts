@@ -3,8 +3,8 @@
  * there.
  */
 import { BlixardError } from '../../domain/errors.ts';
+import { nearest } from '../../domain/nearest.ts';
 import { allowedBy, allowedNames, type SchemaWords } from './allowed.ts';
-import { didYouMean } from './did-you-mean.ts';
 
 /** An error of Ajv with `verbose` on. */
 export interface Finding {
@@ -76,7 +76,7 @@ function complaintOf(finding: Finding, part: string): Complaint {
 function unknownField(finding: Finding, schema: SchemaWords, fieldAt: (name: string) => string): Complaint {
   const typed = String(finding.params['additionalProperty']);
   const allowed = allowedNames(schema);
-  const meant = didYouMean(typed, Object.keys(schema.properties ?? {}));
+  const meant = nearest(cut(typed), Object.keys(schema.properties ?? {}));
   const guess = meant === undefined ? '' : ` did you mean ${meant}?`;
   const value = (finding.data as Record<string, unknown> | undefined)?.[typed];
   return {

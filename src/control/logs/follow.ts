@@ -92,20 +92,24 @@ class WatchedJob {
   readonly forget: () => void;
   readonly #queries: JobQueries;
   #job: Job | undefined;
+  #changes = 0;
 
   constructor(deps: FollowDeps, jobId: string, wakeup: Wakeup) {
     this.jobId = jobId;
     this.#queries = deps.queries;
     this.forget = deps.signals.onChanged(jobId, () => {
       this.#job = undefined;
+      this.#changes++;
       wakeup.wake();
     });
   }
 
   async get(): Promise<Job> {
     if (this.#job !== undefined) return this.#job;
+    const changes = this.#changes;
     const job = await this.#queries.get(this.jobId);
-    this.#job = job;
+    // A change while the store answered may not be in its answer.
+    if (changes === this.#changes) this.#job = job;
     return job;
   }
 }

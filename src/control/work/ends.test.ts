@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AttemptDone } from '../../contract/worker.ts';
+import { BlixardError } from '../../domain/errors.ts';
 import { infraFailuresMax } from '../../domain/limits.ts';
+import { silentLog } from '../../platform/log.ts';
+import { seededRandom } from '../../platform/random.ts';
+import type { Database, Statement } from '../../store/database.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
-import { type Control, endOf, openControl, TestWorker, trueJob } from '../control.suite.ts';
+import { type Control, endOf, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
+import { WorkerCommands } from '../worker-commands.ts';
 
 let control: Control;
 let worker: TestWorker;
@@ -47,6 +52,39 @@ describe('ends', () => {
     const job = await endRunning({ reason: 'timeout', exitCode: null, signal: 9, message: 'over 5 s' });
     expect(job).toMatchObject({ state: 'failed', reason: 'timeout', signal: 9, message: 'over 5 s' });
     expect(job.endedAtMs).toBe(control.clock.nowMs());
+  });
+
+  it('run a job again when the store gave no answer and wrote its end later', async () => {
+    const { db, clock, signals, scheduler } = control;
+    const late: (readonly Statement[])[] = [];
+    let isSlow = false;
+    const slow: Database = {
+      batch: async (statements) => {
+        if (!isSlow) return db.batch(statements);
+        late.push(statements);
+        throw new BlixardError('STORE_UNAVAILABLE', { problem: 'no answer' });
+      },
+      query: (statement) => db.query(statement),
+      close: () => Promise.resolve(),
+    };
+    const deps = { db: slow, clock, signals, random: seededRandom(4), log: silentLog };
+    const player = await TestWorker.join({ ...control, workers: new WorkerCommands(deps) });
+    scheduler.start();
+    await settle();
+    const backoff = { type: 'fixed', delayMs: 2_000, jitter: 0 } as const;
+    const { id } = await control.jobs.submit({ ...trueJob, attemptsMax: 2, backoff });
+    const done = [endOf(await player.run(), { exitCode: 3 })];
+    isSlow = true;
+    await expect(player.work({ done, want: 0 })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    isSlow = false;
+    clock.advance(10);
+    await settle();
+    for (const statements of late) await db.batch(statements);
+    expect((await player.work({ done, repeat: true })).fenced).toEqual([]);
+    clock.advance(2_000);
+    await settle();
+    expect(await control.queries.get(id)).toMatchObject({ state: 'pending', attempt: 1 });
+    await scheduler.stop();
   });
 
   it('keeps a message no store could hold', async () => {

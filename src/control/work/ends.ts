@@ -100,16 +100,16 @@ export class EndReports {
   async #dropStrangers(): Promise<AttemptRef[]> {
     const attempts = JSON.stringify([...this.#open.values()].map(refOf));
     const rows = await this.#db.query(attemptsNamed.with({ attempts }), { level: 'linearizable' });
-    const known = new Map(rows.map((row) => [keyOf(text(row, 'job_id'), integer(row, 'attempt')), row]));
+    const known = new Map(rows.map((row) => [keyOf(text(row, 'id'), integer(row, 'attempt')), row]));
     const fenced: AttemptRef[] = [];
     for (const [key, done] of this.#open) {
       const row = known.get(key);
       const ours = row !== undefined && this.#isOurs(row);
-      if (ours && text(row, 'state') !== 'ended') continue;
+      if (ours && text(row, 'attempt_state') !== 'ended') continue;
       this.#open.delete(key);
-      // Told before, and the answer was lost.
-      if (ours && textOrNull(row, 'reason') === done.reason) continue;
-      fenced.push(refOf(done));
+      // Written before, and the answer was lost: perhaps that of the store, and then nobody was told.
+      if (ours && textOrNull(row, 'reason') === done.reason) tellMoved(this.#signals, [row]);
+      else fenced.push(refOf(done));
     }
     return fenced;
   }

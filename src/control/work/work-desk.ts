@@ -79,6 +79,9 @@ export class WorkDesk {
     const release = this.#endInTime(call);
     try {
       return await this.#serve(call);
+    } catch (error) {
+      this.#reconsider(body);
+      throw error;
     } finally {
       release();
       this.#room.leave(seat);
@@ -161,6 +164,13 @@ export class WorkDesk {
         ? `worker ${workerId} is ${text(row, 'state')}; it must register again`
         : `worker ${workerId} has generation ${now}, not ${generation}`;
     return this.#deps.fence.refuse(holder, problem);
+  }
+
+  /** What a failed call reported may be on disk all the same: who waits for it looks again. */
+  #reconsider({ done }: WorkRequest): void {
+    const { signals, clock } = this.#deps;
+    for (const { jobId } of done) signals.changed(jobId);
+    if (done.length > 0) signals.due(clock.nowMs());
   }
 
   #hasNews(call: Call, { claimed, lease }: Turn): boolean {

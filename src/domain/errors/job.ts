@@ -7,7 +7,7 @@ export const jobErrors = {
     status: 413,
     exitCode: 125,
     message: 'The job spec is {bytes} bytes; at most {maxBytes} are allowed.',
-    hint: 'Shorten command and env, or pass data by stdin.',
+    hint: 'Command, environment and standard input (as base64) count together: shorten them.',
   },
   JOB_NOT_FOUND: {
     fault: 'caller',
@@ -42,7 +42,7 @@ export const jobErrors = {
     status: 404,
     exitCode: 125,
     message: 'Job {jobId} has no attempt {attempt}.',
-    hint: 'GET /v1/jobs/{id}/attempts lists the attempts.',
+    hint: 'blixard job get lists the attempts.',
   },
   IMAGE_UNKNOWN: {
     fault: 'caller',
@@ -56,14 +56,14 @@ export const jobErrors = {
     status: 404,
     exitCode: 125,
     message: 'There is no worker {workerId}.',
-    hint: 'GET /v1/workers lists the workers.',
+    hint: 'blixard worker ls lists the workers.',
   },
   WORKER_LOCKED: {
     fault: 'system',
     status: 503,
     exitCode: 69,
     message: 'Another process on this host is the worker of {dir}.',
-    hint: 'Stop that process, or use another data directory (BLIXARD_DATA_DIR).',
+    hint: 'Stop that process, or use another data directory with --data-dir.',
   },
   WORKER_STOPPED: {
     fault: 'caller',

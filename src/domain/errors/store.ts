@@ -21,7 +21,7 @@ export const storeErrors = {
     status: 503,
     exitCode: 69,
     message: 'Another process owns the store {file}: {owner}.',
-    hint: 'Stop that process, or use another data directory (BLIXARD_DATA_DIR).',
+    hint: 'Stop that process, or use another data directory with --data-dir.',
   },
   STORE_TOO_NEW: {
     fault: 'system',

@@ -49,14 +49,14 @@ export const vmErrors = {
     status: 503,
     exitCode: 69,
     message: 'The image {image} is not on this host; there are: {known}.',
-    hint: 'npm run setup builds the base image.',
+    hint: 'blixard image build base builds the base image.',
   },
   IMAGE_INVALID: {
     fault: 'system',
     status: 503,
     exitCode: 69,
     message: 'The image {image} on this host is damaged: {problem}',
-    hint: 'npm run setup builds the base image anew.',
+    hint: 'blixard image build base builds the base image anew.',
   },
   IMAGE_BUILD_FAILED: {
     fault: 'system',

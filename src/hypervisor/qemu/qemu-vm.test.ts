@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
 import { silentLog } from '../../platform/log.ts';
@@ -7,13 +9,38 @@ import { isRunning } from '../process-table.ts';
 import { startQemuVm } from './qemu-vm.ts';
 import { script, temporaryFolder } from './scripts.suite.ts';
 
-async function start(program: string) {
-  const runDir = await temporaryFolder();
+async function start(program: string, folder?: string) {
+  const runDir = folder ?? (await temporaryFolder());
   const spec = {
     ...{ id: randomUUID(), memoryMiB: 128, vcpus: 1, runDir, rootFsType: 'squashfs' },
     ...{ kernelPath: '/kernel', initrdPath: '/initrd', rootPath: '/root.squashfs' },
   };
   return startQemuVm({ spec, program, accel: 'tcg', log: silentLog });
+}
+
+/** What `act` gives in a process that cannot open another descriptor. */
+async function withoutDescriptors<T>(act: () => Promise<T>): Promise<T> {
+  const limit = (...args: string[]) => execFileSync('prlimit', ['--pid', String(process.pid), ...args]);
+  const before = String(limit('--nofile', '--output=SOFT', '--noheadings')).trim();
+  const opened: number[] = [];
+  limit('--nofile=512:');
+  try {
+    for (let more = true; more; ) more = tryOpen(opened);
+    return await act();
+  } finally {
+    for (const fd of opened) closeSync(fd);
+    limit(`--nofile=${before}:`);
+  }
+}
+
+function tryOpen(opened: number[]): boolean {
+  try {
+    opened.push(openSync('/dev/null', 'r'));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EMFILE') return false;
+    throw error;
+  }
 }
 
 describe('a QEMU process', () => {
@@ -76,5 +103,16 @@ describe('a QEMU process', () => {
     } finally {
       process.env['PATH'] = path;
     }
+  });
+
+  it('is refused, and no more than that, when this process has no descriptor left', async () => {
+    const runDir = await temporaryFolder();
+    const refused = await withoutDescriptors(async () => {
+      const failure = await start('sleep', runDir).catch((error) => error);
+      // The event that ends a process which does not listen for it comes a turn later.
+      await new Promise((resolve) => setImmediate(resolve));
+      return failure;
+    });
+    expect(refused).toMatchObject({ code: 'VM_BOOT_FAILED', message: expect.stringContaining('EMFILE') });
   });
 });

@@ -20,24 +20,36 @@ export async function startQemuVm(deps: {
   log: Log;
 }): Promise<RunningVm> {
   const { spec, program, accel, log } = deps;
-  const child = spawnBound(program, qemuArguments(spec, accel), {
-    cwd: spec.runDir,
-    // Standard input, console, what QEMU says, and the agent channel: a socket pair, nameless and nobody else's.
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-  });
+  const child = spawnQemu(program, qemuArguments(spec, accel), spec.runDir);
+  // A child without a pid has no streams either when this process is out of descriptors.
+  if (child.pid === undefined) throw await spawnFailure(child);
   // At once: until the event loop turns, not even a process that has ended is reaped.
-  const identity = child.pid === undefined ? undefined : identify(child.pid);
+  const identity = identify(child.pid);
   const channel = child.stdio[agentFd];
   if (identity === undefined || !(channel instanceof Duplex)) {
-    throw await spawnFailure(child);
+    child.kill('SIGKILL');
+    throw bootFailed(new Error(`process ${child.pid} is not in /proc`));
   }
   channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
   return new QemuVm({ id: spec.id, identity, child, channel });
 }
 
+function spawnQemu(program: string, args: readonly string[], cwd: string): ChildProcess {
+  try {
+    // Standard input, console, what QEMU says, and the agent channel: a socket pair, nameless and nobody else's.
+    return spawnBound(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  } catch (error) {
+    throw bootFailed(error);
+  }
+}
+
 async function spawnFailure(child: ChildProcess): Promise<BlixardError> {
   const [error] = await once(child, 'error');
-  return new BlixardError('VM_BOOT_FAILED', { problem: problemOf(error) }, { cause: error });
+  return bootFailed(error);
+}
+
+function bootFailed(cause: unknown): BlixardError {
+  return new BlixardError('VM_BOOT_FAILED', { problem: problemOf(cause) }, { cause });
 }
 
 class QemuVm implements RunningVm {

@@ -42,7 +42,7 @@ export async function examine(checks: readonly Check[], surgery: Surgery): Promi
       try {
         return { check: name, ...(await look(surgery)) };
       } catch (error) {
-        return { check: name, ...fail(problemOf(error), 'This should not happen: blixard doctor --verbose') };
+        return { check: name, ...fail(problemOf(error), 'Mend what this names, then look again.') };
       }
     }),
   );

@@ -1,8 +1,9 @@
 /** Checks of the host itself: Node.js, clock, data directory. */
-import { access, constants, mkdir, stat, statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { problemOf } from '../../domain/errors.ts';
 import { formatBytes } from '../../domain/units.ts';
+import { openDataDir } from '../data-dir.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 const oldestNode: readonly [major: number, minor: number] = [20, 20];
@@ -44,10 +45,9 @@ export const dataDirCheck: Check = {
   name: 'data directory',
   async look({ config: { dataDir } }) {
     try {
-      await mkdir(dataDir, { recursive: true });
-      await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+      await openDataDir(dataDir);
     } catch (error) {
-      return fail(problemOf(error), 'Make it writable, or choose another with BLIXARD_DATA_DIR.');
+      return fail(problemOf(error), 'Make it writable, or choose another with --data-dir.');
     }
     const { bavail, bsize } = await statfs(dataDir);
     const text = `${dataDir}, ${formatBytes(bavail * bsize)} free`;

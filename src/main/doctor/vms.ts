@@ -13,7 +13,7 @@ export const vmManagerCheck: Check = {
   async look({ env }) {
     const skip = env['SKIP_VM_MANAGER'] ?? '';
     if (skip === '') return ok('on');
-    return warn(`off: SKIP_VM_MANAGER is ${skip}, so this host starts no VMs`, 'unset SKIP_VM_MANAGER');
+    return fail(`off: SKIP_VM_MANAGER is ${skip}, so this host starts no VMs`, 'unset SKIP_VM_MANAGER');
   },
 };
 
@@ -26,7 +26,10 @@ export const qemuCheck: Check = {
       const { version, accelReason, accel: chosen } = await driver.capabilities();
       const text = `${version}, ${accelReason}`;
       if (chosen === 'kvm' || accel === 'tcg') return ok(text);
-      return warn(text, 'Jobs run, several times slower. KVM needs a host whose /dev/kvm works.');
+      return warn(
+        text,
+        'Jobs run, several times slower. KVM needs a /dev/kvm that works and that you may open (group kvm).',
+      );
     } catch (error) {
       if (!isBlixardError(error, 'VM_MANAGER_UNAVAILABLE')) throw error;
       return fail(reasonOf(error), 'npm run setup installs what is missing.');

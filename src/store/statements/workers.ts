@@ -75,11 +75,12 @@ export const putBack = define<{ workerId: string; nowMs: number }>(
    RETURNING ${movedColumns}`,
 );
 
-/** An online worker gets no more jobs. */
-export const drainWorker = define<{ id: string; nowMs: number }>(
+/** An online worker gets no more jobs; with a generation, only that one. */
+export const drainWorker = define<{ id: string; generation: number | null; nowMs: number }>(
   'workers.drain',
   `UPDATE workers SET state = 'draining', updated_at_ms = :nowMs
-   WHERE id = :id AND state IN (${literals(workerMachine.sourcesOf('draining'))})`,
+   WHERE id = :id AND state IN (${literals(workerMachine.sourcesOf('draining'))})
+     AND generation = coalesce(:generation, generation)`,
 );
 
 /** A worker leaves by itself or by an operator; with a generation, only that one. */

@@ -12,6 +12,7 @@ export function addImageLs(parent: Command, home: CommandHome): void {
     summary: 'list the images on this host',
     flags: 'image',
     printsData: true,
+    examples: ['blixard image ls'],
     run,
   });
 }

@@ -1,6 +1,7 @@
 /** blixard job cancel: ends jobs, wherever they are. */
 import type { Command } from 'commander';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { jobsArgument, readJobId } from '../../job-id.ts';
 
 interface Options {
   readonly reason?: string;
@@ -12,10 +13,9 @@ export function addJobCancel(parent: Command, home: CommandHome): void {
     summary: 'cancel jobs; a running command gets SIGTERM, a grace time, then its microVM is killed',
     flags: 'client',
     printsData: true,
+    examples: ['blixard job cancel 0197f2c4', 'blixard job cancel --reason "wrong branch" 0197f2c4 0197f2c5'],
     setUp: (command) =>
-      command
-        .argument('<job...>', 'ids of the jobs, or unique starts of them')
-        .option('--reason <text>', 'why, for those who look at the job later'),
+      command.argument(...jobsArgument).option('--reason <text>', 'why, for those who look at the job later'),
     run,
   });
 }
@@ -24,7 +24,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   const { reason } = call.options;
   const body = reason === undefined ? {} : { reason };
   await withClient(call, async (client) => {
-    for (const id of call.args) {
+    for (const id of call.args.map(readJobId)) {
       const job = await client.call('cancelJob', { params: { id }, body });
       const text = job.state === 'cancelled' ? 'cancelled' : `${job.state}, being cancelled`;
       await (call.json ? printJson(call, job) : print(call, `${job.id}  ${text}\n`));

@@ -1,8 +1,10 @@
 /** blixard job get: one job with its attempts. */
 import type { Command } from 'commander';
 import type { Attempt, Job } from '../../../contract/job.ts';
+import { isEnded, jobMachine } from '../../../domain/job.ts';
 import { formatBytes, formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { jobArgument, readJobId } from '../../job-id.ts';
 import { endOf } from '../../output/job-end.ts';
 import { colourOfState, printable } from '../../output/style.ts';
 import { type Column, renderFacts, renderTable } from '../../output/table.ts';
@@ -13,13 +15,14 @@ export function addJobGet(parent: Command, home: CommandHome): void {
     summary: 'show one job: what it is, what became of it, and why it waits',
     flags: 'client',
     printsData: true,
-    setUp: (command) => command.argument('<job>', 'id of the job, or a unique start of it'),
+    examples: ['blixard job get 0197f2c4', 'blixard job get -o json 0197f2c4'],
+    setUp: (command) => command.argument(...jobArgument),
     run,
   });
 }
 
 async function run(call: Call): Promise<undefined> {
-  const id = call.args[0] ?? '';
+  const id = readJobId(call.args[0]);
   await withClient(call, async (client) => {
     const job = await client.call('getJob', { params: { id } });
     if (call.json) return await printJson(call, job);
@@ -52,7 +55,15 @@ function factsOf(call: Call, job: Job): readonly (readonly [string, string | und
     ['created', call.time(job.createdAtMs)],
     ['started', job.startedAtMs === null ? undefined : call.time(job.startedAtMs)],
     ['ended', job.endedAtMs === null ? undefined : call.time(job.endedAtMs)],
+    ...nextSteps(job).map((step, index) => [index === 0 ? 'next' : '', step] as const),
   ];
+}
+
+/** What a user may do with the job as it is. */
+function nextSteps({ id, state, attempt }: Job): readonly string[] {
+  const output = attempt === 0 ? [] : [`blixard job logs ${isEnded(state) ? '' : '-f '}${id}`];
+  if (!isEnded(state)) return [...output, `blixard job cancel ${id}`];
+  return jobMachine.can(state, 'pending') ? [...output, `blixard job retry ${id}`] : output;
 }
 
 function textOr(text: string | null): string | undefined {
@@ -67,7 +78,7 @@ const attemptColumns: readonly Column<Attempt>[] = [
   { head: 'ATTEMPT', align: 'right', cell: ({ attempt }) => String(attempt) },
   { head: 'STATE', cell: ({ state }) => state },
   { head: 'END', cell: endOf },
-  { head: 'VM', cell: ({ vm }) => (vm === null ? '-' : `${vm.hypervisor}/${vm.accel}`) },
+  { head: 'VM', optional: true, cell: ({ vm }) => (vm === null ? '-' : `${vm.hypervisor}/${vm.accel}`) },
   { head: 'START', cell: ({ vm }) => (vm === null ? '-' : `${vm.start} ${formatDurationMs(vm.bootMs)}`) },
   {
     head: 'WALL',
@@ -79,6 +90,6 @@ const attemptColumns: readonly Column<Attempt>[] = [
     align: 'right',
     cell: ({ usage }) => (usage === null ? '-' : formatBytes(usage.memoryPeakKiB * 1_024)),
   },
-  { head: 'OUTPUT', align: 'right', cell: ({ logBytes }) => formatBytes(logBytes) },
+  { head: 'OUTPUT', align: 'right', optional: true, cell: ({ logBytes }) => formatBytes(logBytes) },
   { head: 'MESSAGE', flexible: true, cell: ({ message }) => message ?? '' },
 ];

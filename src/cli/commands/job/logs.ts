@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { BlixardClient } from '../../../client/index.ts';
 import { addCommand, type Call, type CommandHome, withClient } from '../../command.ts';
 import { followJob, sayGap } from '../../follow.ts';
+import { jobArgument, readJobId } from '../../job-id.ts';
 import { readInteger } from '../../parse.ts';
 import type { OutputName } from '../../terminal.ts';
 
@@ -20,16 +21,16 @@ export function addJobLogs(parent: Command, home: CommandHome): void {
     examples: ['blixard job logs -f 0197f2c4', 'blixard job logs --stream stderr --attempt 1 0197f2c4'],
     setUp: (command) =>
       command
-        .argument('<job>', 'id of the job, or a unique start of it')
+        .argument(...jobArgument)
         .option('-f, --follow', 'go on until the job has ended')
-        .option('--attempt <n>', 'output of this attempt (the newest if not given)')
+        .option('--attempt <n>', 'output of this attempt (default: the newest)')
         .addOption(new Option('--stream <stream>', 'only this stream').choices(['stdout', 'stderr'])),
     run,
   });
 }
 
 async function run(call: Call<Options>): Promise<undefined> {
-  const id = call.args[0] ?? '';
+  const id = readJobId(call.args[0]);
   const { attempt, stream } = call.options;
   const chosen = {
     ...(attempt === undefined ? {} : { attempt: readInteger('--attempt', attempt) }),

@@ -28,7 +28,7 @@ export function addJobLs(parent: Command, home: CommandHome): void {
       command
         .addOption(new Option('--state <state>', 'only jobs in this state').choices(jobMachine.states))
         .option('--queue <name>', 'only jobs of this queue')
-        .option('-n, --limit <n>', `how many (${defaults.pageSize} if not given)`)
+        .option('-n, --limit <n>', `how many (default: ${defaults.pageSize})`)
         .option('--cursor <cursor>', 'go on where an earlier page ended'),
     run,
   });
@@ -53,8 +53,8 @@ function jobColumns(time: ShowTime): readonly Column<Job>[] {
   return [
     { head: 'ID', cell: (job) => job.id },
     { head: 'STATE', cell: (job) => job.state, colour: (job) => colourOfState(job.state) },
-    { head: 'END', cell: endOf },
-    { head: 'QUEUE', cell: (job) => job.spec.queue },
+    { head: 'END', optional: true, cell: endOf },
+    { head: 'QUEUE', optional: true, cell: (job) => job.spec.queue },
     { head: 'CREATED', cell: (job) => time(job.createdAtMs) },
     { head: 'COMMAND', flexible: true, cell: (job) => job.spec.command.join(' ') },
   ];

@@ -1,6 +1,7 @@
 /** blixard job retry: runs failed or cancelled jobs again. */
 import type { Command } from 'commander';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { jobsArgument, readJobId } from '../../job-id.ts';
 import { readDurationMs } from '../../parse.ts';
 
 interface Options {
@@ -13,10 +14,9 @@ export function addJobRetry(parent: Command, home: CommandHome): void {
     summary: 'run failed or cancelled jobs again, with all their attempts allowed anew',
     flags: 'client',
     printsData: true,
+    examples: ['blixard job retry 0197f2c4', 'blixard job retry --delay 10m 0197f2c4'],
     setUp: (command) =>
-      command
-        .argument('<job...>', 'ids of the jobs, or unique starts of them')
-        .option('--delay <duration>', 'not before this time has passed'),
+      command.argument(...jobsArgument).option('--delay <duration>', 'not before this time has passed'),
     run,
   });
 }
@@ -25,7 +25,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   const { delay } = call.options;
   const body = delay === undefined ? {} : { delayMs: readDurationMs('--delay', delay) };
   await withClient(call, async (client) => {
-    for (const id of call.args) {
+    for (const id of call.args.map(readJobId)) {
       const job = await client.call('retryJob', { params: { id }, body });
       await (call.json ? printJson(call, job) : print(call, `${job.id}  ${job.state}\n`));
     }

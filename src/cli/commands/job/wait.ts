@@ -5,6 +5,7 @@ import { isEnded } from '../../../domain/job.ts';
 import { limits } from '../../../domain/limits.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 import { exitCodeOf } from '../../exit-code.ts';
+import { jobArgument, readJobId } from '../../job-id.ts';
 import { endOf } from '../../output/job-end.ts';
 
 export function addJobWait(parent: Command, home: CommandHome): void {
@@ -13,13 +14,14 @@ export function addJobWait(parent: Command, home: CommandHome): void {
     summary: 'wait until a job has ended, and exit with its exit code',
     flags: 'client',
     printsData: true,
-    setUp: (command) => command.argument('<job>', 'id of the job, or a unique start of it'),
+    examples: ['blixard job wait 0197f2c4 && echo done'],
+    setUp: (command) => command.argument(...jobArgument),
     run,
   });
 }
 
 async function run(call: Call): Promise<number> {
-  const job = await waitForEnd(call, call.args[0] ?? '');
+  const job = await waitForEnd(call, readJobId(call.args[0]));
   await (call.json ? printJson(call, job) : print(call, `${job.id}  ${job.state}  ${endOf(job)}\n`));
   return exitCodeOf(job);
 }

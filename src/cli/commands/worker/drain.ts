@@ -11,6 +11,7 @@ export function addWorkerDrain(parent: Command, home: CommandHome): void {
     summary: 'give a worker no more jobs; those it runs go on',
     flags: 'client',
     printsData: true,
+    examples: ['blixard worker drain build-host-1'],
     setUp: (command) => command.argument('<worker>', 'id of the worker, a unique start of it, or its name'),
     run,
   });

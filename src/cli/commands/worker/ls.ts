@@ -12,6 +12,7 @@ export function addWorkerLs(parent: Command, home: CommandHome): void {
     summary: 'list workers',
     flags: 'client',
     printsData: true,
+    examples: ['blixard worker ls', 'blixard worker ls -o json'],
     run,
   });
 }
@@ -29,8 +30,8 @@ function workerColumns(time: ShowTime): readonly Column<Worker>[] {
     { head: 'NAME', cell: (worker) => worker.name },
     { head: 'STATE', cell: (worker) => worker.state, colour: (worker) => colourOfState(worker.state) },
     { head: 'JOBS', align: 'right', cell: (worker) => `${worker.held}/${worker.slots}` },
-    { head: 'QUEUES', cell: (worker) => worker.queues.join(',') },
-    { head: 'LEASE UNTIL', cell: (worker) => time(worker.leaseUntilMs) },
+    { head: 'QUEUES', optional: true, cell: (worker) => worker.queues.join(',') },
+    { head: 'LEASE UNTIL', optional: true, cell: (worker) => time(worker.leaseUntilMs) },
     {
       head: 'RUNS',
       flexible: true,

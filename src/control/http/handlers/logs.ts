@@ -17,8 +17,10 @@ export function logHandlers(deps: AppDeps): Pick<Handlers, 'readLogs'> {
   const { queries, logs } = deps;
   let followers = 0;
 
-  const follow = (job: Job, call: Call<'readLogs'>): StreamReply => {
+  const follow = async (job: Job, call: Call<'readLogs'>): Promise<StreamReply> => {
     const from = placeOf(call, job);
+    // Refuses an offset inside a record as long as there is a status to say so with.
+    await logs.reader(job.id, from.attempt, from.offset).missing();
     if (followers >= limits.followersMax) {
       throw new BlixardError('OVERLOADED', { problem: `${followers} followers of logs on this server` });
     }
@@ -67,7 +69,7 @@ function placeOf({ query, lastEventId }: Call<'readLogs'>, job: Job): Place {
 }
 
 function parse(lastEventId: string): Place {
-  const match = /^(\d{1,15}):(\d{1,15})$/.exec(lastEventId);
+  const match = /^([1-9]\d{0,14}):(\d{1,15})$/.exec(lastEventId);
   if (match === null) throw badValue('last-event-id', lastEventId, 'attempt:offset, the id of an event');
   return { attempt: Number(match[1]), offset: Number(match[2]) };
 }

@@ -22,7 +22,7 @@ export function workerHandlers({ workers, queries, logs }: AppDeps): Pick<Handle
       return workers.work(params.id, body, signal);
     },
     heartbeat: ({ params, body }) => workers.heartbeat(params.id, body.generation),
-    drainWorker: ({ params }) => workers.drain(params.id),
+    drainWorker: ({ params, query }) => workers.drain(params.id, query.generation),
     removeWorker: ({ params, query }) => workers.remove(params.id, query.generation),
   };
 }

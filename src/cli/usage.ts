@@ -1,0 +1,64 @@
+/** Wrong calls, told in the words of the command line: which flag is meant, and whose help says more. */
+import type { Command } from 'commander';
+import { BlixardError, errorCatalogue, isBlixardError } from '../domain/errors.ts';
+
+/** Field of the API → how it is given here. */
+const flagOfField: Readonly<Record<string, string>> = {
+  command: '<command>',
+  env: '-e',
+  memoryMiB: '--memory',
+  vcpus: '--cpus',
+  timeoutMs: '--timeout',
+  image: '--image',
+  queue: '--queue',
+  cwd: '--workdir',
+  uid: '--uid',
+  stdinBase64: '--interactive',
+  attemptsMax: '--attempts',
+  attempt: '--attempt',
+  limit: '--limit',
+  cursor: '--cursor',
+  reason: '--reason',
+  delayMs: '--delay',
+};
+
+/** The whole name of a command, for example `blixard job get`. */
+export function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
+}
+
+/** Where to read how `name` is called. */
+export function helpHint(name: string): string {
+  return errorCatalogue.USAGE.hint.replace('blixard', name);
+}
+
+/** What the server refused, as a wrong call that names the flag; any other error as it is. */
+export function inFlags(error: unknown): unknown {
+  if (!isBlixardError(error, 'VALIDATION_FAILED')) return error;
+  const { field, problem } = error.details;
+  const flag = flagOfField[String(field).split('.')[0] ?? ''];
+  if (flag === undefined) return error;
+  return new BlixardError('USAGE', { problem: `${flag}: ${field} ${problem}` }, { cause: error });
+}
+
+/** commander's complaints about `command` in the form of every other error. */
+export function tellComplaints(command: Command): Command {
+  return command.configureOutput({ outputError: (text, write) => write(complaintText(command, text)) });
+}
+
+function complaintText(command: Command, text: string): string {
+  const [problem = '', ...more] = text
+    .trim()
+    .replace(/^error: /, 'blixard: ')
+    .split('\n');
+  const meant = /^\(Did you mean (.*)\?\)$/.exec(more.join(' '))?.[1] ?? verbsMeant(command, problem);
+  const hint = meant === undefined ? helpHint(nameOf(command)) : `did you mean ${meant}?`;
+  return `${problem}\nhint: ${hint}\n`;
+}
+
+/** `blixard logs` is `blixard job logs`. */
+function verbsMeant(command: Command, problem: string): string | undefined {
+  const verb = /unknown command '(.*)'/.exec(problem)?.[1];
+  const nouns = command.commands.filter((noun) => noun.commands.some((one) => one.name() === verb));
+  return nouns.length === 0 ? undefined : nouns.map((noun) => `${noun.name()} ${verb}`).join(' or ');
+}

@@ -1,0 +1,19 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { realClock } from '../platform/clock.ts';
+import { removeTree } from '../platform/files.ts';
+import { buildBaseImage } from './build-base.ts';
+
+it('what the disk refuses is told as a failed build, as any other failure', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'blixard-build-'));
+  onTestFinished(() => removeTree(folder));
+  await writeFile(join(folder, 'agent.c'), '');
+  await writeFile(join(folder, 'file'), '');
+  const build = { agentSourceDir: folder, progress: { step: () => undefined }, clock: realClock };
+  await expect(buildBaseImage({ ...build, dir: join(folder, 'file', 'images') })).rejects.toMatchObject({
+    code: 'IMAGE_BUILD_FAILED',
+    message: expect.stringContaining('ENOTDIR'),
+  });
+});
