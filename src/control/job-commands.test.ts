@@ -55,6 +55,11 @@ describe('submit', () => {
     });
   });
 
+  it('takes standard input up to its own limit, which does not count against the spec', async () => {
+    const stdinBase64 = Buffer.alloc(limits.stdinBytes).toString('base64');
+    expect((await control.jobs.submit({ ...trueJob, stdinBase64 })).state).toBe('pending');
+  });
+
   it('takes any image while no worker has told its images, then only those told', async () => {
     expect((await control.jobs.submit({ ...trueJob, image: 'exotic' })).state).toBe('pending');
     await TestWorker.join(control, { images: [{ name: 'base:latest', digest: 'sha256:1' }] });

@@ -126,10 +126,10 @@ export class JobCommands {
   }
 }
 
-/** The spec as it is stored. Throws SPEC_TOO_LARGE. */
+/** The spec as it is stored. Throws SPEC_TOO_LARGE; standard input has a limit of its own. */
 function specText(spec: JobSpec): string {
   const stored = JSON.stringify(spec);
-  const bytes = Buffer.byteLength(stored);
+  const bytes = Buffer.byteLength(stored) - spec.stdinBase64.length;
   if (bytes > limits.jobSpecBytes)
     throw new BlixardError('SPEC_TOO_LARGE', { bytes, maxBytes: limits.jobSpecBytes });
   return stored;

@@ -36,7 +36,7 @@ export function runProgram(call: ProgramCall): Promise<string> {
       reject(buildFailed(`${ending}: ${words}`, error));
     });
     child.stdin?.on('error', (error) => {
-      unread = ` and did not read its input (${error.message})`;
+      if (call.stdin !== undefined) unread = ` and did not read its input (${error.message})`;
     });
     child.stdin?.end(call.stdin ?? '');
   });

@@ -125,7 +125,7 @@ class Probe {
     try {
       const measured = await measureTscKhz(() => started.vm.ping(pingMs), clock);
       const tscKhz = betterTscKhz(assumed, measured);
-      log.info({ assumedKhz: assumed, measuredKhz: measured, tscKhz }, 'measured the time stamp counter');
+      log.debug({ assumedKhz: assumed, measuredKhz: measured, tscKhz }, 'measured the time stamp counter');
       return { hypervisor, capabilities, tscKhz };
     } finally {
       await end(started);

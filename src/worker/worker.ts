@@ -125,7 +125,7 @@ export class Worker {
       client.call('registerWorker', { body, signal, timeoutMs: answerTimeoutMs }),
     );
     signal.throwIfAborted();
-    log.info({ workerId: identity.id, ...registered }, 'registered');
+    log.info({ workerId: identity.id, requeued: registered.requeued.length }, 'registered');
     const generation = new Generation({
       ...this.#deps,
       workerId: identity.id,

@@ -118,6 +118,7 @@ describe('a job with a bad field is refused by name, value and what is allowed',
     ['an id that is none', { command, id: '1' }, { field: 'id', allowed: 'a UUID version 7 in lower case' }],
     ['a list as body', [], { field: 'body', value: '[]' }],
     ['null as body', null, { field: 'body', value: 'null' }],
+    ['an empty program name', { command: [''] }, { field: 'command.0', value: '""' }],
   ];
   it.each(cases)('%s', async (_, body, details) => {
     const { status, problem } = await submit(system.url, body);

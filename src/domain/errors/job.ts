@@ -7,7 +7,7 @@ export const jobErrors = {
     status: 413,
     exitCode: 125,
     message: 'The job spec is {bytes} bytes; at most {maxBytes} are allowed.',
-    hint: 'Command, environment and standard input (as base64) count together: shorten them.',
+    hint: 'Shorten command and environment, or give the data on standard input.',
   },
   JOB_NOT_FOUND: {
     fault: 'caller',

@@ -48,4 +48,5 @@ function assertArgBytes({ command, env }: SubmitJob): void {
   for (const [field, text] of texts) {
     if (Buffer.byteLength(text) > limits.argBytes) throw badValue(field, text, allowed);
   }
+  if (command[0] === '') throw badValue('command.0', '', 'the name or the path of a program');
 }
