@@ -29,7 +29,7 @@ import { takeIdentity } from './identity.ts';
 import { Worker } from './worker.ts';
 
 export const heartbeatMs = 100;
-export const leaseMs = 400;
+export const leaseMs = 1_200;
 export const testIds = makeIds(realClock, realRandom);
 export const baseDeps = { clock: realClock, random: realRandom, log: silentLog, ids: testIds };
 export const oneImage = { list: async () => [{ name: 'base', tag: 'latest', digest: 'sha256:1' }] };

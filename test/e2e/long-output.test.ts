@@ -34,10 +34,10 @@ describe('output past the limit', () => {
     expect(read.stderr).toContain('not kept');
   });
 
-  it('a follower that keeps up misses nothing', async () => {
-    const live = await site.cli(['run', '--', 'seq', '1', '300000']);
+  it('what is within the limit is all there, in order', async () => {
+    const live = await site.cli(['run', '--', 'seq', '1', '100000']);
     const lines = live.stdout.toString().trimEnd().split('\n');
-    expect(lines.length).toBe(300_000);
+    expect(lines.length).toBe(100_000);
     expect(lines.every((line, index) => line === String(index + 1))).toBe(true);
   });
 });

@@ -46,10 +46,11 @@ export class Site {
     return new BlixardClient({ transport: httpTransport({ url: this.url }) });
   }
 
-  /** Starts a long-running command; resolves when the server answers that it is ready. */
+  /** Starts a long-running command; resolves when the server is ready, and its worker too where it has one. */
   async start(command: 'up' | 'server', env: Env = {}): Promise<Process> {
     const process = this.spawn([command], env);
     await this.#untilReady(process);
+    if (command === 'up') await this.#untilWorks();
     return process;
   }
 
@@ -98,6 +99,15 @@ export class Site {
       BLIXARD_SERVER: this.url,
       NO_COLOR: '1',
     };
+  }
+
+  async #untilWorks(): Promise<void> {
+    const client = this.client();
+    await until('its worker has registered', async () => {
+      const { workers } = await client.call('listWorkers');
+      return workers.some((worker) => worker.state === 'online');
+    });
+    await client.close();
   }
 
   async #untilReady(process: Process): Promise<void> {
