@@ -52,6 +52,19 @@ describe('blixard run', () => {
     });
   });
 
+  it('submits when the job is to start, and by what it is found', async () => {
+    const { run } = prepared();
+    const flags = '-d --priority -5 --delay 1h --expire-in 90s --label team=a=b --label kind=x --tenant acme';
+    expect(await run('run', ...flags.split(' '), 'true')).toBe(0);
+    const job = await newestJob();
+    expect(job).toMatchObject({ state: 'scheduled', runAtMs: job.createdAtMs + 3_600_000 });
+    expect(job.spec).toMatchObject({ priority: -5, delayMs: 3_600_000, expireInMs: 90_000, tenant: 'acme' });
+    expect(job.spec.labels).toEqual({ team: 'a=b', kind: 'x' });
+    const atMs = Math.floor(Date.now() / 1_000) * 1_000 + 86_400_000;
+    expect(await run('run', '-d', '--at', new Date(atMs).toISOString(), 'true')).toBe(0);
+    expect(await newestJob()).toMatchObject({ state: 'scheduled', runAtMs: atMs });
+  });
+
   it('exits with 124 and says so when the command was too slow', async () => {
     await world.startWorker();
     const { terminal, run } = prepared();
@@ -119,6 +132,11 @@ describe('blixard run', () => {
     [['run'], "missing required argument 'command'"],
     [['run', '--timeout', 'soon', 'true'], '--timeout soon: it must be a duration'],
     [['run', '-m', '1', 'true'], 'memoryMiB'],
+    [['run', '--at', 'noon', 'true'], '--at noon: it must be a time such as'],
+    [['run', '--priority', 'high', 'true'], '--priority high: it must be a whole number'],
+    [['run', '--priority', '101', 'true'], 'priority: is 101; allowed: an integer from -100 to 100'],
+    [['run', '--label', 'x', 'true'], '--label x: it must be name=value'],
+    [['run', '--unique-policy', 'replace', 'true'], 'unique.key: is ""; allowed: text'],
     [['run', '-e', '1=2', 'true'], '-e 1=2: it must be NAME=value'],
     [['run', '--env-file', '/absent', 'true'], '--env-file /absent: ENOENT'],
     [['run', '-o', 'json', 'true'], '-o json needs -d'],
