@@ -65,6 +65,18 @@ describe('blixard run', () => {
     expect(await newestJob()).toMatchObject({ state: 'scheduled', runAtMs: atMs });
   });
 
+  it('submits once under a key, and one job under a unique key', async () => {
+    const { run, terminal } = prepared();
+    const flags = '-d --idempotency-key order-7 --unique nightly --unique-policy existing';
+    for (const command of ['true', 'true']) expect(await run('run', ...flags.split(' '), command)).toBe(0);
+    const { id } = await newestJob();
+    expect(terminal.stdout).toBe(`${id}\n${id}\n`);
+    expect(await run('run', '-d', '--idempotency-key', 'order-7', 'false')).toBe(125);
+    expect(terminal.stderr).toContain(`Idempotency key order-7 was used with another body, for job ${id}.`);
+    expect(await run('run', '-d', '--unique', 'nightly', 'false')).toBe(125);
+    expect(terminal.stderr).toContain(`Job ${id} of queue default has the unique key nightly`);
+  });
+
   it('exits with 124 and says so when the command was too slow', async () => {
     await world.startWorker();
     const { terminal, run } = prepared();

@@ -51,3 +51,8 @@ function uniqueOf(key: string | undefined, policy: UniquePolicy | undefined) {
 function labelsOf(given: readonly string[]): Record<string, string> {
   return Object.fromEntries(given.map((text) => readLabel('--label', text)));
 }
+
+/** The headers of the submit. */
+export function submitHeadersOf({ idempotencyKey }: SubmitFlags): { 'idempotency-key'?: string } {
+  return idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+}

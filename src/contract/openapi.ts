@@ -40,13 +40,17 @@ function operation(name: string, route: Route): object {
   return {
     operationId: name,
     summary: route.summary,
-    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
+    parameters: [
+      ...parameters('path', route.params),
+      ...parameters('query', route.query),
+      ...parameters('header', route.headers),
+    ],
     ...(route.body === undefined ? {} : { requestBody: requestBody(route.body) }),
     responses: { [route.status]: reply(route.reply), ...problems(errorsOf(route)) },
   };
 }
 
-function parameters(place: 'path' | 'query', schema: TObject | undefined): object[] {
+function parameters(place: 'path' | 'query' | 'header', schema: TObject | undefined): object[] {
   if (schema === undefined) return [];
   const required: readonly string[] = schema.required ?? [];
   return Object.entries(schema.properties).map(([name, property]) => ({

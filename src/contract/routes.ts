@@ -5,6 +5,7 @@ import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
+import { idempotencyKeyPattern } from './submit-options.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
   Heartbeat,
@@ -27,6 +28,8 @@ export interface Route {
   readonly summary: string;
   readonly params?: TObject;
   readonly query?: TObject;
+  /** Headers the handler reads, in lower case. */
+  readonly headers?: TObject;
   /** A schema for JSON, or `bytes` for application/octet-stream. */
   readonly body?: TSchema | 'bytes';
   readonly status: number;
@@ -60,11 +63,29 @@ export const routes = table({
   submitJob: {
     method: 'POST',
     path: '/v1/jobs',
-    summary: 'Submit a job. It is on disk when this answers.',
+    summary:
+      'Submit a job. It is on disk when this answers. 201, too, with a job that is there already: of the same id or ' +
+      'Idempotency-Key and body, or by its unique policy.',
+    headers: Type.Object({
+      'idempotency-key': Type.Optional(
+        Type.String({
+          pattern: idempotencyKeyPattern,
+          description: 'kept as long as the job; the same key and body give that job again',
+        }),
+      ),
+    }),
     body: SubmitJob,
     status: 201,
     reply: Job,
-    errors: ['VALIDATION_FAILED', 'SPEC_TOO_LARGE', 'IMAGE_UNKNOWN', 'JOB_ID_CONFLICT', 'STORE_UNAVAILABLE'],
+    errors: [
+      'VALIDATION_FAILED',
+      'SPEC_TOO_LARGE',
+      'IMAGE_UNKNOWN',
+      'JOB_ID_CONFLICT',
+      'IDEMPOTENCY_CONFLICT',
+      'UNIQUE_CONFLICT',
+      'STORE_UNAVAILABLE',
+    ],
   },
   listJobs: {
     method: 'GET',
@@ -108,7 +129,13 @@ export const routes = table({
     body: strict({ delayMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.delayMsMax })) }),
     status: 200,
     reply: Job,
-    errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'JOB_INVALID_TRANSITION', 'STORE_UNAVAILABLE'],
+    errors: [
+      'JOB_NOT_FOUND',
+      'JOB_ID_AMBIGUOUS',
+      'JOB_INVALID_TRANSITION',
+      'UNIQUE_CONFLICT',
+      'STORE_UNAVAILABLE',
+    ],
   },
   listAttempts: {
     method: 'GET',
@@ -285,6 +312,7 @@ type Part<R, K extends string, None> =
 
 export type ParamsOf<N extends RouteName> = Part<Routes[N], 'params', undefined>;
 export type QueryOf<N extends RouteName> = Part<Routes[N], 'query', undefined>;
+export type HeadersOf<N extends RouteName> = Part<Routes[N], 'headers', undefined>;
 export type BodyOf<N extends RouteName> = Routes[N] extends { body: 'bytes' }
   ? Uint8Array
   : Part<Routes[N], 'body', undefined>;

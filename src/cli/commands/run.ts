@@ -5,7 +5,7 @@ import { attach } from '../attach.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
 import { collect } from '../parse.ts';
 import { type SubmitOptions, submissionOf } from '../submission.ts';
-import { declareSubmitFlags } from '../submit-flags.ts';
+import { declareSubmitFlags, submitHeadersOf } from '../submit-flags.ts';
 
 interface Options extends SubmitOptions {
   readonly detach?: boolean;
@@ -53,7 +53,7 @@ async function run(call: Call<Options>): Promise<number | undefined> {
   }
   const body = await submissionOf(context, args, options);
   return await withClient(call, async (client) => {
-    const job = await client.call('submitJob', { body });
+    const job = await client.call('submitJob', { body, headers: submitHeadersOf(options) });
     if (options.detach !== true) return await attach(context, client, job.id);
     await (call.json ? printJson(call, job) : print(call, `${job.id}\n`));
     return 0;

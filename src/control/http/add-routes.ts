@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import {
   type BodyOf,
+  type HeadersOf,
   type ParamsOf,
   type QueryOf,
   type Route,
@@ -59,11 +60,17 @@ function addRoute<N extends RouteName>(
 }
 
 /** What a route does not name it does not take. */
-function schemaOf(route: Route): { params?: object; querystring: object; body?: object } {
+function schemaOf(route: Route): {
+  params?: object;
+  querystring: object;
+  headers?: object;
+  body?: object;
+} {
   const body = route.method === 'GET' ? undefined : (route.body ?? nothing);
   return {
     querystring: route.query ?? nothing,
     ...(route.params === undefined ? {} : { params: route.params }),
+    ...(route.headers === undefined ? {} : { headers: route.headers }),
     ...(typeof body === 'object' ? { body } : {}),
   };
 }
@@ -74,6 +81,7 @@ function callOf<N extends RouteName>(request: FastifyRequest, signal: AbortSigna
   return {
     params: request.params as ParamsOf<N>,
     query: request.query as QueryOf<N>,
+    headers: request.headers as HeadersOf<N>,
     body: request.body as BodyOf<N>,
     lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
     signal,

@@ -48,7 +48,7 @@ export class Submits {
       const job = (await this.#store(draft)) ?? (await this.#storedBefore(draft));
       if (job !== undefined) return job;
     }
-    throw new BlixardError('OVERLOADED', { problem: 'the job with this unique key keeps changing' });
+    throw new BlixardError('OVERLOADED', { problem: 'what keeps the job out keeps changing' });
   }
 
   /** The new job, or the one whose start it moved; undefined when something stands in its way. */
@@ -88,22 +88,18 @@ export class Submits {
       const details = { key: idempotencyKey, jobId: text(byKey, 'id') };
       return sameJob(byKey, draft.spec, 'IDEMPOTENCY_CONFLICT', details);
     }
-    return (await this.#uniqueBefore(draft)) ?? this.#assertImage(draft);
+    return this.#uniqueBefore(draft);
   }
 
-  async #uniqueBefore({ job, policy }: Draft): Promise<Job | undefined> {
+  async #uniqueBefore({ job, spec, policy }: Draft): Promise<Job | undefined> {
     const { queue, uniqueKey: key } = job;
-    if (key === null) return undefined;
-    const row = await this.#find(uniqueHolder.with({ queue, key }));
-    if (row === undefined) return undefined;
-    if (policy === 'existing') return jobOf(row);
-    throw new BlixardError('UNIQUE_CONFLICT', { jobId: text(row, 'id'), queue, key });
-  }
-
-  async #assertImage({ job, spec }: Draft): Promise<undefined> {
+    const row = key === null ? undefined : await this.#find(uniqueHolder.with({ queue, key }));
+    if (row !== undefined && policy === 'existing') return jobOf(row);
     const allowed = await this.#find(imageAllowed.with({ image: job.image }));
-    if (allowed !== undefined && integer(allowed, 'fine') === 1) return;
-    throw await imageUnknown(this.#deps.db, spec.image);
+    if (allowed !== undefined && integer(allowed, 'fine') === 0)
+      throw await imageUnknown(this.#deps.db, spec.image);
+    if (row === undefined) return undefined;
+    throw new BlixardError('UNIQUE_CONFLICT', { jobId: text(row, 'id'), queue, key });
   }
 
   async #find(statement: Statement): Promise<Row | undefined> {

@@ -20,9 +20,9 @@ export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, Jo
     return { ...attempt, logBytes: outputBytes, logMissingBytes: missingBytes };
   };
   return {
-    submitJob: async ({ body }) => {
+    submitJob: async ({ body, headers }) => {
       assertArgBytes(body);
-      return jobs.submit(body);
+      return jobs.submit(body, headers['idempotency-key']);
     },
     listJobs: ({ query }) => queries.list(query),
     getJob: ({ params, query, signal }) => queries.waitEnded(params.id, query.waitMs ?? 0, signal),
