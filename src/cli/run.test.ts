@@ -200,6 +200,23 @@ describe('the commands about jobs', () => {
     expect(JSON.parse(await output('job', 'ls', '--state', 'pending', '-o', 'json'))).toEqual(page);
   });
 
+  it('submit all jobs of a file, or none', async () => {
+    const lines = `{"command":["first"]}\n{"command":["second"],"priority":5}\n`;
+    const made = scene({ stdin: lines });
+    expect(await made.run('job', 'submit', '--file', '-'), made.terminal.stderr).toBe(0);
+    const ids = made.terminal.stdout.trim().split('\n');
+    expect((await world.get(ids[1] ?? '')).spec).toMatchObject({ command: ['second'], priority: 5 });
+    const bad = scene({ stdin: `${lines}{"command":[]}\n` });
+    expect(await bad.run('job', 'submit', '--file', '-')).toBe(125);
+    expect(bad.terminal.stderr).toContain(
+      'Line 3: command: is 0 entries; allowed: a list of 1 to 1000 entries.',
+    );
+    const noJson = scene({ stdin: `${lines}x\n` });
+    expect(await noJson.run('job', 'submit', '--file', '-')).toBe(125);
+    expect(noJson.terminal.stderr).toContain('--file -, line 3: ');
+    expect((await world.client.call('listJobs')).jobs).toHaveLength(2);
+  });
+
   it('cancel and retry several jobs', async () => {
     const { id: first } = await world.submit(['true']);
     const { id: second } = await world.submit(['true']);

@@ -2,6 +2,7 @@
 import {
   type BodyOf,
   type HeadersOf,
+  linesContentType,
   type ParamsOf,
   type QueryOf,
   type Route,
@@ -57,7 +58,13 @@ function bodyOf(route: Route, { body }: AnyInput) {
   if (route.body === undefined) return {};
   if (route.body === 'bytes' && body instanceof Uint8Array)
     return { contentType: { 'content-type': 'application/octet-stream' }, body };
+  if (route.bodyIsLines && Array.isArray(body))
+    return { contentType: { 'content-type': linesContentType }, body: body.map(lineOf).join('') };
   return { contentType: { 'content-type': 'application/json' }, body: JSON.stringify(body ?? {}) };
+}
+
+function lineOf(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
 }
 
 function given(headers: AnyInput['headers'] = {}): Record<string, string> {

@@ -2,7 +2,7 @@
 import type { TObject, TSchema } from 'typebox';
 import { type ErrorCode, errorCatalogue } from '../domain/errors.ts';
 import { Problem, problemContentType } from './problem.ts';
-import { type Route, routes } from './routes.ts';
+import { linesContentType, type Route, routes } from './routes.ts';
 
 /** What any route may answer with, beside the errors of its own. */
 const errorsOfAll: readonly ErrorCode[] = [
@@ -45,7 +45,7 @@ function operation(name: string, route: Route): object {
       ...parameters('query', route.query),
       ...parameters('header', route.headers),
     ],
-    ...(route.body === undefined ? {} : { requestBody: requestBody(route.body) }),
+    ...(route.body === undefined ? {} : { requestBody: requestBody(route) }),
     responses: { [route.status]: reply(route.reply), ...problems(errorsOf(route)) },
   };
 }
@@ -61,8 +61,9 @@ function parameters(place: 'path' | 'query' | 'header', schema: TObject | undefi
   }));
 }
 
-function requestBody(body: TSchema | 'bytes'): object {
+function requestBody({ body = 'bytes', bodyIsLines }: Route): object {
   if (body === 'bytes') return { required: true, content: { 'application/octet-stream': {} } };
+  if (bodyIsLines) return { required: true, content: { [linesContentType]: { schema: body } } };
   const isNeeded = ((body as Partial<TObject>).required ?? []).length > 0;
   return { required: isNeeded, content: { 'application/json': { schema: body } } };
 }

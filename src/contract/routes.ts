@@ -30,13 +30,17 @@ export interface Route {
   readonly query?: TObject;
   /** Headers the handler reads, in lower case. */
   readonly headers?: TObject;
-  /** A schema for JSON, or `bytes` for application/octet-stream. */
+  /** A schema for JSON, or `bytes` for application/octet-stream; with `bodyIsLines` an array, each on a line. */
   readonly body?: TSchema | 'bytes';
+  readonly bodyIsLines?: true;
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
   readonly errors: readonly ErrorCode[];
 }
+
+/** JSON values, each on a line of its own. */
+export const linesContentType = 'application/x-ndjson';
 
 /** A full job id, or the unique start of one. */
 const JobIdOrPrefix = Type.String({
@@ -86,6 +90,18 @@ export const routes = table({
       'UNIQUE_CONFLICT',
       'STORE_UNAVAILABLE',
     ],
+  },
+  submitJobs: {
+    method: 'POST',
+    path: '/v1/jobs/batch',
+    summary:
+      'Submit many jobs, one JSON object on each line (NDJSON), all or none; they are answered in their order. ' +
+      'With an id on each line the call is safe to repeat.',
+    body: Type.Array(SubmitJob, { minItems: 1, maxItems: limits.batchJobs }),
+    bodyIsLines: true,
+    status: 201,
+    reply: strict({ jobs: Type.Array(Job) }),
+    errors: ['VALIDATION_FAILED', 'BATCH_LINE_REFUSED', 'STORE_UNAVAILABLE'],
   },
   listJobs: {
     method: 'GET',

@@ -9,6 +9,7 @@ import { cancelUnstarted, requestCancel, retryJob } from '../store/statements/jo
 import { uniqueHolderOf } from '../store/statements/submit.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
 import type { Signals } from './signals.ts';
+import { BatchSubmits } from './submit/batch.ts';
 import { Submits } from './submit/submits.ts';
 import { jobOf, jobStateOf } from './views.ts';
 
@@ -17,12 +18,14 @@ export class JobCommands {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #submits: Submits;
+  readonly #batches: BatchSubmits;
   readonly #signals: Signals;
 
   constructor(deps: { db: Database; clock: Clock; ids: Ids; signals: Signals }) {
     this.#db = deps.db;
     this.#clock = deps.clock;
     this.#submits = new Submits(deps);
+    this.#batches = new BatchSubmits(deps);
     this.#signals = deps.signals;
   }
 
@@ -32,6 +35,14 @@ export class JobCommands {
    */
   submit(body: SubmitJob, idempotencyKey?: string): Promise<Job> {
     return this.#submits.submit(body, idempotencyKey);
+  }
+
+  /**
+   * Stores all of these jobs or none, and gives them in their order. With ids, the same call again gives the same
+   * jobs. Throws BATCH_LINE_REFUSED.
+   */
+  submitAll(bodies: readonly SubmitJob[]): Promise<Job[]> {
+    return this.#batches.submit(bodies);
   }
 
   /**

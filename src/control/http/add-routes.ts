@@ -14,21 +14,32 @@ import { limits } from '../../domain/limits.ts';
 import { acceptBytes, acceptJson } from './bodies.ts';
 import { coerce } from './coercion.ts';
 import type { Call, Handlers, StreamReply } from './handlers/handler.ts';
+import { acceptLines, lineFailure } from './lines.ts';
 import type { OpenRequests } from './open-requests.ts';
+import type { Finding } from './validation.ts';
 
 const names = Object.keys(routes) as RouteName[];
 const nothing = strict({});
 
-/** Two instances, because a route takes either JSON or bytes. */
+/** Three instances, because a route takes either JSON, or lines of JSON, or bytes. */
 export async function addRoutes(app: FastifyInstance, handlers: Handlers, open: OpenRequests): Promise<void> {
-  const takesBytes = (name: RouteName): boolean => (routes[name] as Route).body === 'bytes';
+  const takes = (name: RouteName): 'bytes' | 'lines' | 'json' => {
+    const route: Route = routes[name];
+    if (route.body === 'bytes') return 'bytes';
+    return route.bodyIsLines ? 'lines' : 'json';
+  };
   await app.register(async (instance) => {
     acceptJson(instance);
-    for (const name of names) if (!takesBytes(name)) addRoute(instance, name, handlers, open);
+    for (const name of names) if (takes(name) === 'json') addRoute(instance, name, handlers, open);
+  });
+  await app.register(async (instance) => {
+    acceptLines(instance);
+    instance.setSchemaErrorFormatter((findings, part) => lineFailure(findings as Finding[], part));
+    for (const name of names) if (takes(name) === 'lines') addRoute(instance, name, handlers, open);
   });
   await app.register(async (instance) => {
     acceptBytes(instance);
-    for (const name of names) if (takesBytes(name)) addRoute(instance, name, handlers, open);
+    for (const name of names) if (takes(name) === 'bytes') addRoute(instance, name, handlers, open);
   });
 }
 

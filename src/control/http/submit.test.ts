@@ -52,3 +52,44 @@ describe('a unique key over HTTP', () => {
     });
   });
 });
+
+describe('POST /v1/jobs/batch', () => {
+  const send = (body: string, contentType = 'application/x-ndjson') =>
+    ask(system.url, 'POST', '/v1/jobs/batch', { headers: { 'content-type': contentType }, body });
+  const line = '{"command":["true"]}\n';
+
+  it('answers the jobs in their order', async () => {
+    const body = Array.from({ length: 20 }, (_, n) => ({ command: ['echo', String(n)] }));
+    const { jobs } = await client.call('submitJobs', { body });
+    expect(jobs.map(({ spec }) => spec.command[1])).toEqual(body.map(({ command }) => command[1]));
+    expect(await client.call('getJob', { params: { id: jobs[3]?.id ?? '' } })).toMatchObject({
+      id: jobs[3]?.id,
+      state: 'pending',
+    });
+  });
+
+  it.each([
+    ['no JSON', `${line}{"command":`, 2, 'BODY_INVALID_JSON'],
+    ['an empty line', `${line}\n${line}`, 2, 'BODY_INVALID_JSON'],
+    ['an unknown field', `${line}${line}{"command":["true"],"timeoutMS":1}\n`, 3, 'VALIDATION_FAILED'],
+    ['a value past its limit', `{"command":["true"],"priority":101}\n${line}`, 1, 'VALIDATION_FAILED'],
+    ['a job that is a list', `${line}[]`, 2, 'VALIDATION_FAILED'],
+  ])('names the line with %s', async (_, body, number, code) => {
+    const { status, problem } = await send(body);
+    expect(status).toBe(422);
+    expect(problem).toMatchObject({ code: 'BATCH_LINE_REFUSED', details: { line: number, code } });
+    expect(problem.title).toMatch(new RegExp(`^Line ${number}: .*Nothing of the batch was stored.$`));
+  });
+
+  it('refuses none, more than a thousand, and other content', async () => {
+    expect((await send('')).problem).toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'body', allowed: 'a list of 1 to 1000 entries' },
+    });
+    expect((await send(line.repeat(1_001))).problem).toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'body', value: '1001 entries' },
+    });
+    expect((await send(line, 'application/json')).problem.code).toBe('MEDIA_TYPE_UNSUPPORTED');
+  });
+});

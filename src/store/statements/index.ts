@@ -1,4 +1,5 @@
 /** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
+import * as batch from './batch.ts';
 import * as due from './due.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
@@ -13,7 +14,7 @@ interface Listed {
 }
 
 /** All named statements. */
-export const allStatements: readonly Listed[] = [due, jobs, lists, submit, work, workers]
+export const allStatements: readonly Listed[] = [batch, due, jobs, lists, submit, work, workers]
   .flatMap((module): unknown[] => Object.values(module))
   .filter(isStatement);
 
