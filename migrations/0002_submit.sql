@@ -21,18 +21,18 @@ CREATE INDEX jobs_by_tenant ON jobs (tenant) WHERE tenant <> 'default';
 CREATE TABLE job_labels (
   name TEXT NOT NULL,
   value TEXT NOT NULL,
-  seq INTEGER NOT NULL,
-  PRIMARY KEY (name, value, seq)
+  job_seq INTEGER NOT NULL,
+  PRIMARY KEY (name, value, job_seq)
 ) STRICT, WITHOUT ROWID;
 
 -- Labels follow from the spec, so they come and go with it.
 CREATE TRIGGER job_labelled AFTER INSERT ON job_data WHEN NEW.spec->'labels' IS NOT NULL BEGIN
-  INSERT INTO job_labels (name, value, seq)
+  INSERT INTO job_labels (name, value, job_seq)
     SELECT label.key, label.value, NEW.seq FROM json_each(NEW.spec, '$.labels') AS label;
 END;
 
 CREATE TRIGGER job_unlabelled AFTER DELETE ON job_data WHEN OLD.spec->'labels' IS NOT NULL BEGIN
-  DELETE FROM job_labels WHERE seq = OLD.seq AND (name, value) IN (
+  DELETE FROM job_labels WHERE job_seq = OLD.seq AND (name, value) IN (
     SELECT label.key, label.value FROM json_each(OLD.spec, '$.labels') AS label);
 END;
 

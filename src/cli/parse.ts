@@ -32,6 +32,12 @@ export const readTimeMs: FlagReader<number> = (flag, text) => {
   return orRefuse(timeMs >= 0 ? timeMs : undefined, flag, text, allowed);
 };
 
+/** A time, or how long ago, for example `2h` → epoch ms, not before 1970. */
+export function readPastMs(flag: string, text: string, nowMs: number): number {
+  const agoMs = /[a-z]$/.test(text) ? parseDurationMs(text) : undefined;
+  return Math.max(1, agoMs === undefined ? readTimeMs(flag, text) : nowMs - agoMs);
+}
+
 /** `name=value` → its two parts; the value may hold more `=`. */
 export const readLabel: FlagReader<readonly [string, string]> = (flag, text) => {
   const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];

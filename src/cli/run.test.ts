@@ -200,6 +200,19 @@ describe('the commands about jobs', () => {
     expect(JSON.parse(await output('job', 'ls', '--state', 'pending', '-o', 'json'))).toEqual(page);
   });
 
+  it('list what labels, tenant, text and time name', async () => {
+    const { id } = await world.submit(['echo', 'needle'], { labels: { team: 'a' }, tenant: 'acme' });
+    await world.submit(['true'], { labels: { team: 'b' } });
+    for (const flags of ['--label team=a', '--tenant acme', '--text needle', '--since 1h --text needle'])
+      expect(await output('job', 'ls', ...flags.split(' ')), flags).toMatch(
+        new RegExp(`^ID .*\n${id} [^\n]*\n$`),
+      );
+    expect(await output('job', 'ls', '--until', '1h')).toMatch(/^ID [^\n]*\n$/);
+    const wrong = scene();
+    expect(await wrong.run('job', 'ls', '--since', 'often')).toBe(125);
+    expect(wrong.terminal.stderr).toContain('--since often: it must be');
+  });
+
   it('submit all jobs of a file, or none', async () => {
     const lines = `{"command":["first"]}\n{"command":["second"],"priority":5}\n`;
     const made = scene({ stdin: lines });

@@ -40,7 +40,7 @@ export type CallArgs<N extends RouteName> =
 /** Any input, as the code that only passes it on sees it. */
 export interface AnyInput extends CallOptions {
   readonly params?: Readonly<Record<string, string | number>>;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly body?: object;
 }
@@ -81,7 +81,7 @@ function pathOf(template: string, input: AnyInput): string {
   });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(input.query ?? {})) {
-    if (value !== undefined) query.set(name, String(value));
+    for (const each of [value ?? []].flat()) query.append(name, String(each));
   }
   return query.size === 0 ? path : `${path}?${query}`;
 }

@@ -5,7 +5,7 @@ import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
-import { idempotencyKeyPattern } from './submit-options.ts';
+import { idempotencyKeyPattern, searchQuery } from './submit-options.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
   Heartbeat,
@@ -106,10 +106,13 @@ export const routes = table({
   listJobs: {
     method: 'GET',
     path: '/v1/jobs',
-    summary: 'Jobs, newest first.',
+    summary:
+      'Jobs, newest first. A search by label, tenant, text or time looks at a bounded number of jobs for each page, so ' +
+      'a page may be short, or empty, and still have a nextCursor.',
     query: strict({
       state: Type.Optional(oneOf(jobMachine.states)),
       queue: Type.Optional(Type.String({ pattern: namePattern })),
+      ...searchQuery,
       limit: pageSize,
       cursor,
     }),

@@ -1,7 +1,7 @@
 /** What a submission may say of when a job starts, how often it may be there, and how it is found again. */
 import { type Static, Type } from 'typebox';
 import { defaults, limits, priorityStepMs } from '../domain/limits.ts';
-import { oneOf, strict, textPattern, wholeNumber } from './schema.ts';
+import { oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 
 export const labelNamePattern = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$';
 /** A label as one text: name=value. */
@@ -68,3 +68,24 @@ export function submitOptionsOf(given: SubmitOptions): SubmitOptions {
     names.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
   );
 }
+
+/** What jobs can be searched by. */
+export const searchQuery = {
+  label: Type.Optional(
+    Type.Array(Type.String({ pattern: labelPattern }), {
+      maxItems: limits.labelsSearched,
+      description: 'name=value; give it again for jobs that have all of them',
+    }),
+  ),
+  tenant: submitOptions.tenant,
+  text: Type.Optional(
+    Type.String({
+      pattern: textPattern,
+      minLength: 1,
+      maxLength: limits.searchTextLength,
+      description: 'stands in the command, arguments joined by blanks; A-Z and a-z are the same',
+    }),
+  ),
+  createdAfterMs: Type.Optional(timeMs),
+  createdBeforeMs: Type.Optional(timeMs),
+};

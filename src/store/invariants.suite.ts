@@ -60,11 +60,11 @@ const rules: readonly (readonly [string, string])[] = [
   ],
   [
     'labels differ from the specs',
-    `SELECT name, value, seq, sum(n) AS difference FROM (
-       SELECT name, value, seq, 1 AS n FROM job_labels UNION ALL
+    `SELECT name, value, job_seq, sum(n) AS difference FROM (
+       SELECT name, value, job_seq, 1 AS n FROM job_labels UNION ALL
        SELECT label.key, label.value, job_data.seq, -1
        FROM job_data, json_each(job_data.spec, '$.labels') AS label)
-     GROUP BY name, value, seq HAVING difference <> 0`,
+     GROUP BY name, value, job_seq HAVING difference <> 0`,
   ],
   [
     'counts differ from the jobs',

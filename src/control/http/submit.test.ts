@@ -93,3 +93,30 @@ describe('POST /v1/jobs/batch', () => {
     expect((await send(line, 'application/json')).problem.code).toBe('MEDIA_TYPE_UNSUPPORTED');
   });
 });
+
+describe('GET /v1/jobs', () => {
+  it('searches by labels given once or often, tenant, text and time', async () => {
+    const labels = { team: 'a&b=c', kind: 'ü' };
+    const body = { command: ['echo', 'needle'], labels, tenant: 'acme' };
+    const { id, createdAtMs } = await client.call('submitJob', { body });
+    const found = async (query: object): Promise<string[]> =>
+      (await client.call('listJobs', { query })).jobs.map((job) => job.id);
+    expect(await found({ label: ['team=a&b=c'] })).toEqual([id]);
+    expect(await found({ label: ['team=a&b=c', 'kind=ü'], tenant: 'acme' })).toEqual([id]);
+    expect(await found({ label: ['team=a&b=c', 'kind=x'] })).toEqual([]);
+    const time = { createdAfterMs: createdAtMs - 1, createdBeforeMs: createdAtMs + 1 };
+    expect(await found({ text: 'O NEED', ...time })).toEqual([id]);
+  });
+
+  it.each([
+    ['label=team', 'label.0', 'name=value'],
+    [`${'label=a=b&'.repeat(9)}`, 'label', 'a list of 0 to 8 entries'],
+    ['tenant=a%20b', 'tenant', 'a name of letters'],
+    ['text=', 'text', 'not empty'],
+    ['createdAfterMs=yesterday', 'createdAfterMs', 'an integer'],
+  ])('refuses %s', async (query, field, allowed) => {
+    const { problem } = await ask(system.url, 'GET', `/v1/jobs?${query}`);
+    expect(problem).toMatchObject({ code: 'VALIDATION_FAILED', details: { field } });
+    expect(problem.title).toContain(allowed);
+  });
+});

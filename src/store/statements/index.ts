@@ -3,6 +3,7 @@ import * as batch from './batch.ts';
 import * as due from './due.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
+import * as search from './search.ts';
 import * as submit from './submit.ts';
 import * as work from './work.ts';
 import * as workers from './workers.ts';
@@ -14,8 +15,10 @@ interface Listed {
 }
 
 /** All named statements. */
-export const allStatements: readonly Listed[] = [batch, due, jobs, lists, submit, work, workers]
+export const allStatements: readonly Listed[] = [batch, due, jobs, lists, search, submit, work, workers]
   .flatMap((module): unknown[] => Object.values(module))
+  // Statements of one kind may stand together in an object.
+  .flatMap((value): unknown[] => [value, ...Object.values(Object(value))])
   .filter(isStatement);
 
 function isStatement(value: unknown): value is Listed {
