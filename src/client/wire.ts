@@ -2,13 +2,13 @@
 import {
   type BodyOf,
   type HeadersOf,
-  linesContentType,
   type ParamsOf,
   type QueryOf,
   type Route,
   type RouteName,
   routes,
 } from '../contract/routes.ts';
+import { linesContentType } from '../contract/schema.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { WireRequest } from './transport.ts';
 

@@ -2,7 +2,8 @@
 import type { TObject, TSchema } from 'typebox';
 import { type ErrorCode, errorCatalogue } from '../domain/errors.ts';
 import { Problem, problemContentType } from './problem.ts';
-import { linesContentType, type Route, routes } from './routes.ts';
+import { type Route, routes } from './routes.ts';
+import { linesContentType } from './schema.ts';
 
 /** What any route may answer with, beside the errors of its own. */
 const errorsOfAll: readonly ErrorCode[] = [

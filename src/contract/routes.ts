@@ -1,11 +1,10 @@
 /** The route table: server, SDK and OpenAPI are loops over it. Nothing else states a path. */
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ErrorCode } from '../domain/errors.ts';
-import { jobMachine } from '../domain/job.ts';
-import { defaults, limits } from '../domain/limits.ts';
-import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
-import { oneOf, strict, wholeNumber } from './schema.ts';
-import { idempotencyKeyPattern, searchQuery } from './submit-options.ts';
+import { limits } from '../domain/limits.ts';
+import { AttemptPage, EventPage, Job, JobId } from './job.ts';
+import { cursor, oneOf, pageSize, strict, wholeNumber } from './schema.ts';
+import { submitRoutes } from './submit-routes.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
   Heartbeat,
@@ -30,17 +29,15 @@ export interface Route {
   readonly query?: TObject;
   /** Headers the handler reads, in lower case. */
   readonly headers?: TObject;
-  /** A schema for JSON, or `bytes` for application/octet-stream; with `bodyIsLines` an array, each on a line. */
+  /** A schema for JSON, or `bytes` for application/octet-stream. */
   readonly body?: TSchema | 'bytes';
+  /** The body is a list, and each of its entries stands on a line of its own. */
   readonly bodyIsLines?: true;
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
   readonly errors: readonly ErrorCode[];
 }
-
-/** JSON values, each on a line of its own. */
-export const linesContentType = 'application/x-ndjson';
 
 /** A full job id, or the unique start of one. */
 const JobIdOrPrefix = Type.String({
@@ -53,10 +50,6 @@ const attemptParams = strict({
   id: JobId,
   attempt: wholeNumber(1),
 });
-const cursor = Type.Optional(Type.String({ maxLength: 64 }));
-const pageSize = Type.Optional(
-  Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
-);
 
 /** Keeps literal types while checking the shape. */
 function table<const T extends Record<string, Route>>(rows: T): T {
@@ -64,62 +57,7 @@ function table<const T extends Record<string, Route>>(rows: T): T {
 }
 
 export const routes = table({
-  submitJob: {
-    method: 'POST',
-    path: '/v1/jobs',
-    summary:
-      'Submit a job. It is on disk when this answers. 201, too, with a job that is there already: of the same id or ' +
-      'Idempotency-Key and body, or by its unique policy.',
-    headers: Type.Object({
-      'idempotency-key': Type.Optional(
-        Type.String({
-          pattern: idempotencyKeyPattern,
-          description: 'kept as long as the job; the same key and body give that job again',
-        }),
-      ),
-    }),
-    body: SubmitJob,
-    status: 201,
-    reply: Job,
-    errors: [
-      'VALIDATION_FAILED',
-      'SPEC_TOO_LARGE',
-      'IMAGE_UNKNOWN',
-      'JOB_ID_CONFLICT',
-      'IDEMPOTENCY_CONFLICT',
-      'UNIQUE_CONFLICT',
-      'STORE_UNAVAILABLE',
-    ],
-  },
-  submitJobs: {
-    method: 'POST',
-    path: '/v1/jobs/batch',
-    summary:
-      'Submit many jobs, one JSON object on each line (NDJSON), all or none; they are answered in their order. ' +
-      'With an id on each line the call is safe to repeat.',
-    body: Type.Array(SubmitJob, { minItems: 1, maxItems: limits.batchJobs }),
-    bodyIsLines: true,
-    status: 201,
-    reply: strict({ jobs: Type.Array(Job) }),
-    errors: ['VALIDATION_FAILED', 'BATCH_LINE_REFUSED', 'STORE_UNAVAILABLE'],
-  },
-  listJobs: {
-    method: 'GET',
-    path: '/v1/jobs',
-    summary:
-      'Jobs, newest first. A search by label, tenant, text or time looks at a bounded number of jobs for each page, so ' +
-      'a page may be short, or empty, and still have a nextCursor.',
-    query: strict({
-      state: Type.Optional(oneOf(jobMachine.states)),
-      queue: Type.Optional(Type.String({ pattern: namePattern })),
-      ...searchQuery,
-      limit: pageSize,
-      cursor,
-    }),
-    status: 200,
-    reply: JobPage,
-    errors: ['VALIDATION_FAILED', 'STORE_UNAVAILABLE'],
-  },
+  ...submitRoutes,
   getJob: {
     method: 'GET',
     path: '/v1/jobs/{id}',

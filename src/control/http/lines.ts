@@ -1,6 +1,6 @@
 /** Bodies of one JSON value on each line (NDJSON); what is wrong with one is told with its line. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { linesContentType } from '../../contract/routes.ts';
+import { linesContentType } from '../../contract/schema.ts';
 import type { BlixardError } from '../../domain/errors.ts';
 import { forEachLine, refusedLine } from '../submit/batch-line.ts';
 import { badJson, decodeJsonText, refuseOthers } from './bodies.ts';

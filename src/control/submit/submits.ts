@@ -118,7 +118,7 @@ export async function imageUnknown(db: Database, image: string): Promise<Blixard
 }
 
 /** The job of a row when it has this spec. */
-export function sameJob(
+function sameJob(
   row: Row,
   spec: JobSpec,
   otherwise: ErrorCode,
