@@ -11,6 +11,7 @@ import { addJobGet } from './commands/job/get.ts';
 import { addJobLogs } from './commands/job/logs.ts';
 import { addJobLs } from './commands/job/ls.ts';
 import { addJobRetry } from './commands/job/retry.ts';
+import { addJobSubmit } from './commands/job/submit.ts';
 import { addJobWait } from './commands/job/wait.ts';
 import { addOpenapi } from './commands/openapi.ts';
 import { addServer, addUp, addWorker } from './commands/processes.ts';
@@ -63,7 +64,7 @@ function createProgram(home: CommandHome): Command {
   const program = newProgram(home.context);
   program.commandsGroup('Run jobs:');
   addRun(program, home);
-  addJobCommands(addNoun(program, 'job', 'look at jobs, cancel and retry them'), home);
+  addJobCommands(addNoun(program, 'job', 'submit, look at, cancel and retry jobs'), home);
   program.commandsGroup('Run Blixard:');
   addUp(program, home);
   addServer(program, home);
@@ -97,6 +98,7 @@ function newProgram(context: CliContext): Command {
 }
 
 function addJobCommands(job: Command, home: CommandHome): void {
+  addJobSubmit(job, home);
   addJobLs(job, home);
   addJobGet(job, home);
   addJobLogs(job, home);

@@ -4,10 +4,9 @@ import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
-import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { submitOptions, submitOptionsOf } from './submit-options.ts';
 
-/** Text that can stand in an argv or environment: no NUL, and nothing UTF-8 has no bytes for (a lone surrogate). */
-export const textPattern = '^[^\\u0000\\ud800-\\udfff]*$';
 export const pathPattern = '^/[^\\u0000\\ud800-\\udfff]*$';
 export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
 export const base64Pattern = '^[A-Za-z0-9+/]*={0,2}$';
@@ -60,7 +59,7 @@ const specFields = {
 };
 
 /** A job's spec, every default filled in. It never changes after submit. */
-export const JobSpec = strict({ ...specFields, backoff: Backoff });
+export const JobSpec = strict({ ...specFields, backoff: Backoff, ...submitOptions });
 export type JobSpec = Static<typeof JobSpec>;
 
 /** What a user submits. Only `command` is needed; `id` makes the call safe to repeat. */
@@ -79,6 +78,7 @@ export const SubmitJob = strict({
   timeoutMs: Type.Optional(specFields.timeoutMs),
   attemptsMax: Type.Optional(specFields.attemptsMax),
   backoff: Type.Optional(Type.Partial(Backoff, { additionalProperties: false })),
+  ...submitOptions,
 });
 export type SubmitJob = Static<typeof SubmitJob>;
 
@@ -98,6 +98,7 @@ export function specOf(submit: SubmitJob): JobSpec {
     timeoutMs: submit.timeoutMs ?? defaults.timeoutMs,
     attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
     backoff: { ...defaultBackoff, ...submit.backoff },
+    ...submitOptionsOf(submit),
   };
 }
 
@@ -156,6 +157,7 @@ export const Job = strict({
   createdAtMs: timeMs,
   updatedAtMs: timeMs,
   runAtMs: timeMs,
+  expiresAtMs: nullable(timeMs),
   startedAtMs: nullable(timeMs),
   endedAtMs: nullable(timeMs),
   cancelRequestedAtMs: nullable(timeMs),

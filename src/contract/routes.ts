@@ -1,10 +1,10 @@
 /** The route table: server, SDK and OpenAPI are loops over it. Nothing else states a path. */
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ErrorCode } from '../domain/errors.ts';
-import { jobMachine } from '../domain/job.ts';
-import { defaults, limits } from '../domain/limits.ts';
-import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob, textPattern } from './job.ts';
-import { oneOf, strict, wholeNumber } from './schema.ts';
+import { limits } from '../domain/limits.ts';
+import { AttemptPage, EventPage, Job, JobId } from './job.ts';
+import { cursor, oneOf, pageSize, strict, textPattern, wholeNumber } from './schema.ts';
+import { submitRoutes } from './submit-routes.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
   Heartbeat,
@@ -27,8 +27,12 @@ export interface Route {
   readonly summary: string;
   readonly params?: TObject;
   readonly query?: TObject;
+  /** Headers the handler reads, in lower case. */
+  readonly headers?: TObject;
   /** A schema for JSON, or `bytes` for application/octet-stream. */
   readonly body?: TSchema | 'bytes';
+  /** The body is a list, and each of its entries stands on a line of its own. */
+  readonly bodyIsLines?: true;
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
@@ -48,10 +52,6 @@ const attemptParams = strict({
   id: JobId,
   attempt: wholeNumber(1),
 });
-const cursor = Type.Optional(Type.String({ maxLength: 64 }));
-const pageSize = Type.Optional(
-  Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
-);
 
 /** Keeps literal types while checking the shape. */
 function table<const T extends Record<string, Route>>(rows: T): T {
@@ -59,29 +59,7 @@ function table<const T extends Record<string, Route>>(rows: T): T {
 }
 
 export const routes = table({
-  submitJob: {
-    method: 'POST',
-    path: '/v1/jobs',
-    summary: 'Submit a job. It is on disk when this answers.',
-    body: SubmitJob,
-    status: 201,
-    reply: Job,
-    errors: ['VALIDATION_FAILED', 'SPEC_TOO_LARGE', 'IMAGE_UNKNOWN', 'JOB_ID_CONFLICT', 'STORE_UNAVAILABLE'],
-  },
-  listJobs: {
-    method: 'GET',
-    path: '/v1/jobs',
-    summary: 'Jobs, newest first.',
-    query: strict({
-      state: Type.Optional(oneOf(jobMachine.states)),
-      queue: Type.Optional(Type.String({ pattern: namePattern })),
-      limit: pageSize,
-      cursor,
-    }),
-    status: 200,
-    reply: JobPage,
-    errors: ['VALIDATION_FAILED', 'STORE_UNAVAILABLE'],
-  },
+  ...submitRoutes,
   getJob: {
     method: 'GET',
     path: '/v1/jobs/{id}',
@@ -112,7 +90,13 @@ export const routes = table({
     body: strict({ delayMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.delayMsMax })) }),
     status: 200,
     reply: Job,
-    errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'JOB_INVALID_TRANSITION', 'STORE_UNAVAILABLE'],
+    errors: [
+      'JOB_NOT_FOUND',
+      'JOB_ID_AMBIGUOUS',
+      'JOB_INVALID_TRANSITION',
+      'UNIQUE_CONFLICT',
+      'STORE_UNAVAILABLE',
+    ],
   },
   listAttempts: {
     method: 'GET',
@@ -290,6 +274,7 @@ type Part<R, K extends string, None> =
 
 export type ParamsOf<N extends RouteName> = Part<Routes[N], 'params', undefined>;
 export type QueryOf<N extends RouteName> = Part<Routes[N], 'query', undefined>;
+export type HeadersOf<N extends RouteName> = Part<Routes[N], 'headers', undefined>;
 export type BodyOf<N extends RouteName> = Routes[N] extends { body: 'bytes' }
   ? Uint8Array
   : Part<Routes[N], 'body', undefined>;

@@ -1,6 +1,9 @@
 /** Small TypeBox helpers shared by the resource files; JSON Schema is the source of types and validation. */
 import { type TObject, type TProperties, type TSchema, Type } from 'typebox';
-import { limits } from '../domain/limits.ts';
+import { defaults, limits } from '../domain/limits.ts';
+
+/** Text that can stand in an argv or environment: no NUL, and nothing UTF-8 has no bytes for (a lone surrogate). */
+export const textPattern = '^[^\\u0000\\ud800-\\udfff]*$';
 
 /** An object that refuses unknown fields. */
 export function strict<T extends TProperties>(
@@ -27,5 +30,15 @@ export function wholeNumber(minimum: number, options: { description?: string } =
   return Type.Integer({ minimum, maximum: limits.integerMax, ...options });
 }
 
+/** Content type of JSON values, each on a line of its own. */
+export const linesContentType = 'application/x-ndjson';
+
 /** Epoch milliseconds. */
 export const timeMs = wholeNumber(0, { description: 'epoch milliseconds' });
+
+/** Where a page starts: `nextCursor` of the one before. */
+export const cursor = Type.Optional(Type.String({ maxLength: 64 }));
+/** Entries of a page. */
+export const pageSize = Type.Optional(
+  Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
+);

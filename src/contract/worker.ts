@@ -2,8 +2,8 @@
 import { type Static, Type } from 'typebox';
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
-import { EndReason, imagePattern, JobId, JobSpec, namePattern, textPattern, Usage, VmFacts } from './job.ts';
-import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
+import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 
 export const WorkerId = Type.String({
   pattern: uuidPattern,

@@ -60,7 +60,7 @@ export class Signals {
     return this.#cancel.add(workerId, fn);
   }
 
-  /** A job was scheduled for then, epoch ms. */
+  /** A job becomes due, or expires, then, epoch ms. */
   due(atMs: number): void {
     for (const fn of this.#due) fn(atMs);
   }

@@ -10,7 +10,11 @@ import { insertJob, insertJobData } from './statements/jobs.ts';
 import { claimJobs } from './statements/work.ts';
 import { registerWorker } from './statements/workers.ts';
 
-const job = { id: 'j', queue: 'q', executor: 'e', image: 'i', attemptsMax: 1, nowMs: 1 };
+const job = {
+  ...{ id: 'j', queue: 'q', executor: 'e', image: 'i', attemptsMax: 1, nowMs: 1 },
+  ...{ state: 'pending' as const, priority: 0, runAtMs: 1, expiresAtMs: null, tenant: 'default' },
+  ...{ idempotencyKey: null, uniqueKey: null },
+};
 const worker = { id: 'w', name: 'n', version: 'v', pid: 1, slots: 1, nowMs: 1, leaseUntilMs: 9 };
 
 describe('the checker of invariants', () => {
@@ -22,7 +26,7 @@ describe('the checker of invariants', () => {
     await db.batch([
       registerWorker.with({ ...worker, queues: '["q"]', executors: '[{"name":"e","unavailable":null}]' }),
       insertJob.with(job),
-      insertJobData.with({ id: 'j', spec: '{}' }),
+      insertJobData.with({ id: 'j', spec: '{"labels":{"a":"b"}}' }),
       claimJobs.with({ workerId: 'w', generation: 1, token: 't', want: 1, nowMs: 2 }),
     ]);
   });
@@ -49,6 +53,11 @@ describe('the checker of invariants', () => {
     ['UPDATE attempts SET ended_at_ms = 5', 'an ended attempt has no end time'],
     ['UPDATE jobs SET attempts_used = 2', 'attempts spent'],
     ['UPDATE job_counts SET n = n + 1', 'counts differ'],
+    ["UPDATE job_labels SET value = 'c'", 'labels differ'],
+    [
+      "UPDATE jobs SET state = 'running', started_at_ms = 1, expires_at_ms = 1",
+      'a job that was started expires',
+    ],
     ['DELETE FROM events WHERE seq = 2', 'I9: event 2 is missing'],
     [
       "UPDATE events SET kind = 'job.running' WHERE kind = 'job.claimed'",

@@ -14,7 +14,7 @@ const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
 /** What is told of a job that has moved. */
-export const movedColumns = 'id, attempt, state, queue, executor, run_at_ms';
+export const movedColumns = 'id, attempt, state, queue, executor, run_at_ms, expires_at_ms';
 
 type OfHolder = { workerId: string; generation: number };
 
@@ -82,7 +82,7 @@ export const attemptsNamed = define<{ attempts: string }>(
      AND jobs.id = attempts.job_id`,
 );
 
-const claimedColumns = `id, attempt, priority, run_at_ms, seq,
+const claimedColumns = `id, attempt, rank_ms, seq,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
 /**
@@ -108,8 +108,8 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
        AND best.seq IN (
          SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
          WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.state = 'pending'
-         ORDER BY ready.priority DESC, ready.run_at_ms, ready.seq LIMIT +:want)
-     ORDER BY best.priority DESC, best.run_at_ms, best.seq
+         ORDER BY ready.rank_ms, ready.seq LIMIT +:want)
+     ORDER BY best.rank_ms, best.seq
      LIMIT max(0, min(:want, ${limits.slotsMax} - (
        SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE worker_id = :workerId AND ${held}))))
    RETURNING ${claimedColumns}`,

@@ -51,6 +51,7 @@ function factsOf(call: Call, job: Job): readonly (readonly [string, string | und
     ['image', spec.image],
     ['resources', `${spec.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
     ['queue', spec.queue],
+    ...optionsOf(call, job),
     ['attempts', `${job.attemptsUsed} of ${spec.attemptsMax} used${infraText(job)}`],
     ['created', call.time(job.createdAtMs)],
     ['started', job.startedAtMs === null ? undefined : call.time(job.startedAtMs)],
@@ -64,6 +65,21 @@ function nextSteps({ id, state, attempt }: Job): readonly string[] {
   const output = attempt === 0 ? [] : [`blixard job logs ${isEnded(state) ? '' : '-f '}${id}`];
   if (!isEnded(state)) return [...output, `blixard job cancel ${id}`];
   return jobMachine.can(state, 'pending') ? [...output, `blixard job retry ${id}`] : output;
+}
+
+/** What was asked beyond the defaults. */
+function optionsOf(
+  call: Call,
+  { spec, expiresAtMs }: Job,
+): readonly (readonly [string, string | undefined])[] {
+  const labels = Object.entries(spec.labels ?? {}).map(([name, value]) => printable(`${name}=${value}`));
+  return [
+    ['priority', spec.priority === undefined ? undefined : String(spec.priority)],
+    ['expires', expiresAtMs === null ? undefined : call.time(expiresAtMs)],
+    ['unique', spec.unique === undefined ? undefined : printable(spec.unique.key)],
+    ['tenant', spec.tenant],
+    ['labels', labels.length === 0 ? undefined : labels.join(', ')],
+  ];
 }
 
 function textOr(text: string | null): string | undefined {
