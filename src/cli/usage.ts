@@ -20,6 +20,12 @@ const flagOfField: Readonly<Record<string, string>> = {
   cursor: '--cursor',
   reason: '--reason',
   delayMs: '--delay',
+  runAtMs: '--at',
+  expireInMs: '--expire-in',
+  priority: '--priority',
+  unique: '--unique',
+  labels: '--label',
+  tenant: '--tenant',
 };
 
 /** The whole name of a command, for example `blixard job get`. */

@@ -57,8 +57,8 @@ describe('a job with a bad field is refused by name, value and what is allowed',
     ],
     [
       'a field like no other',
-      { command, banana: {} },
-      { field: 'banana', value: '{}', problem: expect.stringMatching(/^no such field; fields:/) as string },
+      { command, xyzzyqqqq: {} },
+      { field: 'xyzzyqqqq', value: '{}', problem: expect.stringMatching(/^no such field; fields:/) as string },
     ],
     [
       'timeout 0',

@@ -75,7 +75,7 @@ export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }
 /** What became of the attempts `[{jobId, attempt}]`, and how their jobs are now. */
 export const attemptsNamed = define<{ attempts: string }>(
   'work.attemptsNamed',
-  `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, attempts.attempt,
+  `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, jobs.expires_at_ms, attempts.attempt,
      attempts.state AS attempt_state, attempts.worker_id, attempts.worker_generation, attempts.reason
    FROM json_each(:attempts) AS d CROSS JOIN attempts CROSS JOIN jobs
    WHERE attempts.job_id = d.value->>'jobId' AND attempts.attempt = d.value->>'attempt'
