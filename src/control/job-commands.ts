@@ -52,6 +52,7 @@ export class JobCommands {
         executor: spec.executor,
         image: fullImageName(spec.image),
         attemptsMax: spec.attemptsMax,
+        concurrencyKey: spec.concurrencyKey ?? null,
         nowMs: this.#clock.nowMs(),
       }),
       insertJobData.with({ id, spec: specText(spec) }),
@@ -118,6 +119,9 @@ export class JobCommands {
 
   #tellCancelled(row: Row): void {
     const id = text(row, 'id');
+    // What it held, or was next for, goes to another job of its queue.
+    if (row['worker_id'] !== null || json<JobSpec>(row, 'spec').concurrencyKey !== undefined)
+      this.#signals.room(text(row, 'queue'));
     // A claim that was never started has this worker, too: it may be booting a VM for it.
     if (row['worker_id'] !== null)
       this.#signals.cancel(text(row, 'worker_id'), { jobId: id, attempt: integer(row, 'attempt') });

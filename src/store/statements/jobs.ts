@@ -19,12 +19,13 @@ export const insertJob = define<{
   executor: string;
   image: string;
   attemptsMax: number;
+  concurrencyKey: string | null;
   nowMs: number;
 }>(
   'jobs.insert',
   `INSERT INTO jobs
-     (id, queue, executor, image, state, run_at_ms, attempts_max, created_at_ms, updated_at_ms)
-   SELECT :id, :queue, :executor, :image, 'pending', :nowMs, :attemptsMax, :nowMs, :nowMs
+     (id, queue, executor, image, state, run_at_ms, attempts_max, concurrency_key, created_at_ms, updated_at_ms)
+   SELECT :id, :queue, :executor, :image, 'pending', :nowMs, :attemptsMax, :concurrencyKey, :nowMs, :nowMs
    WHERE EXISTS (SELECT 1 FROM worker_images WHERE image = :image)
       OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > '')
    ON CONFLICT (id) DO NOTHING
