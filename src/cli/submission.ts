@@ -17,6 +17,7 @@ export interface SubmitOptions {
   readonly timeout?: string;
   readonly image?: string;
   readonly queue?: string;
+  readonly concurrencyKey?: string;
   readonly workdir?: string;
   readonly uid?: string;
   readonly attempts?: string;
@@ -40,6 +41,7 @@ export async function submissionOf(
     ...given('attemptsMax', '--attempts', options.attempts, readInteger),
     ...(options.image === undefined ? {} : { image: options.image }),
     ...(options.queue === undefined ? {} : { queue: options.queue }),
+    ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),
     ...(options.workdir === undefined ? {} : { cwd: options.workdir }),
     ...(stdin === undefined ? {} : { stdinBase64: stdin.toString('base64') }),
   };

@@ -38,6 +38,7 @@ function declare(command: Command): void {
     .option('--timeout <duration>', 'end the command after this time, for example 90s or 5m')
     .option('--image <name>', 'image to run in')
     .option('--queue <name>', 'queue to submit to')
+    .option('--concurrency-key <key>', 'share the limit per key of the queue with jobs of the same key')
     .option('-w, --workdir <dir>', 'working directory in the microVM')
     .option('-u, --uid <n>', 'user id to run as')
     .option('-i, --interactive', 'give standard input, read to its end, to the command')
