@@ -34,11 +34,11 @@ export class QueueCommands {
 
   /**
    * Sets all settings of a queue. A lower limit stops nothing that runs: no more is started until there is
-   * room. The jobs of the queue that wait with a key are looked at once, to find those that are ready now.
+   * room. When the limit per key changes, the pending jobs of the queue that have a key are looked at, once.
    */
   async set(name: string, given: SetQueue): Promise<Queue> {
     const values = { name, paused: 0, nowMs: this.#clock.nowMs(), ...valuesOf(settingsOf(given)) };
-    await this.#db.batch([setQueue.with(values), parkKeys.with({ name }), admitKeys.with({ name })]);
+    await this.#db.batch([parkKeys.with(values), admitKeys.with(values), setQueue.with(values)]);
     this.#signals.queueSet();
     this.#signals.room(name, limits.slotsMax);
     return this.#queues.read(name);

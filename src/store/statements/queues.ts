@@ -85,29 +85,36 @@ export const gateOfJob = define<{ id: string }>(
    FROM jobs CROSS JOIN queues AS s ON s.name = jobs.queue WHERE jobs.id = :id`,
 );
 
-/** All pending jobs of a queue that have a key wait for it. Before `admitKeys`, when the limit per key changes. */
-export const parkKeys = define<{ name: string }>(
+type KeyLimit = { name: string; keyConcurrencyMax: number | null };
+
+/** The queue when its limit per key is about to change; else null, and so no job is looked at. */
+const changing = `(SELECT :name
+  WHERE coalesce((SELECT key_concurrency_max FROM queues WHERE name = :name), 0)
+    <> coalesce(:keyConcurrencyMax, 0))`;
+
+/** Before the limit per key is set to another: all pending jobs of the queue that have a key wait for it. */
+export const parkKeys = define<KeyLimit>(
   'queues.parkKeys',
   `UPDATE jobs SET waits_for_key = 1 WHERE seq IN (
      SELECT seq FROM jobs INDEXED BY jobs_by_key
-     WHERE queue = :name AND waits_for_key = 0 AND state = 'pending' AND concurrency_key IS NOT NULL)`,
+     WHERE queue = ${changing} AND waits_for_key = 0 AND state = 'pending' AND concurrency_key IS NOT NULL)`,
 );
 
-/** Of each key the best jobs are ready, as many as it has room for. */
-export const admitKeys = define<{ name: string }>(
+/** After `parkKeys`: of each key the best jobs are ready, as many as the new limit has room for. */
+export const admitKeys = define<KeyLimit>(
   'queues.admitKeys',
   `UPDATE jobs SET waits_for_key = 0 WHERE seq IN (
      SELECT seq FROM (
-       SELECT best.seq, s.key_concurrency_max AS room,
+       SELECT best.seq,
          row_number() OVER (
            PARTITION BY best.concurrency_key ORDER BY best.priority DESC, best.run_at_ms, best.seq) AS place,
          (SELECT count(*) FROM jobs AS taken INDEXED BY jobs_held_by_key
           WHERE taken.queue = best.queue AND taken.concurrency_key = best.concurrency_key
             AND taken.state IN (${literals(heldStates)})) AS held
-       FROM queues AS s CROSS JOIN jobs AS best INDEXED BY jobs_by_key
-       WHERE s.name = :name AND best.queue = :name AND best.waits_for_key = 1 AND best.state = 'pending'
+       FROM jobs AS best INDEXED BY jobs_by_key
+       WHERE best.queue = ${changing} AND best.waits_for_key = 1 AND best.state = 'pending'
          AND best.concurrency_key IS NOT NULL)
-     WHERE room IS NULL OR held + place <= room)`,
+     WHERE :keyConcurrencyMax IS NULL OR held + place <= :keyConcurrencyMax)`,
 );
 
 const redrive = `UPDATE jobs SET state = 'pending', run_at_ms = :nowMs, attempts_used = 0, infra_failures = 0,

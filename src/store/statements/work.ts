@@ -85,9 +85,12 @@ export const attemptsNamed = define<{ attempts: string }>(
 const claimedColumns = `id, attempt, priority, run_at_ms, seq,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
-/** The pairs of queue and executor this worker offers, each with the settings of its queue; none while paused. */
-const pairs = `workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN json_each(w.executors) AS e
-  LEFT JOIN queues AS s ON s.name = q.value`;
+/** The queues this worker serves, each with its settings if it has any. */
+const served = 'workers AS w CROSS JOIN json_each(w.queues) AS q LEFT JOIN queues AS s ON s.name = q.value';
+/** The same queues as far as they have a limit. */
+const limited = 'workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN queues AS s ON s.name = q.value';
+/** With each executor it offers, what may be claimed in it. */
+const heads = 'CROSS JOIN json_each(w.executors) AS e CROSS JOIN jobs AS best';
 const mayClaim = `w.id = :workerId AND w.generation = :generation AND w.state = 'online'
   AND e.value->>'unavailable' IS NULL AND coalesce(s.paused, 0) = 0
   AND NOT EXISTS (
@@ -114,7 +117,7 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
      started_at_ms = NULL, updated_at_ms = :nowMs
    WHERE seq IN (
      SELECT seq FROM (
-       SELECT best.seq, best.priority, best.run_at_ms FROM ${pairs} CROSS JOIN jobs AS best
+       SELECT best.seq, best.priority, best.run_at_ms FROM ${served} ${heads}
        WHERE ${mayClaim} AND s.concurrency_max IS NULL AND ${bestOfPair}
        UNION ALL
        SELECT seq, priority, run_at_ms FROM (
@@ -123,7 +126,7 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
            s.concurrency_max - (
              SELECT coalesce(sum(n), 0) FROM job_counts AS taken
              WHERE taken.queue = q.value AND taken.${held}) AS room
-         FROM ${pairs} CROSS JOIN jobs AS best
+         FROM ${limited} ${heads}
          WHERE ${mayClaim} AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
        WHERE place <= room)
      ORDER BY priority DESC, run_at_ms, seq
