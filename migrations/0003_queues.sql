@@ -32,9 +32,9 @@ ALTER TABLE jobs ADD COLUMN waits_for_key INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN forgotten_at_ms INTEGER;
 
 DROP INDEX jobs_ready;
-CREATE INDEX jobs_ready ON jobs (queue, executor, priority DESC, run_at_ms, seq)
+CREATE INDEX jobs_ready ON jobs (queue, executor, rank_ms, seq)
   WHERE state = 'pending' AND waits_for_key = 0;
-CREATE INDEX jobs_by_key ON jobs (queue, waits_for_key, concurrency_key, priority DESC, run_at_ms, seq)
+CREATE INDEX jobs_by_key ON jobs (queue, waits_for_key, concurrency_key, rank_ms, seq)
   WHERE state = 'pending' AND concurrency_key IS NOT NULL;
 CREATE INDEX jobs_held_by_key ON jobs (queue, concurrency_key)
   WHERE state IN ('claimed', 'running') AND concurrency_key IS NOT NULL;
@@ -54,7 +54,7 @@ CREATE TRIGGER job_with_key_submitted AFTER INSERT ON jobs
         SELECT worst.seq FROM jobs AS worst INDEXED BY jobs_by_key
         WHERE worst.queue = NEW.queue AND worst.waits_for_key = 0
           AND worst.concurrency_key = NEW.concurrency_key AND worst.state = 'pending'
-        ORDER BY worst.priority, worst.run_at_ms DESC, worst.seq DESC LIMIT 1)
+        ORDER BY worst.rank_ms DESC, worst.seq DESC LIMIT 1)
       AND (SELECT key_concurrency_max FROM queues WHERE name = NEW.queue) < (
         SELECT count(*) FROM jobs AS held INDEXED BY jobs_held_by_key
         WHERE held.queue = NEW.queue AND held.concurrency_key = NEW.concurrency_key
@@ -72,7 +72,7 @@ CREATE TRIGGER job_with_key_waits AFTER UPDATE OF state ON jobs
         SELECT worst.seq FROM jobs AS worst INDEXED BY jobs_by_key
         WHERE worst.queue = NEW.queue AND worst.waits_for_key = 0
           AND worst.concurrency_key = NEW.concurrency_key AND worst.state = 'pending'
-        ORDER BY worst.priority, worst.run_at_ms DESC, worst.seq DESC LIMIT 1)
+        ORDER BY worst.rank_ms DESC, worst.seq DESC LIMIT 1)
       AND (SELECT key_concurrency_max FROM queues WHERE name = NEW.queue) < (
         SELECT count(*) FROM jobs AS held INDEXED BY jobs_held_by_key
         WHERE held.queue = NEW.queue AND held.concurrency_key = NEW.concurrency_key
@@ -92,7 +92,7 @@ CREATE TRIGGER job_with_key_left AFTER UPDATE OF state ON jobs
         SELECT best.seq FROM jobs AS best INDEXED BY jobs_by_key
         WHERE best.queue = NEW.queue AND best.waits_for_key = 1
           AND best.concurrency_key = NEW.concurrency_key AND best.state = 'pending'
-        ORDER BY best.priority DESC, best.run_at_ms, best.seq LIMIT 1)
+        ORDER BY best.rank_ms, best.seq LIMIT 1)
       AND (SELECT key_concurrency_max FROM queues WHERE name = NEW.queue) > (
         SELECT count(*) FROM jobs AS held INDEXED BY jobs_held_by_key
         WHERE held.queue = NEW.queue AND held.concurrency_key = NEW.concurrency_key

@@ -14,6 +14,7 @@ const job = (end: Partial<Job>): Job => ({
     workerId: null,
     createdAtMs: 0,
     updatedAtMs: 0,
+    expiresAtMs: null,
     runAtMs: 0,
     startedAtMs: 0,
     endedAtMs: 0,

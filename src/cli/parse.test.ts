@@ -1,11 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { readDurationMs, readInteger, readMemoryMiB } from './parse.ts';
+import {
+  readDurationMs,
+  readInteger,
+  readLabel,
+  readMemoryMiB,
+  readPastMs,
+  readSignedInteger,
+  readTimeMs,
+} from './parse.ts';
 
 describe('flags', () => {
   it('are read as people write them', () => {
     expect(readDurationMs('--timeout', '1h30m')).toBe(5_400_000);
     expect(readMemoryMiB('--memory', '1g')).toBe(1_024);
     expect(readInteger('--cpus', '4')).toBe(4);
+    expect(readSignedInteger('--priority', '-4')).toBe(-4);
+    expect(readTimeMs('--at', '2030-01-31T08:00Z')).toBe(Date.UTC(2030, 0, 31, 8));
+    expect(readTimeMs('--at', '1900000000000')).toBe(1_900_000_000_000);
+    expect(readPastMs('--since', '2h', 10_000_000)).toBe(2_800_000);
+    expect(readPastMs('--since', '2h', 5)).toBe(1);
+    expect(readPastMs('--since', '2030-01-31T08:00Z', 5)).toBe(Date.UTC(2030, 0, 31, 8));
+    expect(readLabel('--label', 'a=b=c')).toEqual(['a', 'b=c']);
   });
 
   it.each([
@@ -13,6 +28,9 @@ describe('flags', () => {
     [readDurationMs, '-1s'],
     [readMemoryMiB, '-256'],
     [readMemoryMiB, '1t'],
+    [readSignedInteger, '-'],
+    [readTimeMs, 'noon'],
+    [readTimeMs, '2030-13-01'],
     [readInteger, '1.5'],
     [readInteger, ''],
     [readInteger, '-1'],

@@ -17,6 +17,43 @@ export const readMemoryMiB: FlagReader<number> = (flag, text) =>
 export const readInteger: FlagReader<number> = (flag, text) =>
   orRefuse(/^\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number, 0 or more');
 
+/** A whole number, which may be negative. */
+export const readSignedInteger: FlagReader<number> = (flag, text) =>
+  orRefuse(/^-?\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number');
+
+/** `2030-01-31T08:00` (local time unless it names a zone) or epoch ms → epoch ms. */
+export const readTimeMs: FlagReader<number> = (flag, text) => {
+  const timeMs = /^\d{11,15}$/.test(text)
+    ? Number(text)
+    : /^\d{4}-\d\d-\d\d/.test(text)
+      ? Date.parse(text)
+      : Number.NaN;
+  const allowed = 'a time such as 2030-01-31T08:00, 2030-01-31T08:00Z or epoch milliseconds';
+  return orRefuse(timeMs >= 0 ? timeMs : undefined, flag, text, allowed);
+};
+
+/** A time, or how long ago, for example `2h` → epoch ms, not before 1970. */
+export function readPastMs(flag: string, text: string, nowMs: number): number {
+  const agoMs = /[a-z]$/.test(text) ? parseDurationMs(text) : undefined;
+  return Math.max(1, agoMs === undefined ? readTimeMs(flag, text) : nowMs - agoMs);
+}
+
+/** `name=value` → its two parts; the value may hold more `=`. */
+export const readLabel: FlagReader<readonly [string, string]> = (flag, text) => {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  return orRefuse(
+    name === undefined || value === undefined ? undefined : [name, value],
+    flag,
+    text,
+    'name=value',
+  );
+};
+
+/** For a flag that may be given often. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
 function orRefuse<V>(value: V | undefined, flag: string, text: string, allowed: string): V {
   if (value !== undefined) return value;
   throw new BlixardError('USAGE', { problem: `${flag} ${text}: it must be ${allowed}` });

@@ -12,6 +12,7 @@ import { addJobLogs } from './commands/job/logs.ts';
 import { addJobLs } from './commands/job/ls.ts';
 import { addJobRetry } from './commands/job/retry.ts';
 import { addJobRm } from './commands/job/rm.ts';
+import { addJobSubmit } from './commands/job/submit.ts';
 import { addJobWait } from './commands/job/wait.ts';
 import { addOpenapi } from './commands/openapi.ts';
 import { addServer, addUp, addWorker } from './commands/processes.ts';
@@ -60,7 +61,7 @@ function createProgram(home: CommandHome): Command {
   const program = newProgram(home.context);
   program.commandsGroup('Run jobs:');
   addRun(program, home);
-  addJobCommands(addNoun(program, 'job', 'look at jobs, cancel and retry them'), home);
+  addJobCommands(addNoun(program, 'job', 'submit, look at, cancel and retry jobs'), home);
   addQueueCommands(program, home);
   program.commandsGroup('Run Blixard:');
   addUp(program, home);
@@ -105,6 +106,7 @@ function usageText(text: string): string {
 }
 
 function addJobCommands(job: Command, home: CommandHome): void {
+  addJobSubmit(job, home);
   addJobLs(job, home);
   addJobGet(job, home);
   addJobLogs(job, home);

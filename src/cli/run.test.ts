@@ -52,6 +52,31 @@ describe('blixard run', () => {
     });
   });
 
+  it('submits when the job is to start, and by what it is found', async () => {
+    const { run } = prepared();
+    const flags = '-d --priority -5 --delay 1h --expire-in 90s --label team=a=b --label kind=x --tenant acme';
+    expect(await run('run', ...flags.split(' '), 'true')).toBe(0);
+    const job = await newestJob();
+    expect(job).toMatchObject({ state: 'scheduled', runAtMs: job.createdAtMs + 3_600_000 });
+    expect(job.spec).toMatchObject({ priority: -5, delayMs: 3_600_000, expireInMs: 90_000, tenant: 'acme' });
+    expect(job.spec.labels).toEqual({ team: 'a=b', kind: 'x' });
+    const atMs = Math.floor(Date.now() / 1_000) * 1_000 + 86_400_000;
+    expect(await run('run', '-d', '--at', new Date(atMs).toISOString(), 'true')).toBe(0);
+    expect(await newestJob()).toMatchObject({ state: 'scheduled', runAtMs: atMs });
+  });
+
+  it('submits once under a key, and one job under a unique key', async () => {
+    const { run, terminal } = prepared();
+    const flags = '-d --idempotency-key order-7 --unique nightly --unique-policy existing';
+    for (const command of ['true', 'true']) expect(await run('run', ...flags.split(' '), command)).toBe(0);
+    const { id } = await newestJob();
+    expect(terminal.stdout).toBe(`${id}\n${id}\n`);
+    expect(await run('run', '-d', '--idempotency-key', 'order-7', 'false')).toBe(125);
+    expect(terminal.stderr).toContain(`Idempotency key order-7 was used with another body, for job ${id}.`);
+    expect(await run('run', '-d', '--unique', 'nightly', 'false')).toBe(125);
+    expect(terminal.stderr).toContain(`Job ${id} of queue default has the unique key nightly`);
+  });
+
   it('exits with 124 and says so when the command was too slow', async () => {
     await world.startWorker();
     const { terminal, run } = prepared();
@@ -119,6 +144,11 @@ describe('blixard run', () => {
     [['run'], "missing required argument 'command'"],
     [['run', '--timeout', 'soon', 'true'], '--timeout soon: it must be a duration'],
     [['run', '-m', '1', 'true'], 'memoryMiB'],
+    [['run', '--at', 'noon', 'true'], '--at noon: it must be a time such as'],
+    [['run', '--priority', 'high', 'true'], '--priority high: it must be a whole number'],
+    [['run', '--priority', '101', 'true'], 'priority: is 101; allowed: an integer from -100 to 100'],
+    [['run', '--label', 'x', 'true'], '--label x: it must be name=value'],
+    [['run', '--unique-policy', 'replace', 'true'], 'unique.key: is ""; allowed: text'],
     [['run', '-e', '1=2', 'true'], '-e 1=2: it must be NAME=value'],
     [['run', '--env-file', '/absent', 'true'], '--env-file /absent: ENOENT'],
     [['run', '-o', 'json', 'true'], '-o json needs -d'],
@@ -168,6 +198,36 @@ describe('the commands about jobs', () => {
     expect(JSON.parse(await output('job', 'get', id, '-o', 'json'))).toEqual(await world.get(id));
     const page = await world.client.call('listJobs', { query: { state: 'pending' } });
     expect(JSON.parse(await output('job', 'ls', '--state', 'pending', '-o', 'json'))).toEqual(page);
+  });
+
+  it('list what labels, tenant, text and time name', async () => {
+    const { id } = await world.submit(['echo', 'needle'], { labels: { team: 'a' }, tenant: 'acme' });
+    await world.submit(['true'], { labels: { team: 'b' } });
+    for (const flags of ['--label team=a', '--tenant acme', '--text needle', '--since 1h --text needle'])
+      expect(await output('job', 'ls', ...flags.split(' ')), flags).toMatch(
+        new RegExp(`^ID .*\n${id} [^\n]*\n$`),
+      );
+    expect(await output('job', 'ls', '--until', '1h')).toMatch(/^ID [^\n]*\n$/);
+    const wrong = scene();
+    expect(await wrong.run('job', 'ls', '--since', 'often')).toBe(125);
+    expect(wrong.terminal.stderr).toContain('--since often: it must be');
+  });
+
+  it('submit all jobs of a file, or none', async () => {
+    const lines = `{"command":["first"]}\n{"command":["second"],"priority":5}\n`;
+    const made = scene({ stdin: lines });
+    expect(await made.run('job', 'submit', '--file', '-'), made.terminal.stderr).toBe(0);
+    const ids = made.terminal.stdout.trim().split('\n');
+    expect((await world.get(ids[1] ?? '')).spec).toMatchObject({ command: ['second'], priority: 5 });
+    const bad = scene({ stdin: `${lines}{"command":[]}\n` });
+    expect(await bad.run('job', 'submit', '--file', '-')).toBe(125);
+    expect(bad.terminal.stderr).toContain(
+      'Line 3: command: is 0 entries; allowed: a list of 1 to 1000 entries.',
+    );
+    const noJson = scene({ stdin: `${lines}x\n` });
+    expect(await noJson.run('job', 'submit', '--file', '-')).toBe(125);
+    expect(noJson.terminal.stderr).toContain('--file -, line 3: ');
+    expect((await world.client.call('listJobs')).jobs).toHaveLength(2);
   });
 
   it('cancel and retry several jobs', async () => {

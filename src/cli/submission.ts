@@ -7,9 +7,10 @@ import { limits } from '../domain/limits.ts';
 import type { CliContext } from './context.ts';
 import { type Env, envOfFile, envOfFlags } from './environment.ts';
 import { type FlagReader, readDurationMs, readInteger, readMemoryMiB } from './parse.ts';
+import { type SubmitFlags, submitOptionsOfFlags } from './submit-flags.ts';
 
 /** Options of `blixard run` as commander gives them. */
-export interface SubmitOptions {
+export interface SubmitOptions extends SubmitFlags {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
   readonly memory?: string;
@@ -43,6 +44,7 @@ export async function submissionOf(
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),
     ...(options.workdir === undefined ? {} : { cwd: options.workdir }),
+    ...submitOptionsOfFlags(options),
     ...(stdin === undefined ? {} : { stdinBase64: stdin.toString('base64') }),
   };
 }

@@ -63,6 +63,13 @@ describe('a call', () => {
     expect(isUuidV7(bodies[0]?.id ?? '')).toBe(true);
     expect(bodies[1]).toEqual(bodies[0]);
 
+    const batch = scripted(lost, () => json(201, { jobs: [] }));
+    await batch.client.call('submitJobs', { body: [{ command: ['a'] }, { command: ['b'] }] });
+    const [first, second] = batch.requests;
+    expect(first?.headers['content-type']).toBe('application/x-ndjson');
+    expect(String(first?.body)).toMatch(/^{"id":"[0-9a-f-]{36}","command":\["a"\]}\n{"id":.*\["b"\]}\n$/);
+    expect(second?.body).toEqual(first?.body);
+
     const cancel = scripted(lost);
     await expect(cancel.client.call('cancelJob', { params: { id } })).rejects.toMatchObject({
       code: 'SERVER_UNREACHABLE',

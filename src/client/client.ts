@@ -60,12 +60,12 @@ export class BlixardClient {
   }
 
   /**
-   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, and `submitJob`,
-   * which always carries an id) are tried up to `limits.callTries` times when the connection is lost.
+   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, and submits, whose jobs
+   * always carry an id) are tried up to `limits.callTries` times when the connection is lost.
    */
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
     const given: AnyInput = input ?? {};
-    const ready = name === 'submitJob' ? this.#withJobId(given) : given;
+    const ready = isSubmit(name) ? this.#withJobIds(given) : given;
     const reply = await this.#exchange(name, ready, (response) =>
       readJson(response, routes[name].status, this.#transport.url),
     );
@@ -97,8 +97,10 @@ export class BlixardClient {
     return this.#transport.close();
   }
 
-  #withJobId(input: AnyInput): AnyInput {
-    return { ...input, body: { id: this.#ids(), ...input.body } };
+  #withJobIds(input: AnyInput): AnyInput {
+    const withId = (job: object | undefined): object => ({ id: this.#ids(), ...job });
+    const { body } = input;
+    return { ...input, body: Array.isArray(body) ? body.map(withId) : withId(body) };
   }
 
   async #exchange<T>(
@@ -138,9 +140,13 @@ export class BlixardClient {
   }
 }
 
+function isSubmit(name: RouteName): boolean {
+  return name === 'submitJob' || name === 'submitJobs';
+}
+
 function isRepeatable(name: RouteName): boolean {
   const route: Route = routes[name];
-  return route.method === 'GET' || name === 'submitJob';
+  return route.method === 'GET' || isSubmit(name);
 }
 
 /** How long the server may wait before it answers. */

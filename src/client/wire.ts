@@ -1,6 +1,8 @@
 /** A call of the route table as a request on the wire. */
 import {
   type BodyOf,
+  type HeadersOf,
+  linesContentType,
   type ParamsOf,
   type QueryOf,
   type Route,
@@ -28,6 +30,7 @@ export interface CallOptions {
 export type CallInput<N extends RouteName> = CallOptions &
   Given<'params', ParamsOf<N>> &
   Given<'query', QueryOf<N>> &
+  Given<'headers', HeadersOf<N>> &
   Given<'body', BodyOf<N>>;
 
 /** The input, which may be left out where nothing in it is needed. */
@@ -37,23 +40,37 @@ export type CallArgs<N extends RouteName> =
 /** Any input, as the code that only passes it on sees it. */
 export interface AnyInput extends CallOptions {
   readonly params?: Readonly<Record<string, string | number>>;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly body?: object;
 }
 
 /** Path with query, method, headers and body of a call. Throws USAGE when a path parameter is missing. */
 export function wireRequestOf(name: RouteName, input: AnyInput): WireRequest {
   const route: Route = routes[name];
-  const wire = { method: route.method, path: pathOf(route.path, input) };
-  if (route.body === undefined) return { ...wire, headers: {} };
-  if (route.body === 'bytes' && input.body instanceof Uint8Array) {
-    return { ...wire, headers: { 'content-type': 'application/octet-stream' }, body: input.body };
-  }
-  return {
-    ...wire,
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(input.body ?? {}),
-  };
+  const { contentType, body } = bodyOf(route, input);
+  const headers = { ...contentType, ...given(input.headers) };
+  const wire = { method: route.method, path: pathOf(route.path, input), headers };
+  return body === undefined ? wire : { ...wire, body };
+}
+
+function bodyOf(route: Route, { body }: AnyInput) {
+  if (route.body === undefined) return {};
+  if (route.body === 'bytes' && body instanceof Uint8Array)
+    return { contentType: { 'content-type': 'application/octet-stream' }, body };
+  if (route.bodyIsLines && Array.isArray(body))
+    return { contentType: { 'content-type': linesContentType }, body: body.map(lineOf).join('') };
+  return { contentType: { 'content-type': 'application/json' }, body: JSON.stringify(body ?? {}) };
+}
+
+function lineOf(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+function given(headers: AnyInput['headers'] = {}): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 function pathOf(template: string, input: AnyInput): string {
@@ -64,7 +81,7 @@ function pathOf(template: string, input: AnyInput): string {
   });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(input.query ?? {})) {
-    if (value !== undefined) query.set(name, String(value));
+    for (const each of [value ?? []].flat()) query.append(name, String(each));
   }
   return query.size === 0 ? path : `${path}?${query}`;
 }

@@ -7,5 +7,6 @@ export * from './log-range.ts';
 export * from './problem.ts';
 export * from './queue.ts';
 export * from './routes.ts';
+export * from './submit-options.ts';
 export * from './system.ts';
 export * from './worker.ts';

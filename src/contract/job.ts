@@ -4,10 +4,9 @@ import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
-import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { submitOptions, submitOptionsOf } from './submit-options.ts';
 
-/** Text that can stand in an argv or environment: no NUL, and nothing UTF-8 has no bytes for (a lone surrogate). */
-export const textPattern = '^[^\\u0000\\ud800-\\udfff]*$';
 export const pathPattern = '^/[^\\u0000\\ud800-\\udfff]*$';
 export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
 export const base64Pattern = '^[A-Za-z0-9+/]*={0,2}$';
@@ -69,7 +68,12 @@ const ConcurrencyKey = Type.Optional(
 );
 
 /** A job's spec, every default filled in. It never changes after submit. */
-export const JobSpec = strict({ ...specFields, backoff: Backoff, concurrencyKey: ConcurrencyKey });
+export const JobSpec = strict({
+  ...specFields,
+  backoff: Backoff,
+  concurrencyKey: ConcurrencyKey,
+  ...submitOptions,
+});
 export type JobSpec = Static<typeof JobSpec>;
 
 /** What a user submits. Only `command` is needed; `id` makes the call safe to repeat. */
@@ -89,6 +93,7 @@ export const SubmitJob = strict({
   attemptsMax: Type.Optional(specFields.attemptsMax),
   backoff: Type.Optional(Type.Partial(Backoff, { additionalProperties: false })),
   concurrencyKey: ConcurrencyKey,
+  ...submitOptions,
 });
 export type SubmitJob = Static<typeof SubmitJob>;
 
@@ -109,6 +114,7 @@ export function specOf(submit: SubmitJob): JobSpec {
     attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
     backoff: { ...defaultBackoff, ...submit.backoff },
     ...(submit.concurrencyKey === undefined ? {} : { concurrencyKey: submit.concurrencyKey }),
+    ...submitOptionsOf(submit),
   };
 }
 
@@ -167,6 +173,7 @@ export const Job = strict({
   createdAtMs: timeMs,
   updatedAtMs: timeMs,
   runAtMs: timeMs,
+  expiresAtMs: nullable(timeMs),
   startedAtMs: nullable(timeMs),
   endedAtMs: nullable(timeMs),
   cancelRequestedAtMs: nullable(timeMs),

@@ -2,7 +2,7 @@
 import type { TObject, TSchema } from 'typebox';
 import { type ErrorCode, errorCatalogue } from '../domain/errors.ts';
 import { Problem, problemContentType } from './problem.ts';
-import { type Route, routes } from './routes.ts';
+import { linesContentType, type Route, routes } from './routes.ts';
 
 /** What any route may answer with, beside the errors of its own. */
 const errorsOfAll: readonly ErrorCode[] = [
@@ -40,13 +40,17 @@ function operation(name: string, route: Route): object {
   return {
     operationId: name,
     summary: route.summary,
-    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
-    ...(route.body === undefined ? {} : { requestBody: requestBody(route.body) }),
+    parameters: [
+      ...parameters('path', route.params),
+      ...parameters('query', route.query),
+      ...parameters('header', route.headers),
+    ],
+    ...(route.body === undefined ? {} : { requestBody: requestBody(route) }),
     responses: { [route.status]: reply(route.reply), ...problems(errorsOf(route)) },
   };
 }
 
-function parameters(place: 'path' | 'query', schema: TObject | undefined): object[] {
+function parameters(place: 'path' | 'query' | 'header', schema: TObject | undefined): object[] {
   if (schema === undefined) return [];
   const required: readonly string[] = schema.required ?? [];
   return Object.entries(schema.properties).map(([name, property]) => ({
@@ -57,8 +61,9 @@ function parameters(place: 'path' | 'query', schema: TObject | undefined): objec
   }));
 }
 
-function requestBody(body: TSchema | 'bytes'): object {
+function requestBody({ body = 'bytes', bodyIsLines }: Route): object {
   if (body === 'bytes') return { required: true, content: { 'application/octet-stream': {} } };
+  if (bodyIsLines) return { required: true, content: { [linesContentType]: { schema: body } } };
   const isNeeded = ((body as Partial<TObject>).required ?? []).length > 0;
   return { required: isNeeded, content: { 'application/json': { schema: body } } };
 }

@@ -6,6 +6,7 @@ import { defaults, limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
 import { queueRoutes } from './queue-routes.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
+import { idempotencyKeyPattern, searchQuery } from './submit-options.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
   Heartbeat,
@@ -28,13 +29,19 @@ export interface Route {
   readonly summary: string;
   readonly params?: TObject;
   readonly query?: TObject;
-  /** A schema for JSON, or `bytes` for application/octet-stream. */
+  /** Headers the handler reads, in lower case. */
+  readonly headers?: TObject;
+  /** A schema for JSON, or `bytes` for application/octet-stream; with `bodyIsLines` an array, each on a line. */
   readonly body?: TSchema | 'bytes';
+  readonly bodyIsLines?: true;
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
   readonly errors: readonly ErrorCode[];
 }
+
+/** JSON values, each on a line of its own. */
+export const linesContentType = 'application/x-ndjson';
 
 /** A full job id, or the unique start of one. */
 const JobIdOrPrefix = Type.String({
@@ -61,19 +68,52 @@ export const routes = table({
   submitJob: {
     method: 'POST',
     path: '/v1/jobs',
-    summary: 'Submit a job. It is on disk when this answers.',
+    summary:
+      'Submit a job. It is on disk when this answers. 201, too, with a job that is there already: of the same id or ' +
+      'Idempotency-Key and body, or by its unique policy.',
+    headers: Type.Object({
+      'idempotency-key': Type.Optional(
+        Type.String({
+          pattern: idempotencyKeyPattern,
+          description: 'kept as long as the job; the same key and body give that job again',
+        }),
+      ),
+    }),
     body: SubmitJob,
     status: 201,
     reply: Job,
-    errors: ['VALIDATION_FAILED', 'SPEC_TOO_LARGE', 'IMAGE_UNKNOWN', 'JOB_ID_CONFLICT', 'STORE_UNAVAILABLE'],
+    errors: [
+      'VALIDATION_FAILED',
+      'SPEC_TOO_LARGE',
+      'IMAGE_UNKNOWN',
+      'JOB_ID_CONFLICT',
+      'IDEMPOTENCY_CONFLICT',
+      'UNIQUE_CONFLICT',
+      'STORE_UNAVAILABLE',
+    ],
+  },
+  submitJobs: {
+    method: 'POST',
+    path: '/v1/jobs/batch',
+    summary:
+      'Submit many jobs, one JSON object on each line (NDJSON), all or none; they are answered in their order. ' +
+      'With an id on each line the call is safe to repeat.',
+    body: Type.Array(SubmitJob, { minItems: 1, maxItems: limits.batchJobs }),
+    bodyIsLines: true,
+    status: 201,
+    reply: strict({ jobs: Type.Array(Job) }),
+    errors: ['VALIDATION_FAILED', 'BATCH_LINE_REFUSED', 'STORE_UNAVAILABLE'],
   },
   listJobs: {
     method: 'GET',
     path: '/v1/jobs',
-    summary: 'Jobs, newest first.',
+    summary:
+      'Jobs, newest first. A search by label, tenant, text or time looks at a bounded number of jobs for each page, so ' +
+      'a page may be short, or empty, and still have a nextCursor.',
     query: strict({
       state: Type.Optional(oneOf(jobMachine.states)),
       queue: Type.Optional(Type.String({ pattern: namePattern })),
+      ...searchQuery,
       limit: pageSize,
       cursor,
     }),
@@ -109,7 +149,13 @@ export const routes = table({
     body: strict({ delayMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.delayMsMax })) }),
     status: 200,
     reply: Job,
-    errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'JOB_INVALID_TRANSITION', 'STORE_UNAVAILABLE'],
+    errors: [
+      'JOB_NOT_FOUND',
+      'JOB_ID_AMBIGUOUS',
+      'JOB_INVALID_TRANSITION',
+      'UNIQUE_CONFLICT',
+      'STORE_UNAVAILABLE',
+    ],
   },
   listAttempts: {
     method: 'GET',
@@ -287,6 +333,7 @@ type Part<R, K extends string, None> =
 
 export type ParamsOf<N extends RouteName> = Part<Routes[N], 'params', undefined>;
 export type QueryOf<N extends RouteName> = Part<Routes[N], 'query', undefined>;
+export type HeadersOf<N extends RouteName> = Part<Routes[N], 'headers', undefined>;
 export type BodyOf<N extends RouteName> = Routes[N] extends { body: 'bytes' }
   ? Uint8Array
   : Part<Routes[N], 'body', undefined>;

@@ -2,6 +2,9 @@
 import { type TObject, type TProperties, type TSchema, Type } from 'typebox';
 import { limits } from '../domain/limits.ts';
 
+/** Text that can stand in an argv or environment: no NUL, and nothing UTF-8 has no bytes for (a lone surrogate). */
+export const textPattern = '^[^\\u0000\\ud800-\\udfff]*$';
+
 /** An object that refuses unknown fields. */
 export function strict<T extends TProperties>(
   properties: T,

@@ -1,66 +1,48 @@
 /** What users do to jobs: submit, cancel, retry; each one batch that touches one job by its id. */
-import { isDeepStrictEqual } from 'node:util';
-import { type Job, type JobSpec, type SubmitJob, specOf } from '../contract/job.ts';
+import type { Job, JobSpec, SubmitJob } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Ids } from '../platform/random.ts';
 import type { Database, Row } from '../store/database.ts';
 import { integer, json, text } from '../store/statements/columns.ts';
-import {
-  cancelUnstarted,
-  insertJob,
-  insertJobData,
-  jobById,
-  requestCancel,
-  retryJob,
-} from '../store/statements/jobs.ts';
-import { knownImages } from '../store/statements/workers.ts';
-import { fullImageName } from './image-name.ts';
+import { cancelUnstarted, requestCancel, retryJob } from '../store/statements/jobs.ts';
+import { uniqueHolderOf } from '../store/statements/submit.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
 import type { Signals } from './signals.ts';
+import { BatchSubmits } from './submit/batch.ts';
+import { Submits } from './submit/submits.ts';
 import { jobOf, jobStateOf } from './views.ts';
-
-/** Image names told when a job asks for an unknown one. */
-const imagesShown = 20;
 
 /** The commands of users. Each may also reject with STORE_UNAVAILABLE. */
 export class JobCommands {
   readonly #db: Database;
   readonly #clock: Clock;
-  readonly #ids: Ids;
+  readonly #submits: Submits;
+  readonly #batches: BatchSubmits;
   readonly #signals: Signals;
 
   constructor(deps: { db: Database; clock: Clock; ids: Ids; signals: Signals }) {
     this.#db = deps.db;
     this.#clock = deps.clock;
-    this.#ids = deps.ids;
+    this.#submits = new Submits(deps);
+    this.#batches = new BatchSubmits(deps);
     this.#signals = deps.signals;
   }
 
   /**
-   * Stores a job; it is on disk when this resolves. With an id, the same call again gives the same job.
-   * Throws SPEC_TOO_LARGE, IMAGE_UNKNOWN, JOB_ID_CONFLICT.
+   * Stores a job; it is on disk when this resolves. With an id, or an idempotency key, the same call again gives the
+   * same job. Throws SPEC_TOO_LARGE, IMAGE_UNKNOWN, JOB_ID_CONFLICT, IDEMPOTENCY_CONFLICT, UNIQUE_CONFLICT.
    */
-  async submit(body: SubmitJob): Promise<Job> {
-    const spec = specOf(body);
-    const id = body.id ?? this.#ids();
-    const write = this.#db.batch([
-      insertJob.with({
-        id,
-        queue: spec.queue,
-        executor: spec.executor,
-        image: fullImageName(spec.image),
-        attemptsMax: spec.attemptsMax,
-        concurrencyKey: spec.concurrencyKey ?? null,
-        nowMs: this.#clock.nowMs(),
-      }),
-      insertJobData.with({ id, spec: specText(spec) }),
-    ]);
-    // Before the answer: the claim of a waiting worker then rides in the same commit.
-    this.#signals.ready(spec.queue, spec.executor);
-    const row = (await write)[0]?.rows[0];
-    return row === undefined ? this.#submittedBefore(id, spec) : jobOf(row, spec);
+  submit(body: SubmitJob, idempotencyKey?: string): Promise<Job> {
+    return this.#submits.submit(body, idempotencyKey);
+  }
+
+  /**
+   * Stores all of these jobs or none, and gives them in their order. With ids, the same call again gives the same
+   * jobs. Throws BATCH_LINE_REFUSED.
+   */
+  submitAll(bodies: readonly SubmitJob[]): Promise<Job[]> {
+    return this.#batches.submit(bodies);
   }
 
   /**
@@ -79,7 +61,7 @@ export class JobCommands {
 
   /**
    * Puts a failed or cancelled job back, due at once or after `delayMs`, with all its attempts allowed
-   * anew. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION.
+   * anew. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION, UNIQUE_CONFLICT.
    */
   async retry(idOrPrefix: string, delayMs = 0): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);
@@ -87,27 +69,21 @@ export class JobCommands {
     const state = delayMs > 0 ? 'scheduled' : 'pending';
     const values = { id, state, runAtMs: nowMs + delayMs, nowMs } as const;
     const row = (await this.#db.batch([retryJob.with(values)]))[0]?.rows[0];
-    if (row === undefined) throw refusedStep(await readJob(this.#db, id), state);
+    if (row === undefined) throw await this.#refusedRetry(id, state);
     if (state === 'pending') this.#signals.ready(text(row, 'queue'), text(row, 'executor'));
     else this.#signals.due(values.runAtMs);
     this.#signals.changed(id);
     return jobOf(row);
   }
 
-  /** Nothing was inserted: the id is taken, or the image is unknown. */
-  async #submittedBefore(id: string, spec: JobSpec): Promise<Job> {
-    const [row] = await this.#db.query(jobById.with({ id }), { level: 'linearizable' });
-    if (row === undefined) throw await this.#imageUnknown(spec.image);
-    if (isDeepStrictEqual(json<JobSpec>(row, 'spec'), spec)) return jobOf(row);
-    throw new BlixardError('JOB_ID_CONFLICT', { jobId: id });
-  }
-
-  async #imageUnknown(image: string): Promise<BlixardError> {
-    const rows = await this.#db.query(knownImages.with({ limit: imagesShown }));
-    return new BlixardError('IMAGE_UNKNOWN', {
-      image,
-      known: rows.map((row) => text(row, 'image')).join(', '),
-    });
+  /** Another job may have its unique key by now. */
+  async #refusedRetry(id: string, state: 'pending' | 'scheduled'): Promise<BlixardError> {
+    const refused = refusedStep(await readJob(this.#db, id), state);
+    if (refused.code !== 'OVERLOADED') return refused;
+    const [other] = await this.#db.query(uniqueHolderOf.with({ id }), { level: 'linearizable' });
+    if (other === undefined) return refused;
+    const [jobId, queue, key] = [text(other, 'id'), text(other, 'queue'), text(other, 'unique_key')];
+    return new BlixardError('UNIQUE_CONFLICT', { jobId, queue, key });
   }
 
   /** Nothing was changed: fine when the running job is being stopped already. */
@@ -128,13 +104,4 @@ export class JobCommands {
     if (jobStateOf(row) === 'cancelled') this.#signals.ended(id);
     else this.#signals.changed(id);
   }
-}
-
-/** The spec as it is stored. Throws SPEC_TOO_LARGE. */
-function specText(spec: JobSpec): string {
-  const stored = JSON.stringify(spec);
-  const bytes = Buffer.byteLength(stored);
-  if (bytes > limits.jobSpecBytes)
-    throw new BlixardError('SPEC_TOO_LARGE', { bytes, maxBytes: limits.jobSpecBytes });
-  return stored;
 }

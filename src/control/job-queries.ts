@@ -25,6 +25,7 @@ import { countOnline, workerById, workersInState } from '../store/statements/wor
 import { cursorOf, seqOf } from './cursor.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
 import { whyQueueWaits } from './queue-waiting.ts';
+import { isSearch, searchJobs } from './search.ts';
 import type { Signals } from './signals.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
 import { whyWaiting } from './waiting.ts';
@@ -79,6 +80,7 @@ export class JobQueries {
   async list(query: QueryOf<'listJobs'>): Promise<JobPage> {
     const limit = query.limit ?? defaults.pageSize;
     const before = query.cursor === undefined ? limits.integerMax : seqOf(query.cursor);
+    if (isSearch(query)) return searchJobs(this.#db, query, { before, limit });
     const rows = await this.#db.query(listStatement(query, { before, limit }));
     return { jobs: rows.map((row) => jobOf(row)), nextCursor: nextCursor(rows, limit) };
   }

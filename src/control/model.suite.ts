@@ -1,5 +1,6 @@
 /** A small model of jobs and workers in plain memory, to hold the commands against. */
 import { type AttemptEnd, decideEnd, isEnded, isHeld, type JobState } from '../domain/job.ts';
+import { priorityStepMs } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
 
 export interface ModelWorker {
@@ -11,6 +12,7 @@ export interface ModelJob {
   readonly id: string;
   readonly order: number;
   readonly attemptsMax: number;
+  readonly priority: number;
   state: JobState;
   attempt: number;
   attemptsUsed: number;
@@ -25,11 +27,11 @@ export class Model {
   readonly jobs: ModelJob[] = [];
   readonly workers: ModelWorker[] = [];
 
-  submit(id: string, attemptsMax: number, nowMs: number): void {
+  submit(id: string, options: { attemptsMax: number; priority: number }, nowMs: number): void {
     this.jobs.push({
       id,
+      ...options,
       order: this.jobs.length,
-      attemptsMax,
       state: 'pending',
       attempt: 0,
       attemptsUsed: 0,
@@ -45,7 +47,8 @@ export class Model {
     const known = this.workers[worker];
     if (known?.state !== 'online') return [];
     const ready = this.jobs.filter(({ state }) => state === 'pending');
-    ready.sort((a, b) => a.runAtMs - b.runAtMs || a.order - b.order);
+    const rankOf = ({ runAtMs, priority }: ModelJob): number => runAtMs - priority * priorityStepMs;
+    ready.sort((a, b) => rankOf(a) - rankOf(b) || a.order - b.order);
     const claimed = ready.slice(0, want);
     for (const job of claimed) {
       job.state = 'claimed';

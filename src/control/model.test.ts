@@ -19,7 +19,11 @@ const ends: readonly Partial<AttemptDone>[] = [
 const worker = fc.nat(workerCount - 1);
 const job = fc.nat(7);
 const step = fc.oneof(
-  fc.record({ do: fc.constant('submit' as const), attemptsMax: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({
+    do: fc.constant('submit' as const),
+    attemptsMax: fc.integer({ min: 1, max: 3 }),
+    priority: fc.integer({ min: -1, max: 1 }),
+  }),
   fc.record({ do: fc.constant('claim' as const), worker, want: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ do: fc.constant('start' as const), worker }),
   fc.record({ do: fc.constant('end' as const), worker, end: fc.constantFrom(...ends), want: fc.nat(1) }),
@@ -58,9 +62,9 @@ class Pair {
   }
 
   readonly #acts: { [D in Step['do']]: (step: StepOf<D>) => Promise<void> } = {
-    submit: async ({ attemptsMax }) => {
-      const { id } = await this.#control.jobs.submit({ ...trueJob, attemptsMax });
-      this.#model.submit(id, attemptsMax, this.#nowMs());
+    submit: async ({ attemptsMax, priority }) => {
+      const { id } = await this.#control.jobs.submit({ ...trueJob, attemptsMax, priority });
+      this.#model.submit(id, { attemptsMax, priority }, this.#nowMs());
     },
     claim: ({ worker: index, want }) => this.#work(index, want, []),
     start: async ({ worker: index }) => {

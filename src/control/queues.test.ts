@@ -259,6 +259,18 @@ describe('redrive', () => {
     expect(await control.queues.redrive('other', { ids })).toEqual({ redriven: 0, more: false });
   });
 
+  it('puts one job of a unique key back, and none while another has the key', async () => {
+    const worker = await TestWorker.join(control);
+    const ids: string[] = [];
+    for (let n = 0; n < 2; n++) {
+      ids.push(await submit({ unique: { key: 'nightly' } }));
+      await worker.work({ want: 0, done: [endOf(await worker.run(), { exitCode: 1 })] });
+    }
+    expect(await control.queues.redrive('default', {})).toEqual({ redriven: 1, more: true });
+    expect(await control.queues.redrive('default', {})).toEqual({ redriven: 0, more: true });
+    expect((await control.queries.get(ids[1] ?? '')).state).toBe('failed');
+  });
+
   it('wakes a worker that waits', async () => {
     const [id] = await fail(1);
     const worker = await TestWorker.join(control);

@@ -1,5 +1,5 @@
 /**
- * Moves what time moves: jobs that become due, workers whose lease is over. Sleeps until then, never polls.
+ * Moves what time moves: jobs that become due or expire, workers whose lease is over. Sleeps until then, never polls.
  */
 import { problemOf } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
@@ -9,7 +9,7 @@ import type { Log } from '../platform/log.ts';
 import type { Random } from '../platform/random.ts';
 import type { Database } from '../store/database.ts';
 import { integer, integerOrNull, text } from '../store/statements/columns.ts';
-import { nextDue, promoteDue } from '../store/statements/due.ts';
+import { failExpired, nextDue, promoteDue } from '../store/statements/due.ts';
 import { expireWorker, leasesAfter, overdueWorkers, putBack } from '../store/statements/workers.ts';
 import { tellMoved } from './moved.ts';
 import type { Signals, Unsubscribe } from './signals.ts';
@@ -88,7 +88,7 @@ export class Scheduler {
 
   /** Does all that is due now, whatever it was told before. Rejects with STORE_UNAVAILABLE. */
   async tick(): Promise<void> {
-    await this.#promote();
+    await this.#moveDue();
     await this.#expire();
   }
 
@@ -101,26 +101,33 @@ export class Scheduler {
 
   async #look(): Promise<void> {
     const nowMs = this.#clock.nowMs();
-    if (this.#dueAtMs <= nowMs) await this.#promote();
+    if (this.#dueAtMs <= nowMs) await this.#moveDue();
     if (this.#nextLeaseMs() <= nowMs) await this.#expire();
   }
 
-  async #promote(): Promise<void> {
+  async #moveDue(): Promise<void> {
+    // First what expires: a job that is due and expired must not be claimed in between.
+    for (const statement of [failExpired, promoteDue]) await this.#moveAll(statement);
+    await this.#loadNextDue();
+  }
+
+  async #moveAll(statement: typeof promoteDue): Promise<void> {
     for (;;) {
       const values = { nowMs: this.#clock.nowMs(), limit: limits.dueJobsPerBatch };
-      const rows = (await this.#db.batch([promoteDue.with(values)]))[0]?.rows ?? [];
+      const rows = (await this.#db.batch([statement.with(values)]))[0]?.rows ?? [];
       tellMoved(this.#signals, rows);
       if (rows.length < limits.dueJobsPerBatch) break;
     }
-    await this.#loadNextDue();
   }
 
   async #loadNextDue(): Promise<void> {
     // Told while the query runs, a due time must not be forgotten.
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     const [next] = await this.#db.query(nextDue.with({}), { level: 'linearizable' });
-    const atMs = next === undefined ? null : integerOrNull(next, 'run_at_ms');
-    if (atMs !== null) this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
+    for (const column of ['run_at_ms', 'expires_at_ms']) {
+      const atMs = next === undefined ? null : integerOrNull(next, column);
+      if (atMs !== null) this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
+    }
   }
 
   async #expire(): Promise<void> {

@@ -26,13 +26,13 @@ export class Signals {
    * Jobs may be claimed. Also called right after their write was handed to the store and before its answer,
    * so that a waiting claim rides in the same commit.
    */
-  ready(queue: string, executor: string, jobs = 1): void {
+  ready(queue: string, executor: string | null, jobs = 1): void {
     for (const fn of this.#ready) fn(queue, executor, jobs);
   }
 
   /** A queue has room again: jobs that waited for it, of whatever executor, may be claimed. */
   room(queue: string, jobs = 1): void {
-    for (const fn of this.#ready) fn(queue, null, jobs);
+    this.ready(queue, null, jobs);
   }
 
   onReady(fn: ReadyListener): Unsubscribe {
@@ -82,7 +82,7 @@ export class Signals {
     return this.#cancel.add(workerId, fn);
   }
 
-  /** A job was scheduled for then, epoch ms. */
+  /** A job becomes due, or expires, then, epoch ms. */
   due(atMs: number): void {
     for (const fn of this.#due) fn(atMs);
   }

@@ -28,6 +28,7 @@ export function jobOf(row: Row, spec = json<JobSpec>(row, 'spec')): Job {
     createdAtMs: integer(row, 'created_at_ms'),
     updatedAtMs: integer(row, 'updated_at_ms'),
     runAtMs: integer(row, 'run_at_ms'),
+    expiresAtMs: integerOrNull(row, 'expires_at_ms'),
     startedAtMs: integerOrNull(row, 'started_at_ms'),
     endedAtMs: integerOrNull(row, 'ended_at_ms'),
     cancelRequestedAtMs: integerOrNull(row, 'cancel_requested_at_ms'),

@@ -22,7 +22,12 @@ export const jobMachine = defineMachine<JobState>('job', {
     cancelled: 'user, or a parent was cancelled',
   },
   scheduled: { pending: 'due', failed: 'expired', cancelled: 'user' },
-  pending: { claimed: 'claim', failed: 'expired, or can never be placed', cancelled: 'user' },
+  pending: {
+    scheduled: 'debounced: due later',
+    claimed: 'claim',
+    failed: 'expired, or can never be placed',
+    cancelled: 'user',
+  },
   claimed: {
     scheduled: 'image or VM failed, later again',
     pending: 'worker lost, or gave it back',

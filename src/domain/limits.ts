@@ -25,6 +25,21 @@ export const limits = {
   timeoutMsMax: 24 * hour,
   delayMsMax: 365 * day,
   attemptsMax: 100,
+  /** Both ways: from minus this to plus this. */
+  priorityMax: 100,
+  idempotencyKeyLength: 255,
+  uniqueKeyLength: 200,
+  /** Labels of one job, labels of one search, and the length of their values; names have `nameLength`. */
+  labelsMax: 64,
+  labelsSearched: 8,
+  labelValueLength: 200,
+  searchTextLength: 200,
+  /** Jobs one page of a search looks at, matching or not: about 10 ms of the store's time. */
+  searchedPerPage: 2_000,
+  /** Jobs in one batch. */
+  batchJobs: 1_000,
+  /** Times a submit is decided anew because the job in its way changed meanwhile. */
+  submitRounds: 4,
   memoryMiBMin: 80,
   memoryMiBMax: 65_536,
   vcpusMax: 64,
@@ -112,6 +127,9 @@ export const limits = {
   followTries: 10,
 } as const;
 
+/** One step of priority is worth this much waiting; migrations/0002_submit.sql computes with the same number. */
+export const priorityStepMs = minute;
+
 /** A job whose attempts keep failing for reasons that are not its own ends as failed after this many. */
 export const infraFailuresMax = 10;
 
@@ -120,6 +138,7 @@ export const defaults = {
   queue: 'default',
   image: 'base',
   executor: 'microvm',
+  tenant: 'default',
   memoryMiB: 128,
   vcpus: 1,
   timeoutMs: 10 * minute,

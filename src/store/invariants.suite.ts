@@ -67,6 +67,20 @@ const rules: readonly (readonly [string, string])[] = [
      HAVING (ready > 0 AND held + ready > room) OR (waiting > 0 AND held + ready < coalesce(room, held + ready + 1))`,
   ],
   [
+    'a job that was started expires, or one failed as expired before its time',
+    `SELECT id, state, expires_at_ms, ended_at_ms FROM jobs
+     WHERE (state = 'running' AND expires_at_ms IS NOT NULL)
+       OR (state = 'failed' AND reason = 'expired' AND (expires_at_ms IS NULL OR ended_at_ms < expires_at_ms))`,
+  ],
+  [
+    'labels differ from the specs',
+    `SELECT name, value, job_seq, sum(n) AS difference FROM (
+       SELECT name, value, job_seq, 1 AS n FROM job_labels UNION ALL
+       SELECT label.key, label.value, job_data.seq, -1
+       FROM job_data, json_each(job_data.spec, '$.labels') AS label)
+     GROUP BY name, value, job_seq HAVING difference <> 0`,
+  ],
+  [
     'counts differ from the jobs',
     `SELECT queue, state, sum(n) AS difference FROM (
        SELECT queue, state, n FROM job_counts UNION ALL SELECT queue, state, -1 FROM jobs)
@@ -102,6 +116,9 @@ async function replayEvents(db: Database): Promise<string[]> {
   return found;
 }
 
+/** Events of a job that stays in its state. */
+const stepless = new Set(['cancel_requested', 'postponed']);
+
 /** With the events before `first` forgotten, that of a job's submit may be among them. */
 function replayEvent(event: Row, states: Map<string, JobState>, first: number): string[] {
   const [noun, step = ''] = text(event, 'kind').split('.');
@@ -121,7 +138,7 @@ function replayEvent(event: Row, states: Map<string, JobState>, first: number): 
       ? []
       : [`I1: job ${id} was forgotten as ${from}`];
   }
-  if (to === undefined) return step === 'cancel_requested' ? [] : [`I9: unknown event ${step}`];
+  if (to === undefined) return stepless.has(step) ? [] : [`I9: unknown event ${step}`];
   states.set(id, to);
   if (from === undefined || from !== data.from) return [`I9: job ${id} left ${data.from}, but was ${from}`];
   if (isEnded(from) && to !== 'pending' && to !== 'scheduled')
@@ -174,6 +191,6 @@ function hold(held: Map<string, Set<string>>, place: string, id: string, kind: s
   const ids = held.get(place) ?? new Set();
   held.set(place, ids);
   if (kind === 'job.claimed' || kind === 'job.running') ids.add(id);
-  else if (kind !== 'job.cancel_requested') ids.delete(id);
+  else if (kind !== 'job.cancel_requested' && kind !== 'job.postponed') ids.delete(id);
   return ids.size;
 }

@@ -11,13 +11,9 @@ import { claimJobs } from './statements/work.ts';
 import { registerWorker } from './statements/workers.ts';
 
 const job = {
-  id: 'j',
-  queue: 'q',
-  executor: 'e',
-  image: 'i',
-  attemptsMax: 1,
-  concurrencyKey: null,
-  nowMs: 1,
+  ...{ id: 'j', queue: 'q', executor: 'e', image: 'i', attemptsMax: 1, nowMs: 1 },
+  ...{ state: 'pending' as const, priority: 0, runAtMs: 1, expiresAtMs: null, tenant: 'default' },
+  ...{ idempotencyKey: null, uniqueKey: null, concurrencyKey: null },
 };
 const worker = { id: 'w', name: 'n', version: 'v', pid: 1, slots: 1, nowMs: 1, leaseUntilMs: 9 };
 
@@ -30,7 +26,7 @@ describe('the checker of invariants', () => {
     await db.batch([
       registerWorker.with({ ...worker, queues: '["q"]', executors: '[{"name":"e","unavailable":null}]' }),
       insertJob.with(job),
-      insertJobData.with({ id: 'j', spec: '{}' }),
+      insertJobData.with({ id: 'j', spec: '{"labels":{"a":"b"}}' }),
       claimJobs.with({ workerId: 'w', generation: 1, token: 't', want: 1, nowMs: 2 }),
     ]);
   });
@@ -60,6 +56,11 @@ describe('the checker of invariants', () => {
     ["INSERT INTO job_data (seq, spec) VALUES (99, '{}')", 'outlives'],
     ['UPDATE jobs SET waits_for_key = 1', 'a job that is not pending waits'],
     ["UPDATE jobs SET forgotten_at_ms = 3 WHERE id = 'j'", 'I1: job j was forgotten as claimed'],
+    ["UPDATE job_labels SET value = 'c'", 'labels differ'],
+    [
+      "UPDATE jobs SET state = 'running', started_at_ms = 1, expires_at_ms = 1",
+      'a job that was started expires',
+    ],
     ['DELETE FROM events WHERE seq = 2', 'I9: event 2 is missing'],
     [
       "UPDATE events SET kind = 'job.running' WHERE kind = 'job.claimed'",

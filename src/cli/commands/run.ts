@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import { BlixardError } from '../../domain/errors.ts';
 import { attach } from '../attach.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
+import { collect } from '../parse.ts';
 import { type SubmitOptions, submissionOf } from '../submission.ts';
+import { declareSubmitFlags, submitHeadersOf } from '../submit-flags.ts';
 
 interface Options extends SubmitOptions {
   readonly detach?: boolean;
@@ -27,7 +29,7 @@ export function addRun(parent: Command, home: CommandHome): void {
 }
 
 function declare(command: Command): void {
-  command
+  declareSubmitFlags(command)
     .argument('<command...>', 'program and arguments, best after --')
     .passThroughOptions()
     .option('-d, --detach', 'print the id of the job and leave it to the server')
@@ -45,10 +47,6 @@ function declare(command: Command): void {
     .option('--attempts <n>', 'how often the command may be tried in all');
 }
 
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
 async function run(call: Call<Options>): Promise<number | undefined> {
   const { context, options, args } = call;
   if (call.json && options.detach !== true) {
@@ -56,7 +54,7 @@ async function run(call: Call<Options>): Promise<number | undefined> {
   }
   const body = await submissionOf(context, args, options);
   return await withClient(call, async (client) => {
-    const job = await client.call('submitJob', { body });
+    const job = await client.call('submitJob', { body, headers: submitHeadersOf(options) });
     if (options.detach !== true) return await attach(context, client, job.id);
     await (call.json ? printJson(call, job) : print(call, `${job.id}\n`));
     return 0;

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import {
   type BodyOf,
+  type HeadersOf,
   type ParamsOf,
   type QueryOf,
   type Route,
@@ -13,21 +14,32 @@ import { limits } from '../../domain/limits.ts';
 import { acceptBytes, acceptJson } from './bodies.ts';
 import { coerce } from './coercion.ts';
 import type { Call, Handlers, StreamReply } from './handlers/handler.ts';
+import { acceptLines, lineFailure } from './lines.ts';
 import type { OpenRequests } from './open-requests.ts';
+import type { Finding } from './validation.ts';
 
 const names = Object.keys(routes) as RouteName[];
 const nothing = strict({});
 
-/** Two instances, because a route takes either JSON or bytes. */
+/** Three instances, because a route takes either JSON, or lines of JSON, or bytes. */
 export async function addRoutes(app: FastifyInstance, handlers: Handlers, open: OpenRequests): Promise<void> {
-  const takesBytes = (name: RouteName): boolean => (routes[name] as Route).body === 'bytes';
+  const takes = (name: RouteName): 'bytes' | 'lines' | 'json' => {
+    const route: Route = routes[name];
+    if (route.body === 'bytes') return 'bytes';
+    return route.bodyIsLines ? 'lines' : 'json';
+  };
   await app.register(async (instance) => {
     acceptJson(instance);
-    for (const name of names) if (!takesBytes(name)) addRoute(instance, name, handlers, open);
+    for (const name of names) if (takes(name) === 'json') addRoute(instance, name, handlers, open);
+  });
+  await app.register(async (instance) => {
+    acceptLines(instance);
+    instance.setSchemaErrorFormatter((findings, part) => lineFailure(findings as Finding[], part));
+    for (const name of names) if (takes(name) === 'lines') addRoute(instance, name, handlers, open);
   });
   await app.register(async (instance) => {
     acceptBytes(instance);
-    for (const name of names) if (takesBytes(name)) addRoute(instance, name, handlers, open);
+    for (const name of names) if (takes(name) === 'bytes') addRoute(instance, name, handlers, open);
   });
 }
 
@@ -59,11 +71,17 @@ function addRoute<N extends RouteName>(
 }
 
 /** What a route does not name it does not take. */
-function schemaOf(route: Route): { params?: object; querystring: object; body?: object } {
+function schemaOf(route: Route): {
+  params?: object;
+  querystring: object;
+  headers?: object;
+  body?: object;
+} {
   const body = route.method === 'GET' ? undefined : (route.body ?? nothing);
   return {
     querystring: route.query ?? nothing,
     ...(route.params === undefined ? {} : { params: route.params }),
+    ...(route.headers === undefined ? {} : { headers: route.headers }),
     ...(typeof body === 'object' ? { body } : {}),
   };
 }
@@ -74,6 +92,7 @@ function callOf<N extends RouteName>(request: FastifyRequest, signal: AbortSigna
   return {
     params: request.params as ParamsOf<N>,
     query: request.query as QueryOf<N>,
+    headers: request.headers as HeadersOf<N>,
     body: request.body as BodyOf<N>,
     lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
     signal,

@@ -1,12 +1,12 @@
 /** What a schema allows, in words a user can act on. */
+import { base64Pattern, envNamePattern, imagePattern, namePattern, pathPattern } from '../../contract/job.ts';
+import { textPattern } from '../../contract/schema.ts';
 import {
-  base64Pattern,
-  envNamePattern,
-  imagePattern,
-  namePattern,
-  pathPattern,
-  textPattern,
-} from '../../contract/job.ts';
+  idempotencyKeyPattern,
+  labelNamePattern,
+  labelPattern,
+  tenantPattern,
+} from '../../contract/submit-options.ts';
 import { uuidPattern } from '../../domain/ids.ts';
 
 /** The keywords of JSON Schema that the contract uses. */
@@ -34,6 +34,10 @@ const patternWords: Readonly<Record<string, string>> = {
   [base64Pattern]: 'base64 text',
   [namePattern]: 'a name of lower-case letters, digits, . _ and -, at most 64 characters',
   [imagePattern]: 'name or name:tag, lower-case letters, digits, . _ and -',
+  [labelNamePattern]: 'a name of letters, digits, . _ / and -, at most 64 characters',
+  [labelPattern]: 'name=value',
+  [tenantPattern]: 'a name of letters, digits, . _ @ and -, at most 64 characters',
+  [idempotencyKeyPattern]: 'visible ASCII characters, at most 255',
   [uuidPattern]: 'a UUID version 7 in lower case',
 };
 

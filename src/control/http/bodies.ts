@@ -38,7 +38,7 @@ export function acceptBytes(app: FastifyInstance): void {
  * The text of a JSON body. Throws BODY_INVALID_JSON for bytes that are no UTF-8, and for nesting beyond the
  * bound.
  */
-function decodeJsonText(body: Buffer): string {
+export function decodeJsonText(body: Buffer): string {
   if (nestsDeeper(body, limits.jsonDepth)) {
     throw new BlixardError('BODY_INVALID_JSON', { problem: `nested deeper than ${limits.jsonDepth}` });
   }
@@ -67,11 +67,13 @@ function nestsDeeper(json: Buffer, depthMax: number): boolean {
   return false;
 }
 
-function badJson(error: Error): BlixardError {
+/** The error of a text that is no JSON. */
+export function badJson(error: Error): BlixardError {
   return new BlixardError('BODY_INVALID_JSON', { problem: problemOf(error) }, { cause: error });
 }
 
-function refuseOthers(app: FastifyInstance, allowed: string): void {
+/** Every other content type of this instance is refused. */
+export function refuseOthers(app: FastifyInstance, allowed: string): void {
   app.addContentTypeParser('*', (request: FastifyRequest, _, done) => {
     const contentType = request.headers['content-type'] ?? 'none';
     done(new BlixardError('MEDIA_TYPE_UNSUPPORTED', { contentType, allowed }));

@@ -1,5 +1,5 @@
 /**
- * Text of paths and queries as the numbers and booleans their schema asks for; what is neither stays text.
+ * Text of paths and queries as the numbers, booleans and lists their schema asks for; what is none stays text.
  */
 import type { TObject } from 'typebox';
 
@@ -8,7 +8,7 @@ export function coerce(values: unknown, schema: TObject): void {
   const texts = values as Record<string, unknown>;
   for (const [name, value] of Object.entries(texts)) {
     const { type } = (schema.properties[name] ?? {}) as { readonly type?: string };
-    if (typeof value === 'string') texts[name] = coerced(value, type);
+    if (typeof value === 'string') texts[name] = type === 'array' ? [value] : coerced(value, type);
   }
 }
 

@@ -223,16 +223,9 @@ function offersOf(row: Row, state: Lease['state']): Offers {
 
 /** Rows of a write come in no order; the best job goes first. */
 function inOrder(rows: readonly Row[]): ClaimedJob[] {
-  const rank = (row: Row): readonly number[] => [
-    -integer(row, 'priority'),
-    integer(row, 'run_at_ms'),
-    integer(row, 'seq'),
-  ];
-  const compare = (a: readonly number[], b: readonly number[]): number => {
-    const at = a.findIndex((value, index) => value !== b[index]);
-    return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
-  };
-  return [...rows].sort((a, b) => compare(rank(a), rank(b))).map(claimedJobOf);
+  const compare = (a: Row, b: Row): number =>
+    integer(a, 'rank_ms') - integer(b, 'rank_ms') || integer(a, 'seq') - integer(b, 'seq');
+  return [...rows].sort(compare).map(claimedJobOf);
 }
 
 function keyOf({ jobId, attempt }: AttemptRef): string {

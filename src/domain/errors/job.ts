@@ -30,6 +30,27 @@ export const jobErrors = {
     message: 'Job {jobId} exists already with another spec.',
     hint: 'Leave the id out, or send the same spec again to get the same job.',
   },
+  IDEMPOTENCY_CONFLICT: {
+    fault: 'caller',
+    status: 409,
+    exitCode: 125,
+    message: 'Idempotency key {key} was used with another body, for job {jobId}.',
+    hint: 'Use a new key for another job, or send the same body to get the same job.',
+  },
+  UNIQUE_CONFLICT: {
+    fault: 'caller',
+    status: 409,
+    exitCode: 125,
+    message: 'Job {jobId} of queue {queue} has the unique key {key} and has not ended.',
+    hint: 'Wait for that job or cancel it, or ask for the policy existing, replace or debounce.',
+  },
+  BATCH_LINE_REFUSED: {
+    fault: 'caller',
+    status: 422,
+    exitCode: 125,
+    message: 'Line {line}: {problem} Nothing of the batch was stored.',
+    hint: 'Change that line and send the whole batch again.',
+  },
   JOB_INVALID_TRANSITION: {
     fault: 'caller',
     status: 409,

@@ -12,8 +12,22 @@ export const promoteDue = define<{ nowMs: number; limit: number }>(
    RETURNING ${movedColumns}`,
 );
 
-/** When the next scheduled job is due, epoch ms; null when none is. */
+/** Waiting jobs whose time to be started is over fail, the longest over first. */
+export const failExpired = define<{ nowMs: number; limit: number }>(
+  'due.failExpired',
+  `UPDATE jobs SET state = 'failed', reason = 'expired', exit_code = NULL, signal = NULL,
+     message = 'It was not started in time.', ended_at_ms = :nowMs, updated_at_ms = :nowMs
+   WHERE seq IN (
+     SELECT seq FROM jobs INDEXED BY jobs_expiring
+     WHERE state IN ('pending', 'scheduled') AND expires_at_ms IS NOT NULL AND expires_at_ms <= :nowMs
+     ORDER BY expires_at_ms, seq LIMIT +:limit)
+   RETURNING ${movedColumns}`,
+);
+
+/** When the next scheduled job is due and when the next waiting one expires, epoch ms; null when none does. */
 export const nextDue = define<Record<never, never>>(
   'due.next',
-  "SELECT min(run_at_ms) AS run_at_ms FROM jobs INDEXED BY jobs_scheduled WHERE state = 'scheduled'",
+  `SELECT (SELECT min(run_at_ms) FROM jobs INDEXED BY jobs_scheduled WHERE state = 'scheduled') AS run_at_ms,
+     (SELECT min(expires_at_ms) FROM jobs INDEXED BY jobs_expiring
+      WHERE state IN ('pending', 'scheduled') AND expires_at_ms IS NOT NULL) AS expires_at_ms`,
 );

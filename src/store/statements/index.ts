@@ -1,9 +1,12 @@
 /** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
+import * as batch from './batch.ts';
 import * as due from './due.ts';
 import * as forget from './forget.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
 import * as queues from './queues.ts';
+import * as search from './search.ts';
+import * as submit from './submit.ts';
 import * as work from './work.ts';
 import * as workers from './workers.ts';
 
@@ -14,8 +17,12 @@ interface Listed {
 }
 
 /** All named statements. */
-export const allStatements: readonly Listed[] = [due, forget, jobs, lists, queues, work, workers]
+export const allStatements: readonly Listed[] = [
+  ...[batch, due, forget, jobs, lists, queues, search, submit, work, workers],
+]
   .flatMap((module): unknown[] => Object.values(module))
+  // Statements of one kind may stand together in an object.
+  .flatMap((value): unknown[] => [value, ...Object.values(Object(value))])
   .filter(isStatement);
 
 function isStatement(value: unknown): value is Listed {

@@ -1,34 +1,55 @@
 /** What users do to a job: submit, cancel, retry; each touches one job by its id. */
 import { endedStates, heldStates, jobMachine } from '../../domain/job.ts';
+import type { SqlValue } from '../database.ts';
 import { define, literals } from './define.ts';
 
 /** What a view of a job is made of; stands in SELECT and in RETURNING alike. */
 export const jobColumns = `
   seq, id, state, queue, executor, image, attempt, attempts_used, infra_failures, worker_id,
   reason, exit_code, signal, message, cancel_requested_at_ms, cancel_reason,
-  created_at_ms, updated_at_ms, run_at_ms, started_at_ms, ended_at_ms,
+  created_at_ms, updated_at_ms, run_at_ms, expires_at_ms, started_at_ms, ended_at_ms,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
+
+/** What is stored of a new job beside its spec. */
+export interface NewJob extends Readonly<Record<string, SqlValue>> {
+  readonly id: string;
+  readonly queue: string;
+  readonly executor: string;
+  /** Its full name. */
+  readonly image: string;
+  readonly state: 'pending' | 'scheduled';
+  readonly priority: number;
+  readonly runAtMs: number;
+  readonly expiresAtMs: number | null;
+  readonly idempotencyKey: string | null;
+  readonly uniqueKey: string | null;
+  readonly tenant: string;
+  readonly concurrencyKey: string | null;
+  readonly attemptsMax: number;
+}
+
+/** A worker has the image, or none has told which it has. */
+export function imageIsFine(image: string): string {
+  return `(EXISTS (SELECT 1 FROM worker_images WHERE image = ${image})
+    OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > ''))`;
+}
 
 const unstarted = jobMachine.sourcesOf('cancelled').filter((state) => state !== 'running');
 const retried = endedStates.filter((state) => jobMachine.can(state, 'pending'));
 
-/** A new job, unless its id is taken, or workers have told their images and none has this one. */
-export const insertJob = define<{
-  id: string;
-  queue: string;
-  executor: string;
-  image: string;
-  attemptsMax: number;
-  concurrencyKey: string | null;
-  nowMs: number;
-}>(
+/**
+ * A new job, unless its id, idempotency key or unique key is taken, or workers have told their images and none has
+ * this one.
+ */
+export const insertJob = define<NewJob & { nowMs: number }>(
   'jobs.insert',
   `INSERT INTO jobs
-     (id, queue, executor, image, state, run_at_ms, attempts_max, concurrency_key, created_at_ms, updated_at_ms)
-   SELECT :id, :queue, :executor, :image, 'pending', :nowMs, :attemptsMax, :concurrencyKey, :nowMs, :nowMs
-   WHERE EXISTS (SELECT 1 FROM worker_images WHERE image = :image)
-      OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > '')
-   ON CONFLICT (id) DO NOTHING
+     (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, idempotency_key, unique_key, tenant,
+      attempts_max, concurrency_key, created_at_ms, updated_at_ms)
+   SELECT :id, :queue, :executor, :image, :state, :priority, :runAtMs, :expiresAtMs, :idempotencyKey, :uniqueKey,
+     :tenant, :attemptsMax, :concurrencyKey, :nowMs, :nowMs
+   WHERE ${imageIsFine(':image')}
+   ON CONFLICT DO NOTHING
    RETURNING ${jobColumns}`,
 );
 
@@ -65,7 +86,10 @@ export const requestCancel = define<{ id: string; reason: string | null; nowMs: 
    RETURNING ${jobColumns}`,
 );
 
-/** Puts an ended job back with all its attempts allowed anew; the number of its next attempt goes on. */
+/**
+ * Puts an ended job back with all its attempts allowed anew, unless another has taken its unique key; the number
+ * of its next attempt goes on, and it expires no more.
+ */
 export const retryJob = define<{
   id: string;
   state: 'pending' | 'scheduled';
@@ -73,11 +97,13 @@ export const retryJob = define<{
   nowMs: number;
 }>(
   'jobs.retry',
-  `UPDATE jobs SET state = :state, run_at_ms = :runAtMs, attempts_used = 0, infra_failures = 0,
+  `UPDATE jobs SET state = :state, run_at_ms = :runAtMs, expires_at_ms = NULL, attempts_used = 0, infra_failures = 0,
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
      cancel_requested_at_ms = NULL, cancel_reason = NULL,
      started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs
-   WHERE id = :id AND +state IN (${literals(retried)})
+   WHERE id = :id AND +state IN (${literals(retried)}) AND NOT EXISTS (
+     SELECT 1 FROM jobs AS other INDEXED BY jobs_unique
+     WHERE other.queue = jobs.queue AND other.unique_key = jobs.unique_key AND other.ended_at_ms IS NULL)
    RETURNING ${jobColumns}`,
 );
 
@@ -90,7 +116,7 @@ export const startAttempt = define<{
   nowMs: number;
 }>(
   'jobs.start',
-  `UPDATE jobs SET state = 'running', started_at_ms = :nowMs, updated_at_ms = :nowMs
+  `UPDATE jobs SET state = 'running', started_at_ms = :nowMs, expires_at_ms = NULL, updated_at_ms = :nowMs
    WHERE id = :id AND +attempt = :attempt AND +worker_id = :workerId AND +worker_generation = :generation
      AND +state IN (${literals(jobMachine.sourcesOf('running'))})
    RETURNING started_at_ms`,

@@ -107,7 +107,7 @@ export const admitKeys = define<KeyLimit>(
      SELECT seq FROM (
        SELECT best.seq,
          row_number() OVER (
-           PARTITION BY best.concurrency_key ORDER BY best.priority DESC, best.run_at_ms, best.seq) AS place,
+           PARTITION BY best.concurrency_key ORDER BY best.rank_ms, best.seq) AS place,
          (SELECT count(*) FROM jobs AS taken INDEXED BY jobs_held_by_key
           WHERE taken.queue = best.queue AND taken.concurrency_key = best.concurrency_key
             AND taken.state IN (${literals(heldStates)})) AS held
@@ -117,7 +117,8 @@ export const admitKeys = define<KeyLimit>(
      WHERE :keyConcurrencyMax IS NULL OR held + place <= :keyConcurrencyMax)`,
 );
 
-const redrive = `UPDATE jobs SET state = 'pending', run_at_ms = :nowMs, attempts_used = 0, infra_failures = 0,
+/** A job whose unique key another has by now stays as it is. */
+const redrive = `UPDATE OR IGNORE jobs SET state = 'pending', run_at_ms = :nowMs, expires_at_ms = NULL, attempts_used = 0, infra_failures = 0,
   reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
   cancel_requested_at_ms = NULL, cancel_reason = NULL,
   started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs`;

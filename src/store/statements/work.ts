@@ -14,7 +14,7 @@ const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
 /** What is told of a job that has moved. */
-export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, concurrency_key,
+export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, expires_at_ms, concurrency_key,
   EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited`;
 
 type OfHolder = { workerId: string; generation: number };
@@ -82,7 +82,7 @@ export const attemptsNamed = define<{ attempts: string }>(
    WHERE attempts.job_id = d.value->>'jobId' AND attempts.attempt = d.value->>'attempt'`,
 );
 
-const claimedColumns = `id, attempt, priority, run_at_ms, seq,
+const claimedColumns = `id, attempt, rank_ms, seq,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
 /** The queues this worker serves, each with its settings if it has any. */
@@ -100,8 +100,7 @@ const bestOfPair = `best.seq IN (
   SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
   WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.state = 'pending'
     AND ready.waits_for_key = 0
-  ORDER BY ready.priority DESC, ready.run_at_ms, ready.seq LIMIT +:want)`;
-const rank = 'best.priority DESC, best.run_at_ms, best.seq';
+  ORDER BY ready.rank_ms, ready.seq LIMIT +:want)`;
 
 /**
  * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; of a queue with
@@ -117,19 +116,19 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
      started_at_ms = NULL, updated_at_ms = :nowMs
    WHERE seq IN (
      SELECT seq FROM (
-       SELECT best.seq, best.priority, best.run_at_ms FROM ${served} ${heads}
+       SELECT best.seq, best.rank_ms FROM ${served} ${heads}
        WHERE ${mayClaim} AND s.concurrency_max IS NULL AND ${bestOfPair}
        UNION ALL
-       SELECT seq, priority, run_at_ms FROM (
-         SELECT best.seq, best.priority, best.run_at_ms,
-           row_number() OVER (PARTITION BY q.value ORDER BY ${rank}) AS place,
+       SELECT seq, rank_ms FROM (
+         SELECT best.seq, best.rank_ms,
+           row_number() OVER (PARTITION BY q.value ORDER BY best.rank_ms, best.seq) AS place,
            s.concurrency_max - (
              SELECT coalesce(sum(n), 0) FROM job_counts AS taken
              WHERE taken.queue = q.value AND taken.${held}) AS room
          FROM ${limited} ${heads}
          WHERE ${mayClaim} AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
        WHERE place <= room)
-     ORDER BY priority DESC, run_at_ms, seq
+     ORDER BY rank_ms, seq
      LIMIT max(0, min(:want, ${limits.slotsMax} - (
        SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE worker_id = :workerId AND ${held}))))
    RETURNING ${claimedColumns}`,

@@ -48,10 +48,26 @@ function factsOf(call: Call, job: Job): readonly (readonly [string, string | und
     ['image', spec.image],
     ['resources', `${spec.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
     ['queue', spec.queue],
+    ...optionsOf(call, job),
     ['attempts', `${job.attemptsUsed} of ${spec.attemptsMax} used${infraText(job)}`],
     ['created', call.time(job.createdAtMs)],
     ['started', job.startedAtMs === null ? undefined : call.time(job.startedAtMs)],
     ['ended', job.endedAtMs === null ? undefined : call.time(job.endedAtMs)],
+  ];
+}
+
+/** What was asked beyond the defaults. */
+function optionsOf(
+  call: Call,
+  { spec, expiresAtMs }: Job,
+): readonly (readonly [string, string | undefined])[] {
+  const labels = Object.entries(spec.labels ?? {}).map(([name, value]) => printable(`${name}=${value}`));
+  return [
+    ['priority', spec.priority === undefined ? undefined : String(spec.priority)],
+    ['expires', expiresAtMs === null ? undefined : call.time(expiresAtMs)],
+    ['unique', spec.unique === undefined ? undefined : printable(spec.unique.key)],
+    ['tenant', spec.tenant],
+    ['labels', labels.length === 0 ? undefined : labels.join(', ')],
   ];
 }
 

@@ -8,11 +8,16 @@ import { endOf } from '../../output/job-end.ts';
 import { colourOfState } from '../../output/style.ts';
 import { type Column, renderTable } from '../../output/table.ts';
 import type { ShowTime } from '../../output/time.ts';
-import { readInteger } from '../../parse.ts';
+import { collect, readInteger, readPastMs } from '../../parse.ts';
 
 interface Options {
   readonly state?: JobState;
   readonly queue?: string;
+  readonly label?: readonly string[];
+  readonly tenant?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly text?: string;
   readonly limit?: string;
   readonly cursor?: string;
 }
@@ -23,11 +28,20 @@ export function addJobLs(parent: Command, home: CommandHome): void {
     summary: 'list jobs, newest first',
     flags: 'client',
     printsData: true,
-    examples: ['blixard job ls --state running', 'blixard job ls -n 500 -o json'],
+    examples: [
+      'blixard job ls --state running',
+      'blixard job ls --label team=a --since 2h --text pytest',
+      'blixard job ls -n 500 -o json',
+    ],
     setUp: (command) =>
       command
         .addOption(new Option('--state <state>', 'only jobs in this state').choices(jobMachine.states))
         .option('--queue <name>', 'only jobs of this queue')
+        .option('--label <name=value>', 'only jobs with this label; may be given often', collect)
+        .option('--tenant <name>', 'only jobs of this tenant')
+        .option('--since <time>', 'only jobs submitted since, for example 2h or 2030-01-31')
+        .option('--until <time>', 'only jobs submitted before')
+        .option('--text <text>', 'only jobs with this in their command')
         .option('-n, --limit <n>', `how many (${defaults.pageSize} if not given)`)
         .option('--cursor <cursor>', 'go on where an earlier page ended'),
     run,
@@ -37,6 +51,7 @@ export function addJobLs(parent: Command, home: CommandHome): void {
 async function run(call: Call<Options>): Promise<undefined> {
   const { state, queue, limit, cursor } = call.options;
   const query = {
+    ...searchOf(call),
     ...(state === undefined ? {} : { state }),
     ...(queue === undefined ? {} : { queue }),
     ...(limit === undefined ? {} : { limit: readInteger('--limit', limit) }),
@@ -47,6 +62,18 @@ async function run(call: Call<Options>): Promise<undefined> {
   const columns = jobColumns(call.time);
   await print(call, renderTable(page.jobs, columns, call.paint, call.context.terminal.columns));
   if (page.nextCursor !== null) await say(call.context, `there are more: --cursor ${page.nextCursor}`);
+}
+
+function searchOf({ options, context }: Call<Options>) {
+  const { label, tenant, since, until, text } = options;
+  const nowMs = context.clock.nowMs();
+  return {
+    ...(label === undefined ? {} : { label: [...label] }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(since === undefined ? {} : { createdAfterMs: readPastMs('--since', since, nowMs) - 1 }),
+    ...(until === undefined ? {} : { createdBeforeMs: readPastMs('--until', until, nowMs) }),
+    ...(text === undefined ? {} : { text }),
+  };
 }
 
 function jobColumns(time: ShowTime): readonly Column<Job>[] {

@@ -2,7 +2,15 @@
  * What a handler is: a route's typed input in, its typed reply out; nothing of HTTP but headers of streams.
  */
 import type { Readable } from 'node:stream';
-import type { BodyOf, ParamsOf, QueryOf, ReplyOf, RouteName, Routes } from '../../../contract/routes.ts';
+import type {
+  BodyOf,
+  HeadersOf,
+  ParamsOf,
+  QueryOf,
+  ReplyOf,
+  RouteName,
+  Routes,
+} from '../../../contract/routes.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import type { Log } from '../../../platform/log.ts';
 import type { ForgetCommands } from '../../forget-commands.ts';
@@ -34,6 +42,7 @@ export interface AppDeps {
 export interface Call<N extends RouteName> {
   readonly params: ParamsOf<N>;
   readonly query: QueryOf<N>;
+  readonly headers: HeadersOf<N>;
   readonly body: BodyOf<N>;
   /** The `last-event-id` header. */
   readonly lastEventId: string | undefined;

@@ -1,11 +1,13 @@
 /** Handlers of jobs, their attempts and events. */
 import type { Attempt, SubmitJob } from '../../../contract/job.ts';
 import { limits } from '../../../domain/limits.ts';
+import { forEachLine } from '../../submit/batch-line.ts';
 import { badValue } from '../validation.ts';
 import type { AppDeps, Handlers } from './handler.ts';
 
 type JobRoutes =
   | 'submitJob'
+  | 'submitJobs'
   | 'listJobs'
   | 'getJob'
   | 'cancelJob'
@@ -20,9 +22,13 @@ export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, Jo
     return { ...attempt, logBytes: outputBytes, logMissingBytes: missingBytes };
   };
   return {
-    submitJob: async ({ body }) => {
+    submitJob: async ({ body, headers }) => {
       assertArgBytes(body);
-      return jobs.submit(body);
+      return jobs.submit(body, headers['idempotency-key']);
+    },
+    submitJobs: async ({ body }) => {
+      forEachLine(body, assertArgBytes);
+      return { jobs: await jobs.submitAll(body) };
     },
     listJobs: ({ query }) => queries.list(query),
     getJob: ({ params, query, signal }) => queries.waitEnded(params.id, query.waitMs ?? 0, signal),

@@ -1,0 +1,71 @@
+/** blixard job submit: stores the jobs of a file, all or none. */
+import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import type { Command } from 'commander';
+import type { SubmitJob } from '../../../contract/job.ts';
+import { BlixardError, problemOf } from '../../../domain/errors.ts';
+import { limits } from '../../../domain/limits.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+
+interface Options {
+  readonly file: string;
+}
+
+export function addJobSubmit(parent: Command, home: CommandHome): void {
+  addCommand<Options>(parent, home, {
+    usage: 'submit',
+    summary: `submit up to ${limits.batchJobs} jobs at once, all or none`,
+    flags: 'client',
+    printsData: true,
+    examples: [
+      'blixard job submit --file jobs.ndjson',
+      `echo '{"command":["echo","hello"],"labels":{"team":"a"}}' | blixard job submit --file -`,
+    ],
+    setUp: (command) =>
+      command.requiredOption('--file <file>', 'a job on each line, as JSON; - is standard input'),
+    run,
+  });
+}
+
+async function run(call: Call<Options>): Promise<undefined> {
+  const { file } = call.options;
+  const body = jobsOf(file === '-' ? await readAll(call.context.stdin) : await readText(file), file);
+  const { jobs } = await withClient(call, (client) => client.call('submitJobs', { body }));
+  await (call.json ? printJson(call, { jobs }) : print(call, jobs.map(({ id }) => `${id}\n`).join('')));
+}
+
+/** What is wrong inside of a job is for the server to say. */
+function jobsOf(text: string, file: string): SubmitJob[] {
+  return text
+    .replace(/\n$/, '')
+    .split('\n')
+    .map((line, index) => {
+      try {
+        return JSON.parse(line) as SubmitJob;
+      } catch (error) {
+        throw new BlixardError('USAGE', {
+          problem: `--file ${file}, line ${index + 1}: ${problemOf(error)}`,
+        });
+      }
+    });
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new BlixardError('USAGE', { problem: `--file ${file}: ${problemOf(error)}` }, { cause: error });
+  }
+}
+
+async function readAll(stdin: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stdin) {
+    chunks.push(Buffer.from(chunk));
+    bytes += chunks.at(-1)?.length ?? 0;
+    if (bytes > limits.bodyBytes)
+      throw new BlixardError('USAGE', { problem: `--file -: more than ${limits.bodyBytes} bytes` });
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SubmitJob } from '../../contract/job.ts';
+import { limits } from '../../domain/limits.ts';
+import { checkInvariants } from '../../store/invariants.suite.ts';
+import { type Control, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
+
+let control: Control;
+
+beforeEach(async () => {
+  control = await openControl();
+});
+
+afterEach(async () => {
+  expect(await checkInvariants(control.db)).toEqual([]);
+  await control.close();
+});
+
+const jobs = (count: number, more: Partial<SubmitJob> = {}): SubmitJob[] =>
+  Array.from({ length: count }, (_, n) => ({ command: ['echo', String(n)], ...more }));
+const countOf = async (): Promise<number> =>
+  (await control.queries.stats()).jobs.reduce((sum, { count }) => sum + count, 0);
+
+async function refused(bodies: readonly SubmitJob[], details: object): Promise<void> {
+  const before = await countOf();
+  await expect(control.jobs.submitAll(bodies)).rejects.toMatchObject({ code: 'BATCH_LINE_REFUSED', details });
+  expect(await countOf()).toBe(before);
+}
+
+describe('a batch of jobs', () => {
+  it('is stored in one commit by two statements, and answered and claimed in its order', async () => {
+    const before = control.db.stats();
+    const stored = await control.jobs.submitAll(jobs(limits.batchJobs));
+    const after = control.db.stats();
+    expect([after.commits - before.commits, after.statements - before.statements]).toEqual([1, 2]);
+    expect(stored.map(({ spec }) => spec.command[1])).toEqual(
+      Array.from({ length: limits.batchJobs }, (_, n) => String(n)),
+    );
+    expect(await control.queries.get(stored[7]?.id ?? '')).toMatchObject({
+      ...stored[7],
+      waiting: expect.any(String),
+    });
+    const worker = await TestWorker.join(control);
+    const claimed = await worker.claim(10);
+    expect(claimed.map(({ jobId }) => jobId)).toEqual(stored.slice(0, 10).map(({ id }) => id));
+  });
+
+  it('takes all that a single job may say, and wakes who waits for it', async () => {
+    const worker = await TestWorker.join(control);
+    control.scheduler.start();
+    const waiting = worker.work({ want: 5, waitMs: 10_000 });
+    await settle();
+    const [now, later, gone] = await control.jobs.submitAll([
+      { ...trueJob, priority: 7, labels: { a: 'b' }, tenant: 'acme', unique: { key: 'k' } },
+      { ...trueJob, delayMs: 1_000 },
+      { ...trueJob, queue: 'nobody', expireInMs: 500 },
+    ]);
+    expect((await waiting).claimed).toMatchObject([{ jobId: now?.id }]);
+    control.clock.advance(1_000);
+    await settle();
+    expect((await control.queries.get(later?.id ?? '')).state).toBe('pending');
+    expect(await control.queries.get(gone?.id ?? '')).toMatchObject({ state: 'failed', reason: 'expired' });
+  });
+
+  it('gives the same jobs again when its answer was lost', async () => {
+    const bodies = jobs(3).map((job) => ({ ...job, id: control.ids() }));
+    const first = await control.jobs.submitAll(bodies);
+    expect(await control.jobs.submitAll(bodies)).toEqual(first);
+    expect(await countOf()).toBe(3);
+    const changed = bodies.map((job, n) => (n === 1 ? { ...job, priority: 1 } : job));
+    await refused(changed, { line: 2, code: 'JOB_ID_CONFLICT' });
+    await refused([...jobs(1), ...bodies], { line: 2, code: 'JOB_ID_CONFLICT' });
+  });
+
+  it('stores nothing when one line cannot be stored, and names it', async () => {
+    await TestWorker.join(control, { images: [{ name: 'base', digest: 'sha256:1' }] });
+    const { id } = await control.jobs.submit({ ...trueJob, unique: { key: 'taken' } });
+    const bad: [Partial<SubmitJob>, object][] = [
+      [{ image: 'absent' }, { code: 'IMAGE_UNKNOWN', problem: expect.stringContaining('absent') as string }],
+      [
+        { unique: { key: 'taken' } },
+        { code: 'UNIQUE_CONFLICT', problem: expect.stringContaining(id) as string },
+      ],
+      [{ unique: { key: 'new', policy: 'replace' } }, { code: 'VALIDATION_FAILED' }],
+      [{ runAtMs: 1, delayMs: 1 }, { code: 'VALIDATION_FAILED' }],
+      [{ command: ['x'.repeat(limits.jobSpecBytes)] }, { code: 'SPEC_TOO_LARGE' }],
+    ];
+    for (const [more, details] of bad)
+      await refused([...jobs(4), { ...trueJob, ...more }], { line: 5, ...details });
+  });
+
+  it('refuses two lines that ask for one place', async () => {
+    const id = control.ids();
+    await refused([{ ...trueJob, id }, ...jobs(1), { ...trueJob, id }], { line: 3 });
+    await refused(jobs(2, { unique: { key: 'k' } }), {
+      line: 2,
+      problem: 'The unique key k stands on line 1, too.',
+    });
+  });
+
+  it('of two that want one unique key at the same time stores one whole', async () => {
+    const bodies = [...jobs(2), { ...trueJob, unique: { key: 'k' } }];
+    const results = await Promise.allSettled([1, 2, 3].map(() => control.jobs.submitAll(bodies)));
+    expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(await countOf()).toBe(3);
+  });
+});

@@ -1,0 +1,117 @@
+/**
+ * Searches: each walks one index, newest first, over a bounded stretch of it, and tests each job there for the rest
+ * of what is asked.
+ */
+import { define } from './define.ts';
+import { jobColumns } from './jobs.ts';
+
+/** A stretch of seq: `floor` and `before` themselves are outside. */
+type Stretch = { floor: number; before: number };
+/** What each job on the way must meet; null asks nothing. `labels` is `[[name, value], …]`. */
+type Conditions = {
+  state: string | null;
+  queue: string | null;
+  tenant: string | null;
+  text: string | null;
+  labels: string;
+  createdAfterMs: number | null;
+  createdBeforeMs: number | null;
+};
+
+/** How a search walks, and what it needs for it. */
+interface Walk {
+  readonly from: string;
+  /** The column that has the sequence number. */
+  readonly seq: string;
+  readonly where: string;
+}
+
+const walks = {
+  all: { from: 'jobs', seq: 'jobs.seq', where: 'jobs.seq > 0' },
+  state: { from: 'jobs INDEXED BY jobs_by_state', seq: 'jobs.seq', where: 'jobs.state = :state' },
+  queue: { from: 'jobs INDEXED BY jobs_by_queue', seq: 'jobs.seq', where: 'jobs.queue = :queue' },
+  queueAndState: {
+    from: 'jobs INDEXED BY jobs_by_queue_and_state',
+    seq: 'jobs.seq',
+    where: 'jobs.queue = :queue AND jobs.state = :state',
+  },
+  tenant: {
+    from: 'jobs INDEXED BY jobs_by_tenant',
+    seq: 'jobs.seq',
+    where: "jobs.tenant = :tenant AND jobs.tenant <> 'default'",
+  },
+  label: {
+    from: 'job_labels AS label CROSS JOIN jobs ON jobs.seq = label.job_seq',
+    seq: 'label.job_seq',
+    where: 'label.name = :labelName AND label.value = :labelValue',
+  },
+} as const satisfies Record<string, Walk>;
+
+/** The index a search walks. */
+export type WalkName = keyof typeof walks;
+type WalkValues = {
+  state: string | null;
+  queue: string | null;
+  tenant: string | null;
+  labelName: string | null;
+  labelValue: string | null;
+};
+
+/** The command as one text, its arguments with a blank between them. */
+const commandText = `(SELECT group_concat(part.value, ' ') FROM job_data
+  CROSS JOIN json_each(job_data.spec, '$.command') AS part WHERE job_data.seq = jobs.seq)`;
+
+/** `+` keeps the planner on the index of the walk. */
+const conditions = `(:state IS NULL OR +jobs.state = :state)
+  AND (:queue IS NULL OR +jobs.queue = :queue)
+  AND (:tenant IS NULL OR +jobs.tenant = :tenant)
+  AND (:createdAfterMs IS NULL OR jobs.created_at_ms > :createdAfterMs)
+  AND (:createdBeforeMs IS NULL OR jobs.created_at_ms < :createdBeforeMs)
+  AND NOT EXISTS (
+    SELECT 1 FROM json_each(:labels) AS wanted WHERE NOT EXISTS (
+      SELECT 1 FROM job_labels AS has
+      WHERE has.name = wanted.value->>0 AND has.value = wanted.value->>1 AND has.job_seq = jobs.seq))
+  AND (:text IS NULL OR instr(lower(${commandText}), lower(:text)) > 0)`;
+
+function searchBy({ from, seq, where }: Walk, name: WalkName) {
+  return define<Stretch & Conditions & WalkValues & { limit: number }>(
+    `search.jobs.${name}`,
+    `SELECT ${jobColumns} FROM ${from}
+     WHERE ${where} AND ${seq} > :floor AND ${seq} < :before AND ${conditions}
+     ORDER BY ${seq} DESC LIMIT +:limit`,
+  );
+}
+
+function floorBy({ from, seq, where }: Walk, name: WalkName) {
+  return define<Stretch & WalkValues & { looked: number }>(
+    `search.floor.${name}`,
+    `SELECT ${seq} AS seq FROM ${from} WHERE ${where} AND ${seq} > :floor AND ${seq} < :before
+     ORDER BY ${seq} DESC LIMIT 1 OFFSET +:looked`,
+  );
+}
+
+/** Up to `limit` jobs of the stretch that meet the conditions, newest first. */
+export const searches = {
+  all: searchBy(walks.all, 'all'),
+  state: searchBy(walks.state, 'state'),
+  queue: searchBy(walks.queue, 'queue'),
+  queueAndState: searchBy(walks.queueAndState, 'queueAndState'),
+  tenant: searchBy(walks.tenant, 'tenant'),
+  label: searchBy(walks.label, 'label'),
+} as const;
+
+/** Where a stretch ends that has `looked` jobs of the walk; no row when all of them are in it. */
+export const floors = {
+  all: floorBy(walks.all, 'all'),
+  state: floorBy(walks.state, 'state'),
+  queue: floorBy(walks.queue, 'queue'),
+  queueAndState: floorBy(walks.queueAndState, 'queueAndState'),
+  tenant: floorBy(walks.tenant, 'tenant'),
+  label: floorBy(walks.label, 'label'),
+} as const;
+
+/** The newest job up to `seq`, and when it was submitted. */
+export const createdUpTo = define<{ seq: number }>(
+  'search.createdUpTo',
+  'SELECT seq, created_at_ms FROM jobs WHERE seq <= :seq ORDER BY seq DESC LIMIT 1',
+);

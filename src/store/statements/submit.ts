@@ -1,0 +1,60 @@
+/** What a submit has to know of, and do to, the jobs that stand in its way: found by id or by key, never by scan. */
+import { define } from './define.ts';
+import { imageIsFine, jobColumns, type NewJob } from './jobs.ts';
+
+/** The job that has a unique key now. */
+const holder = (queue: string, key: string): string =>
+  `jobs INDEXED BY jobs_unique WHERE queue = ${queue} AND unique_key = ${key} AND ended_at_ms IS NULL`;
+
+/** Nothing else than the holder of its unique key keeps the new job out. */
+const otherwiseFree = `NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
+  AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_idempotent WHERE idempotency_key = :idempotencyKey)
+  AND ${imageIsFine(':image')}`;
+
+/** Cancels the waiting holder of a unique key, for the insert that follows in the same batch. */
+export const cancelReplaced = define<NewJob & { nowMs: number }>(
+  'submit.cancelReplaced',
+  `UPDATE jobs SET state = 'cancelled', reason = 'cancelled', exit_code = NULL, signal = NULL, message = NULL,
+     cancel_requested_at_ms = :nowMs, cancel_reason = 'replaced by job ' || :id,
+     ended_at_ms = :nowMs, updated_at_ms = :nowMs
+   WHERE seq = (SELECT seq FROM ${holder(':queue', ':uniqueKey')})
+     AND +state IN ('scheduled', 'pending') AND ${otherwiseFree}
+   RETURNING ${jobColumns}`,
+);
+
+/** Moves the start of the waiting holder of a unique key, and its expiry with it. */
+export const postpone = define<NewJob & { nowMs: number }>(
+  'submit.postpone',
+  `UPDATE jobs SET state = :state, run_at_ms = :runAtMs, expires_at_ms = expires_at_ms + :runAtMs - run_at_ms,
+     updated_at_ms = :nowMs
+   WHERE seq = (SELECT seq FROM ${holder(':queue', ':uniqueKey')})
+     AND +state IN ('scheduled', 'pending') AND ${otherwiseFree}
+   RETURNING ${jobColumns}`,
+);
+
+/** The job that was stored with an idempotency key. */
+export const jobByIdempotencyKey = define<{ key: string }>(
+  'submit.byIdempotencyKey',
+  `SELECT ${jobColumns} FROM jobs INDEXED BY jobs_idempotent WHERE idempotency_key = :key`,
+);
+
+/** The job that has a unique key of a queue and has not ended. */
+export const uniqueHolder = define<{ queue: string; key: string }>(
+  'submit.uniqueHolder',
+  `SELECT ${jobColumns} FROM ${holder(':queue', ':key')}`,
+);
+
+/** The unique key of a job, and who has it now, for a job that may have lost it to another. */
+export const uniqueHolderOf = define<{ id: string }>(
+  'submit.uniqueHolderOf',
+  `SELECT other.id, other.queue, other.unique_key
+   FROM jobs AS mine CROSS JOIN jobs AS other INDEXED BY jobs_unique
+   WHERE mine.id = :id AND other.queue = mine.queue AND other.unique_key = mine.unique_key
+     AND other.ended_at_ms IS NULL`,
+);
+
+/** 1 when a job may ask for the image. */
+export const imageAllowed = define<{ image: string }>(
+  'submit.imageAllowed',
+  `SELECT ${imageIsFine(':image')} AS fine`,
+);
