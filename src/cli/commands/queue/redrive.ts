@@ -46,6 +46,7 @@ async function run(call: Call<Options>): Promise<undefined> {
       };
       const step = await client.call('redriveQueue', { params, body });
       sum = { redriven: sum.redriven + step.redriven, more: step.more };
+      if (step.redriven === 0) break;
     }
     return sum;
   });
