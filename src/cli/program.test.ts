@@ -11,7 +11,8 @@ const call = async (args: readonly string[], options: Partial<SceneOptions> = {}
 
 const commands = [
   ...['run', 'up', 'server', 'worker', 'doctor', 'config', 'openapi'].map((verb) => [verb]),
-  ...['ls', 'get', 'logs', 'wait', 'cancel', 'retry'].map((verb) => ['job', verb]),
+  ...['ls', 'get', 'logs', 'wait', 'cancel', 'retry', 'rm'].map((verb) => ['job', verb]),
+  ...['ls', 'get', 'set', 'pause', 'resume', 'redrive', 'purge'].map((verb) => ['queue', verb]),
   ...['ls', 'drain'].map((verb) => ['worker', verb]),
   ...['ls', 'build'].map((verb) => ['image', verb]),
 ];

@@ -11,10 +11,12 @@ import { addJobGet } from './commands/job/get.ts';
 import { addJobLogs } from './commands/job/logs.ts';
 import { addJobLs } from './commands/job/ls.ts';
 import { addJobRetry } from './commands/job/retry.ts';
+import { addJobRm } from './commands/job/rm.ts';
 import { addJobSubmit } from './commands/job/submit.ts';
 import { addJobWait } from './commands/job/wait.ts';
 import { addOpenapi } from './commands/openapi.ts';
 import { addServer, addUp, addWorker } from './commands/processes.ts';
+import { addQueueCommands } from './commands/queue/commands.ts';
 import { addRun } from './commands/run.ts';
 import { addWorkerDrain } from './commands/worker/drain.ts';
 import { addWorkerLs } from './commands/worker/ls.ts';
@@ -65,6 +67,7 @@ function createProgram(home: CommandHome): Command {
   program.commandsGroup('Run jobs:');
   addRun(program, home);
   addJobCommands(addNoun(program, 'job', 'submit, look at, cancel and retry jobs'), home);
+  addQueueCommands(program, home);
   program.commandsGroup('Run Blixard:');
   addUp(program, home);
   addServer(program, home);
@@ -105,6 +108,7 @@ function addJobCommands(job: Command, home: CommandHome): void {
   addJobWait(job, home);
   addJobCancel(job, home);
   addJobRetry(job, home);
+  addJobRm(job, home);
 }
 
 function addWorkerCommands(worker: Command, home: CommandHome): void {

@@ -147,7 +147,10 @@ describe('blixard run', () => {
     [['run', '-e', `A=${'x'.repeat(200_000)}`, 'true'], '-e: env.A is "xxx'],
     [['run', '--at', 'noon', 'true'], '--at noon: it must be a time such as'],
     [['run', '--priority', 'high', 'true'], '--priority high: it must be a whole number'],
-    [['run', '--priority', '101', 'true'], '--priority: priority is 101; allowed: an integer from -100 to 100'],
+    [
+      ['run', '--priority', '101', 'true'],
+      '--priority: priority is 101; allowed: an integer from -100 to 100',
+    ],
     [['run', '--label', 'x', 'true'], '--label x: it must be name=value'],
     [['run', '--unique-policy', 'replace', 'true'], '--unique: unique.key is ""; allowed: text'],
     [['run', '-e', '1=2', 'true'], '-e 1=2: it must be NAME=value'],

@@ -18,6 +18,7 @@ export interface SubmitOptions extends SubmitFlags {
   readonly timeout?: string;
   readonly image?: string;
   readonly queue?: string;
+  readonly concurrencyKey?: string;
   readonly workdir?: string;
   readonly uid?: string;
   readonly attempts?: string;
@@ -41,6 +42,7 @@ export async function submissionOf(
     ...given('attemptsMax', '--attempts', options.attempts, readInteger),
     ...(options.image === undefined ? {} : { image: options.image }),
     ...(options.queue === undefined ? {} : { queue: options.queue }),
+    ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),
     ...(options.workdir === undefined ? {} : { cwd: options.workdir }),
     ...submitOptionsOfFlags(options),
     ...(stdin === undefined ? {} : { stdinBase64: stdin.toString('base64') }),

@@ -26,6 +26,7 @@ const flagOfField: Readonly<Record<string, string>> = {
   unique: '--unique',
   labels: '--label',
   tenant: '--tenant',
+  concurrencyKey: '--concurrency-key',
 };
 
 /** The whole name of a command, for example `blixard job get`. */

@@ -5,6 +5,7 @@ export * from './log.ts';
 export * from './log-events.ts';
 export * from './log-range.ts';
 export * from './problem.ts';
+export * from './queue.ts';
 export * from './routes.ts';
 export * from './submit-options.ts';
 export * from './system.ts';

@@ -58,8 +58,22 @@ const specFields = {
   attemptsMax: Type.Integer({ minimum: 1, maximum: limits.attemptsMax, default: defaults.attemptsMax }),
 };
 
+const ConcurrencyKey = Type.Optional(
+  Type.String({
+    pattern: textPattern,
+    minLength: 1,
+    maxLength: limits.concurrencyKeyLength,
+    description: 'jobs of one queue with the same key share its concurrencyMaxPerKey',
+  }),
+);
+
 /** A job's spec, every default filled in. It never changes after submit. */
-export const JobSpec = strict({ ...specFields, backoff: Backoff, ...submitOptions });
+export const JobSpec = strict({
+  ...specFields,
+  backoff: Backoff,
+  concurrencyKey: ConcurrencyKey,
+  ...submitOptions,
+});
 export type JobSpec = Static<typeof JobSpec>;
 
 /** What a user submits. Only `command` is needed; `id` makes the call safe to repeat. */
@@ -78,6 +92,7 @@ export const SubmitJob = strict({
   timeoutMs: Type.Optional(specFields.timeoutMs),
   attemptsMax: Type.Optional(specFields.attemptsMax),
   backoff: Type.Optional(Type.Partial(Backoff, { additionalProperties: false })),
+  concurrencyKey: ConcurrencyKey,
   ...submitOptions,
 });
 export type SubmitJob = Static<typeof SubmitJob>;
@@ -98,6 +113,7 @@ export function specOf(submit: SubmitJob): JobSpec {
     timeoutMs: submit.timeoutMs ?? defaults.timeoutMs,
     attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
     backoff: { ...defaultBackoff, ...submit.backoff },
+    ...(submit.concurrencyKey === undefined ? {} : { concurrencyKey: submit.concurrencyKey }),
     ...submitOptionsOf(submit),
   };
 }

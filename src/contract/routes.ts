@@ -3,6 +3,7 @@ import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ErrorCode } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job, JobId } from './job.ts';
+import { queueRoutes } from './queue-routes.ts';
 import { cursor, oneOf, pageSize, strict, textPattern, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
 import { Health, Ready, Stats } from './system.ts';
@@ -139,6 +140,7 @@ export const routes = table({
     reply: 'stream',
     errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'ATTEMPT_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
   },
+  ...queueRoutes,
   registerWorker: {
     method: 'POST',
     path: '/v1/workers',

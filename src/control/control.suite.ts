@@ -7,8 +7,12 @@ import { type Ids, makeIds, seededRandom } from '../platform/random.ts';
 import { migrate } from '../store/migrate.ts';
 import { loadMigrations } from '../store/migration-files.ts';
 import { openSqlite, type SqliteDatabase } from '../store/sqlite/sqlite.ts';
+import { ForgetCommands, type JobLogs } from './forget-commands.ts';
+import { Forgetter } from './forgetter.ts';
 import { JobCommands } from './job-commands.ts';
 import { JobQueries } from './job-queries.ts';
+import { QueueCommands } from './queue-commands.ts';
+import { QueueQueries } from './queue-queries.ts';
 import { Scheduler } from './scheduler.ts';
 import { Signals } from './signals.ts';
 import { WorkerCommands } from './worker-commands.ts';
@@ -21,11 +25,26 @@ export interface Control {
   readonly jobs: JobCommands;
   readonly workers: WorkerCommands;
   readonly queries: JobQueries;
+  readonly queues: QueueCommands;
+  readonly queueQueries: QueueQueries;
+  /** Remembers which logs were to be removed. */
+  readonly logs: FakeLogs;
+  readonly forget: ForgetCommands;
+  readonly forgetter: Forgetter;
   readonly scheduler: Scheduler;
   close(): Promise<void>;
 }
 
-/** Opens one; `close` it. The scheduler is not started. */
+/** Logs that are no files. */
+export class FakeLogs implements JobLogs {
+  readonly removed: string[] = [];
+
+  async remove(jobId: string): Promise<void> {
+    this.removed.push(jobId);
+  }
+}
+
+/** Opens one; `close` it. Scheduler and forgetter are not started. */
 export async function openControl(seed = 1): Promise<Control> {
   const clock = new FakeClock();
   const random = seededRandom(seed);
@@ -35,6 +54,9 @@ export async function openControl(seed = 1): Promise<Control> {
   const signals = new Signals();
   const deps = { db, clock, ids, random, signals, log: silentLog };
   const scheduler = new Scheduler(deps);
+  const logs = new FakeLogs();
+  const forget = new ForgetCommands({ ...deps, logs });
+  const forgetter = new Forgetter({ ...deps, forget });
   return {
     db,
     clock,
@@ -43,9 +65,15 @@ export async function openControl(seed = 1): Promise<Control> {
     jobs: new JobCommands(deps),
     workers: new WorkerCommands(deps),
     queries: new JobQueries(deps),
+    queues: new QueueCommands(deps),
+    queueQueries: new QueueQueries(deps),
+    logs,
+    forget,
+    forgetter,
     scheduler,
     close: async () => {
       await scheduler.stop();
+      await forgetter.stop();
       await db.close();
     },
   };

@@ -1,10 +1,10 @@
 /** What users do to jobs: submit, cancel, retry; each one batch that touches one job by its id. */
-import type { Job, SubmitJob } from '../contract/job.ts';
+import type { Job, JobSpec, SubmitJob } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Ids } from '../platform/random.ts';
 import type { Database, Row } from '../store/database.ts';
-import { integer, text } from '../store/statements/columns.ts';
+import { integer, json, text } from '../store/statements/columns.ts';
 import { cancelUnstarted, requestCancel, retryJob } from '../store/statements/jobs.ts';
 import { uniqueHolderOf } from '../store/statements/submit.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
@@ -95,6 +95,9 @@ export class JobCommands {
 
   #tellCancelled(row: Row): void {
     const id = text(row, 'id');
+    // What it held, or was next for, goes to another job of its queue.
+    if (row['worker_id'] !== null || json<JobSpec>(row, 'spec').concurrencyKey !== undefined)
+      this.#signals.room(text(row, 'queue'));
     // A claim that was never started has this worker, too: it may be booting a VM for it.
     if (row['worker_id'] !== null)
       this.#signals.cancel(text(row, 'worker_id'), { jobId: id, attempt: integer(row, 'attempt') });

@@ -20,9 +20,11 @@ import {
   listJobsByState,
   probe,
 } from '../store/statements/lists.ts';
+import { gateOfJob } from '../store/statements/queues.ts';
 import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
 import { cursorOf, seqOf } from './cursor.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
+import { whyQueueWaits } from './queue-waiting.ts';
 import { isSearch, searchJobs } from './search.ts';
 import type { Signals } from './signals.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
@@ -50,7 +52,9 @@ export class JobQueries {
     const id = await this.resolveId(idOrPrefix);
     const job = jobOf(await readJob(this.#db, id));
     if (job.state !== 'pending') return job;
-    return { ...job, waiting: whyWaiting(job.spec, await this.#workersIn('online')) };
+    const [gate] = await this.#db.query(gateOfJob.with({ id }));
+    const held = gate === undefined ? null : whyQueueWaits(gate);
+    return { ...job, waiting: held ?? whyWaiting(job.spec, await this.#workersIn('online')) };
   }
 
   /** The job when it has ended, or as it is after `waitMs` or when `signal` aborts. */

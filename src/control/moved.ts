@@ -5,21 +5,28 @@ import { integer, integerOrNull, text } from '../store/statements/columns.ts';
 import type { Signals } from './signals.ts';
 import { jobStateOf } from './views.ts';
 
-/** How many jobs are ready, by queue and executor. */
-export type ReadyJobs = Map<string, { queue: string; executor: string; jobs: number }>;
+/** How many jobs may be claimed, by queue and executor; an executor of null is any. */
+export type ReadyJobs = Map<string, { queue: string; executor: string | null; jobs: number }>;
 
-/** Wakes who waits for these jobs; the rows have `movedColumns`. */
+/** Wakes who waits for these jobs, or for the room they leave; the rows have `movedColumns`. */
 export function tellMoved(signals: Signals, rows: readonly Row[]): void {
-  const ready: ReadyJobs = new Map();
+  const calls: ReadyJobs = new Map();
   for (const row of rows) {
     const state = jobStateOf(row);
-    if (state === 'pending') countReady(ready, text(row, 'queue'), text(row, 'executor'));
+    const queue = text(row, 'queue');
+    // In the place of this one, another job of its key or queue may be ready now, of whatever executor.
+    if (leavesRoom(row)) countReady(calls, queue, null);
+    else if (state === 'pending') countReady(calls, queue, text(row, 'executor'));
     if (state === 'scheduled') signals.due(integer(row, 'run_at_ms'));
     if (!isEnded(state)) tellExpiry(signals, row);
     if (isEnded(state)) signals.ended(text(row, 'id'));
     else signals.changed(text(row, 'id'));
   }
-  for (const { queue, executor, jobs } of ready.values()) signals.ready(queue, executor, jobs);
+  for (const { queue, executor, jobs } of calls.values()) signals.ready(queue, executor, jobs);
+}
+
+function leavesRoom(row: Row): boolean {
+  return row['concurrency_key'] !== null || row['limited'] === 1;
 }
 
 /** A job put back may have passed its time while a worker held it. */
@@ -29,8 +36,8 @@ function tellExpiry(signals: Signals, row: Row): void {
 }
 
 /** Counts one more job of this queue and executor. */
-export function countReady(ready: ReadyJobs, queue: string, executor: string): void {
-  const key = `${queue} ${executor}`;
+export function countReady(ready: ReadyJobs, queue: string, executor: string | null): void {
+  const key = `${queue} ${executor ?? ''}`;
   const seen = ready.get(key);
   if (seen === undefined) ready.set(key, { queue, executor, jobs: 1 });
   else seen.jobs++;

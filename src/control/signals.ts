@@ -4,8 +4,8 @@ import type { AttemptRef } from '../contract/worker.ts';
 /** Ends the listening; a second call does nothing. */
 export type Unsubscribe = () => void;
 
-/** `jobs` of this queue and executor may be claimed now. */
-export type ReadyListener = (queue: string, executor: string, jobs: number) => void;
+/** `jobs` of this queue and executor may be claimed now; null is any executor. */
+export type ReadyListener = (queue: string, executor: string | null, jobs: number) => void;
 /** This held attempt should stop; without one, something else about the worker has changed. */
 export type CancelListener = (attempt: AttemptRef | undefined) => void;
 /** The lease of a worker ends then, epoch ms; null when it has none any more. */
@@ -16,6 +16,8 @@ export class Signals {
   readonly #ready = new Set<ReadyListener>();
   readonly #due = new Set<(atMs: number) => void>();
   readonly #lease = new Set<LeaseListener>();
+  readonly #anyEnded = new Set<() => void>();
+  readonly #queueSet = new Set<() => void>();
   readonly #ended = new Keyed<() => void>();
   readonly #changed = new Keyed<() => void>();
   readonly #cancel = new Keyed<CancelListener>();
@@ -24,8 +26,13 @@ export class Signals {
    * Jobs may be claimed. Also called right after their write was handed to the store and before its answer,
    * so that a waiting claim rides in the same commit.
    */
-  ready(queue: string, executor: string, jobs = 1): void {
+  ready(queue: string, executor: string | null, jobs = 1): void {
     for (const fn of this.#ready) fn(queue, executor, jobs);
+  }
+
+  /** A queue has room again: jobs that waited for it, of whatever executor, may be claimed. */
+  room(queue: string, jobs = 1): void {
+    this.ready(queue, null, jobs);
   }
 
   onReady(fn: ReadyListener): Unsubscribe {
@@ -35,11 +42,26 @@ export class Signals {
   /** A job has reached a state in which it has ended; tells those who wait for any change, too. */
   ended(jobId: string): void {
     for (const fn of this.#ended.of(jobId)) fn();
+    for (const fn of this.#anyEnded) fn();
     this.changed(jobId);
   }
 
   onEnded(jobId: string, fn: () => void): Unsubscribe {
     return this.#ended.add(jobId, fn);
+  }
+
+  /** Calls `fn` for the end of every job: it must be quick. */
+  onAnyEnded(fn: () => void): Unsubscribe {
+    return added(this.#anyEnded, fn);
+  }
+
+  /** The settings of a queue have changed. */
+  queueSet(): void {
+    for (const fn of this.#queueSet) fn();
+  }
+
+  onQueueSet(fn: () => void): Unsubscribe {
+    return added(this.#queueSet, fn);
   }
 
   /** A job has changed: claimed, started, put back, asked to stop, ended. */

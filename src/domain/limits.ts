@@ -98,6 +98,15 @@ export const limits = {
   overdueWorkersPerLook: 20,
   /** Times an attempt's end is decided anew because it changed meanwhile; it can start, and be cancelled, once. */
   endRounds: 4,
+  concurrencyKeyLength: 128,
+  /** Jobs of a queue, or of one key, held at once. */
+  concurrencyMax: 10_000,
+  /** Longest time an ended job can be kept, other than for ever. */
+  retentionMsMax: 3_650 * day,
+  /** Ended jobs moved or forgotten in one commit. */
+  jobsPerStep: 500,
+  /** Events forgotten in one commit. */
+  eventsPerStep: 2_000,
   /** Pairs of queue and state told by the totals. */
   countsMax: 4_000,
   /** Prepared statements kept per connection. */
@@ -143,6 +152,11 @@ export const defaults = {
   drainGraceMs: 30 * second,
   /** How long an ended command's output may take to reach the server before the end is told without it. */
   outputDrainMs: 30 * second,
+  /** How long ended jobs are kept; a failed one may be looked at, or redriven, later. */
+  retainCompletedMs: 7 * day,
+  retainFailedMs: 30 * day,
+  retainCancelledMs: 7 * day,
+  retainEventsMs: 30 * day,
   heartbeatMs: 5 * second,
   leaseMs: 15 * second,
   /** Log kept per attempt: half from the start, half from the end. */

@@ -1,10 +1,14 @@
 /** A control node: the store and all that speaks for it, listening on an address. */
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { ForgetCommands } from '../control/forget-commands.ts';
+import { Forgetter } from '../control/forgetter.ts';
 import { buildApp } from '../control/http/app.ts';
 import { JobCommands } from '../control/job-commands.ts';
 import { JobQueries } from '../control/job-queries.ts';
 import { LogStore } from '../control/logs/log-store.ts';
+import { QueueCommands } from '../control/queue-commands.ts';
+import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { Signals } from '../control/signals.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
@@ -36,8 +40,8 @@ export async function startControlNode(deps: NodeDeps): Promise<ControlNode> {
   });
 }
 
-async function openControl(deps: NodeDeps, teardown: Teardown): Promise<FastifyInstance> {
-  const { config, clock, log, random, ids, version } = deps;
+async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyInstance> {
+  const { config, clock, log, random, ids, version } = node;
   const db = await openSqlite({ file: storeFileIn(config.dataDir), clock, log });
   teardown.add(() => db.close());
   await migrate(db, await loadMigrations(), clock.nowMs());
@@ -52,7 +56,14 @@ async function openControl(deps: NodeDeps, teardown: Teardown): Promise<FastifyI
   const scheduler = new Scheduler({ ...shared, leaseMs });
   scheduler.start();
   teardown.add(() => scheduler.stop());
-  const app = await buildApp({ jobs, workers, queries, logs, signals, clock, log, version });
+  const queues = new QueueCommands(shared);
+  const queueQueries = new QueueQueries(shared);
+  const forget = new ForgetCommands({ ...shared, logs });
+  const forgetter = new Forgetter({ ...shared, forget });
+  forgetter.start();
+  teardown.add(() => forgetter.stop());
+  const deps = { jobs, workers, queries, queues, queueQueries, forget, logs, signals, clock, log, version };
+  const app = await buildApp(deps);
   teardown.add(() => app.close());
   return app;
 }

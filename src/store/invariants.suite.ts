@@ -52,6 +52,20 @@ const rules: readonly (readonly [string, string])[] = [
     'attempts spent are more than allowed',
     'SELECT id, attempts_used, attempts_max FROM jobs WHERE attempts_used > attempts_max',
   ],
+  ['what belongs to a job outlives it', 'SELECT seq FROM job_data WHERE seq NOT IN (SELECT seq FROM jobs)'],
+  [
+    'a job that is not pending waits for its key',
+    "SELECT id, state FROM jobs WHERE waits_for_key <> 0 AND (state <> 'pending' OR concurrency_key IS NULL)",
+  ],
+  [
+    'I8: of a key more jobs are ready than have room, or fewer while others wait',
+    `SELECT queue, concurrency_key, key_concurrency_max AS room, sum(state <> 'pending') AS held,
+       sum(state = 'pending' AND NOT waits_for_key) AS ready, sum(waits_for_key) AS waiting
+     FROM jobs JOIN queues ON queues.name = jobs.queue
+     WHERE concurrency_key IS NOT NULL AND state IN ('pending', 'claimed', 'running')
+     GROUP BY queue, concurrency_key
+     HAVING (ready > 0 AND held + ready > room) OR (waiting > 0 AND held + ready < coalesce(room, held + ready + 1))`,
+  ],
   [
     'a job that was started expires, or one failed as expired before its time',
     `SELECT id, state, expires_at_ms, ended_at_ms FROM jobs
@@ -80,20 +94,21 @@ export async function checkInvariants(db: Database): Promise<string[]> {
   for (const [rule, sql] of rules) {
     for (const row of await db.query({ sql })) found.push(`${rule}: ${JSON.stringify(row)}`);
   }
-  return [...found, ...(await replayEvents(db))];
+  return [...found, ...(await replayEvents(db)), ...(await replayLimits(db))];
 }
 
 /** I4 and I9: the events have no gap, take only steps of the table, and lead to the state every job is in. */
 async function replayEvents(db: Database): Promise<string[]> {
   const events = await db.query({ sql: 'SELECT seq, kind, job_id, attempt, data FROM events ORDER BY seq' });
   const states = new Map<string, JobState>();
+  const first = events[0] === undefined ? 1 : integer(events[0], 'seq');
   const found = events.flatMap((event, index) => [
-    ...(integer(event, 'seq') === index + 1 ? [] : [`I9: event ${index + 1} is missing`]),
-    ...replayEvent(event, states),
+    ...(integer(event, 'seq') === first + index ? [] : [`I9: event ${first + index} is missing`]),
+    ...replayEvent(event, states, first),
   ]);
   for (const row of await db.query({ sql: 'SELECT id, state FROM jobs' })) {
     const told = states.get(text(row, 'id'));
-    if (told !== text(row, 'state'))
+    if (told !== text(row, 'state') && (told !== undefined || first === 1))
       found.push(`I9: the events of job ${text(row, 'id')} lead to ${told}, it is ${text(row, 'state')}`);
     states.delete(text(row, 'id'));
   }
@@ -104,7 +119,8 @@ async function replayEvents(db: Database): Promise<string[]> {
 /** Events of a job that stays in its state. */
 const stepless = new Set(['cancel_requested', 'postponed']);
 
-function replayEvent(event: Row, states: Map<string, JobState>): string[] {
+/** With the events before `first` forgotten, that of a job's submit may be among them. */
+function replayEvent(event: Row, states: Map<string, JobState>, first: number): string[] {
   const [noun, step = ''] = text(event, 'kind').split('.');
   if (noun !== 'job') return [];
   const id = text(event, 'job_id');
@@ -115,11 +131,66 @@ function replayEvent(event: Row, states: Map<string, JobState>): string[] {
     return again ? [`I9: job ${id} was submitted twice`] : [];
   }
   const to = jobMachine.states.find((state) => state === step);
-  const from = states.get(id);
+  const from = states.get(id) ?? (first > 1 ? data.from : undefined);
+  if (step === 'forgotten') {
+    states.delete(id);
+    return from === data.from && from !== undefined && isEnded(from)
+      ? []
+      : [`I1: job ${id} was forgotten as ${from}`];
+  }
   if (to === undefined) return stepless.has(step) ? [] : [`I9: unknown event ${step}`];
   states.set(id, to);
   if (from === undefined || from !== data.from) return [`I9: job ${id} left ${data.from}, but was ${from}`];
   if (isEnded(from) && to !== 'pending' && to !== 'scheduled')
     return [`I4: job ${id} left ${from} for ${to}`];
   return jobMachine.can(from, to) ? [] : [`I9: job ${id} went from ${from} to ${to}`];
+}
+
+/** I8: at every claim the limits in force held, for the queue and for the key; jobs since forgotten are left out. */
+async function replayLimits(db: Database): Promise<string[]> {
+  const events = await db.query({ sql: 'SELECT kind, job_id, data FROM events ORDER BY seq' });
+  const jobs = new Map(
+    (await db.query({ sql: 'SELECT id, queue, concurrency_key FROM jobs' })).map((row) => [row['id'], row]),
+  );
+  const limitsOf = new Map<string, LimitsInForce>();
+  const held = new Map<string, Set<string>>();
+  return events.flatMap((event) => {
+    const { kind, job_id: id } = event;
+    const data = json<LimitsInForce & { queue?: string }>(event, 'data');
+    if (kind === 'queue.changed' && data.queue !== undefined) limitsOf.set(data.queue, data);
+    const job = jobs.get(id ?? '');
+    if (job === undefined) return [];
+    const queue = text(job, 'queue');
+    const places = [
+      queue,
+      ...(job['concurrency_key'] === null ? [] : [`${queue} ${job['concurrency_key']}`]),
+    ];
+    const [inQueue, ofKey = 0] = places.map((place) => hold(held, place, String(id), text(event, 'kind')));
+    if (kind !== 'job.claimed') return [];
+    const { concurrencyMax, concurrencyMaxPerKey } = limitsOf.get(queue) ?? noLimits;
+    return [
+      ...(concurrencyMax !== null && (inQueue ?? 0) > concurrencyMax
+        ? [`I8: queue ${queue} held ${inQueue} jobs, ${concurrencyMax} are allowed`]
+        : []),
+      ...(concurrencyMaxPerKey !== null && ofKey > concurrencyMaxPerKey
+        ? [`I8: key ${places[1]} held ${ofKey} jobs, ${concurrencyMaxPerKey} are allowed`]
+        : []),
+    ];
+  });
+}
+
+interface LimitsInForce {
+  readonly concurrencyMax: number | null;
+  readonly concurrencyMaxPerKey: number | null;
+}
+
+const noLimits: LimitsInForce = { concurrencyMax: null, concurrencyMaxPerKey: null };
+
+/** Keeps who is held; gives how many are, after this event. */
+function hold(held: Map<string, Set<string>>, place: string, id: string, kind: string): number {
+  const ids = held.get(place) ?? new Set();
+  held.set(place, ids);
+  if (kind === 'job.claimed' || kind === 'job.running') ids.add(id);
+  else if (kind !== 'job.cancel_requested' && kind !== 'job.postponed') ids.delete(id);
+  return ids.size;
 }

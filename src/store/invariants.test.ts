@@ -13,7 +13,7 @@ import { registerWorker } from './statements/workers.ts';
 const job = {
   ...{ id: 'j', queue: 'q', executor: 'e', image: 'i', attemptsMax: 1, nowMs: 1 },
   ...{ state: 'pending' as const, priority: 0, runAtMs: 1, expiresAtMs: null, tenant: 'default' },
-  ...{ idempotencyKey: null, uniqueKey: null },
+  ...{ idempotencyKey: null, uniqueKey: null, concurrencyKey: null },
 };
 const worker = { id: 'w', name: 'n', version: 'v', pid: 1, slots: 1, nowMs: 1, leaseUntilMs: 9 };
 
@@ -53,6 +53,9 @@ describe('the checker of invariants', () => {
     ['UPDATE attempts SET ended_at_ms = 5', 'an ended attempt has no end time'],
     ['UPDATE jobs SET attempts_used = 2', 'attempts spent'],
     ['UPDATE job_counts SET n = n + 1', 'counts differ'],
+    ["INSERT INTO job_data (seq, spec) VALUES (99, '{}')", 'outlives'],
+    ['UPDATE jobs SET waits_for_key = 1', 'a job that is not pending waits'],
+    ["UPDATE jobs SET forgotten_at_ms = 3 WHERE id = 'j'", 'I1: job j was forgotten as claimed'],
     ["UPDATE job_labels SET value = 'c'", 'labels differ'],
     [
       "UPDATE jobs SET state = 'running', started_at_ms = 1, expires_at_ms = 1",
@@ -67,5 +70,31 @@ describe('the checker of invariants', () => {
   ])('finds what %s has done', async (sql, violation) => {
     await db.batch([{ sql }]);
     expect(await checkInvariants(db)).toContainEqual(expect.stringContaining(violation));
+  });
+
+  it('finds a key, and a queue, that held more jobs than allowed, although none holds them any more', async () => {
+    const more = { ...job, id: 'k', concurrencyKey: 'tenant' };
+    const claim = { workerId: 'w', generation: 1, want: 1, nowMs: 2 };
+    await db.batch([
+      insertJob.with(more),
+      insertJob.with({ ...more, id: 'l' }),
+      { sql: "INSERT INTO job_data (seq, spec) SELECT seq, '{}' FROM jobs WHERE id > 'j'" },
+      { sql: "INSERT INTO queues (name, paused, concurrency_max, updated_at_ms) VALUES ('q', 0, 3, 1)" },
+      claimJobs.with({ ...claim, token: 'u' }),
+      claimJobs.with({ ...claim, token: 'v' }),
+      { sql: "UPDATE jobs SET state = 'pending', reason = NULL" },
+    ]);
+    expect(await checkInvariants(db)).toEqual([]);
+    // The event tells limits that the claims after it did not keep.
+    await db.batch([
+      {
+        sql: `UPDATE events SET data = '{"queue":"q","concurrencyMax":2,"concurrencyMaxPerKey":1}'
+              WHERE kind = 'queue.changed'`,
+      },
+    ]);
+    expect(await checkInvariants(db)).toEqual([
+      'I8: queue q held 3 jobs, 2 are allowed',
+      'I8: key q tenant held 2 jobs, 1 are allowed',
+    ]);
   });
 });

@@ -6,11 +6,14 @@ import type { FastifyInstance } from 'fastify';
 import { BlixardClient } from '../client/client.ts';
 import type { Transport, WireRequest, WireResponse } from '../client/transport.ts';
 import type { Job, SubmitJob } from '../contract/job.ts';
+import { ForgetCommands } from '../control/forget-commands.ts';
 import { buildApp } from '../control/http/app.ts';
 import { appTransport } from '../control/http/app-transport.ts';
 import { JobCommands } from '../control/job-commands.ts';
 import { JobQueries } from '../control/job-queries.ts';
 import { LogStore } from '../control/logs/log-store.ts';
+import { QueueCommands } from '../control/queue-commands.ts';
+import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { Signals } from '../control/signals.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
@@ -112,6 +115,9 @@ export class World {
       jobs: new JobCommands(deps),
       workers: new WorkerCommands(deps),
       queries: new JobQueries(deps),
+      queues: new QueueCommands(deps),
+      queueQueries: new QueueQueries(deps),
+      forget: new ForgetCommands({ ...deps, logs }),
       version: '0',
     });
     const scheduler = new Scheduler(deps);

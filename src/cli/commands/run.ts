@@ -45,6 +45,7 @@ function declare(command: Command): void {
     )
     .option('--image <name>', `image to run in (default: ${defaults.image})`)
     .option('--queue <name>', `queue to submit to (default: ${defaults.queue})`)
+    .option('--concurrency-key <key>', 'share the limit per key of the queue with jobs of the same key')
     .option('-w, --workdir <dir>', `working directory in the microVM (default: ${defaults.cwd})`)
     .option('-u, --uid <n>', 'user id to run as (default: 0)')
     .option('-i, --interactive', 'give standard input, read to its end, to the command')

@@ -58,7 +58,11 @@ describe('a job with a bad field is refused by name, value and what is allowed',
     [
       'a field like no other',
       { command, xyzzyqqqq: {} },
-      { field: 'xyzzyqqqq', value: '{}', problem: expect.stringMatching(/^no such field; fields:/) as string },
+      {
+        field: 'xyzzyqqqq',
+        value: '{}',
+        problem: expect.stringMatching(/^no such field; fields:/) as string,
+      },
     ],
     [
       'timeout 0',

@@ -17,9 +17,12 @@ import type { Database } from '../../store/database.ts';
 import { migrate } from '../../store/migrate.ts';
 import { loadMigrations } from '../../store/migration-files.ts';
 import { openSqlite } from '../../store/sqlite/sqlite.ts';
+import { ForgetCommands } from '../forget-commands.ts';
 import { JobCommands } from '../job-commands.ts';
 import { JobQueries } from '../job-queries.ts';
 import { LogStore } from '../logs/log-store.ts';
+import { QueueCommands } from '../queue-commands.ts';
+import { QueueQueries } from '../queue-queries.ts';
 import { Signals } from '../signals.ts';
 import { WorkerCommands } from '../worker-commands.ts';
 import { buildApp } from './app.ts';
@@ -52,6 +55,9 @@ export async function startTestSystem(
     jobs: new JobCommands(shared),
     workers: new WorkerCommands(shared),
     queries: new JobQueries(shared),
+    queues: new QueueCommands(shared),
+    queueQueries: new QueueQueries(shared),
+    forget: new ForgetCommands({ ...shared, logs }),
     logs,
     signals,
     clock,

@@ -199,3 +199,19 @@ describe('many logs', () => {
     await store.close();
   });
 });
+
+describe('the logs of a job', () => {
+  it('are removed with their folder, those that are open and read, too', async () => {
+    const store = new LogStore({ dir, keepBytes: 1_000_000 });
+    await store.append(jobId, 1, 0, encode([record('one')]));
+    await store.append(jobId, 2, 0, encode([record('two')]));
+    const reader = store.reader(jobId, 2);
+    await store.remove(jobId);
+    expect(await readdir(dir)).toEqual([]);
+    expect((await store.size(jobId, 1)).endOffset).toBe(0);
+    expect(await reader.next()).toBeUndefined();
+    await store.remove(jobId);
+    await store.remove('../elsewhere');
+    await store.close();
+  });
+});

@@ -1,4 +1,5 @@
 /** The logs of all attempts: files on disk, opened when needed, with wake-ups for those who follow them. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlixardError } from '../../domain/errors.ts';
 import { isUuidV7 } from '../../domain/ids.ts';
@@ -77,6 +78,24 @@ export class LogStore {
    */
   seal(jobId: string, attempt: number): Promise<void> {
     return this.#use(jobId, attempt, (log) => log.seal());
+  }
+
+  /**
+   * Removes all logs of a job; when there are none, nothing. A reader of one sees it end. Rejects with
+   * STORE_UNAVAILABLE.
+   */
+  async remove(jobId: string): Promise<void> {
+    if (!isUuidV7(jobId)) return;
+    for (const [key, { log }] of this.#open) {
+      if (!key.startsWith(`${jobId}/`)) continue;
+      this.#open.delete(key);
+      await (await log).close();
+    }
+    try {
+      await rm(join(this.#dir, jobId), { recursive: true, force: true });
+    } catch (error) {
+      throw diskError(error);
+    }
   }
 
   /** Calls `wake` after every append to this log, until the function it gives is called. */

@@ -39,6 +39,7 @@ export function draftOf(
       idempotencyKey,
       uniqueKey: spec.unique?.key ?? null,
       tenant: spec.tenant ?? defaults.tenant,
+      concurrencyKey: spec.concurrencyKey ?? null,
       attemptsMax: spec.attemptsMax,
     },
     nowMs,

@@ -72,7 +72,9 @@ describe('priority', () => {
   it('costs a claim nothing: one range of one index for each pair of queue and executor', async () => {
     const values = { workerId: worker.id, generation: 1, token: 't', want: 1, nowMs: 1 };
     const { lines } = await queryPlan(control.db, claimJobs.with(values));
+    // One for queues without a limit, one for those with one.
     expect(lines.filter((line) => line.includes('jobs_ready'))).toEqual([
+      'SEARCH ready USING INDEX jobs_ready (queue=? AND executor=?)',
       'SEARCH ready USING INDEX jobs_ready (queue=? AND executor=?)',
     ]);
   });

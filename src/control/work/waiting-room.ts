@@ -6,6 +6,12 @@ export interface Offers {
   readonly executors: ReadonlySet<string>;
 }
 
+/** What a seat is woken for; an executor of null is any. */
+interface Called {
+  readonly queue: string;
+  readonly executor: string | null;
+}
+
 /**
  * The place of one work call. It is busy while it claims and rests while it waits; news that come while it
  * is busy make it claim once more, so none is missed between a claim that found nothing and the rest after
@@ -18,7 +24,7 @@ export class Seat {
   offers: Offers | undefined;
   #over = false;
   #again = false;
-  #wokenFor: { queue: string; executor: string } | undefined;
+  #wokenFor: Called | undefined;
   #wake: (() => void) | undefined;
 
   constructor(workerId: string, want: number) {
@@ -32,15 +38,14 @@ export class Seat {
   }
 
   /** Jobs it was woken for and has not tried to claim. */
-  get owed(): { queue: string; executor: string } | undefined {
+  get owed(): Called | undefined {
     return this.#wokenFor;
   }
 
-  takes(queue: string, executor: string): boolean {
+  takes({ queue, executor }: Called): boolean {
     if (this.want === 0 || this.#over) return false;
-    return (
-      this.offers === undefined || (this.offers.queues.has(queue) && this.offers.executors.has(executor))
-    );
+    if (this.offers === undefined) return true;
+    return this.offers.queues.has(queue) && (executor === null || this.offers.executors.has(executor));
   }
 
   /** A claim is handed to the store now; what was told before is in it. */
@@ -50,7 +55,7 @@ export class Seat {
   }
 
   /** Something to look at: claim again, or wake up and do so. */
-  call(job?: { queue: string; executor: string }): void {
+  call(job?: Called): void {
     this.#again = true;
     this.#wokenFor = job ?? this.#wokenFor;
     this.#wake?.();
@@ -93,7 +98,7 @@ export class WaitingRoom {
     this.#resting.delete(seat);
     if (this.#seats.get(seat.workerId) === seat) this.#seats.delete(seat.workerId);
     // It was woken for a job and leaves without a claim: another one must look.
-    if (seat.owed !== undefined) this.ready(seat.owed.queue, seat.owed.executor, 1);
+    if (seat.owed !== undefined) this.ready(seat.owed, 1);
   }
 
   async rest(seat: Seat): Promise<void> {
@@ -105,17 +110,17 @@ export class WaitingRoom {
   }
 
   /** Wakes resting seats until the jobs are spoken for; if any are left over, busy seats look once more. */
-  ready(queue: string, executor: string, jobs: number): void {
+  ready(called: Called, jobs: number): void {
     let left = jobs;
     for (const seat of this.#resting) {
       if (left <= 0) return;
-      if (!seat.takes(queue, executor)) continue;
+      if (!seat.takes(called)) continue;
       left -= seat.want;
       this.#resting.delete(seat);
       this.#busy.add(seat);
-      seat.call({ queue, executor });
+      seat.call(called);
     }
     if (left <= 0) return;
-    for (const seat of this.#busy) if (seat.takes(queue, executor)) seat.call();
+    for (const seat of this.#busy) if (seat.takes(called)) seat.call();
   }
 }

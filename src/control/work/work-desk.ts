@@ -65,7 +65,7 @@ export class WorkDesk {
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
-    deps.signals.onReady((queue, executor, jobs) => this.#room.ready(queue, executor, jobs));
+    deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs === null) this.#told.delete(workerId);
     });

@@ -58,6 +58,20 @@ export const jobErrors = {
     message: 'Job {jobId} is {from} and cannot become {to}; from {from} it can become: {allowed}.',
     hint: 'blixard job get shows the state of the job.',
   },
+  JOB_NOT_ENDED: {
+    fault: 'caller',
+    status: 409,
+    exitCode: 125,
+    message: 'Job {jobId} is {state}; only a job that has ended can be removed.',
+    hint: 'blixard job cancel ends it.',
+  },
+  QUEUE_NOT_FOUND: {
+    fault: 'caller',
+    status: 404,
+    exitCode: 125,
+    message: 'There is no queue {queue}: it has no settings and no jobs.',
+    hint: 'blixard queue ls lists the queues.',
+  },
   ATTEMPT_NOT_FOUND: {
     fault: 'caller',
     status: 404,

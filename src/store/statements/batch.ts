@@ -13,10 +13,10 @@ export const insertJobs = define<{ jobs: string; nowMs: number }>(
   'batch.insert',
   `INSERT INTO jobs
      (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant, attempts_max,
-      created_at_ms, updated_at_ms)
+      concurrency_key, created_at_ms, updated_at_ms)
    SELECT d.value->>'id', d.value->>'queue', d.value->>'executor', d.value->>'image', d.value->>'state',
      d.value->>'priority', d.value->>'runAtMs', d.value->>'expiresAtMs', d.value->>'uniqueKey',
-     d.value->>'tenant', d.value->>'attemptsMax', :nowMs, :nowMs
+     d.value->>'tenant', d.value->>'attemptsMax', d.value->>'concurrencyKey', :nowMs, :nowMs
    FROM json_each(:jobs) AS d
    WHERE NOT EXISTS (
      SELECT 1 FROM json_each(:jobs) AS any

@@ -1,8 +1,10 @@
 /** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
 import * as batch from './batch.ts';
 import * as due from './due.ts';
+import * as forget from './forget.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
+import * as queues from './queues.ts';
 import * as search from './search.ts';
 import * as submit from './submit.ts';
 import * as work from './work.ts';
@@ -15,7 +17,9 @@ interface Listed {
 }
 
 /** All named statements. */
-export const allStatements: readonly Listed[] = [batch, due, jobs, lists, search, submit, work, workers]
+export const allStatements: readonly Listed[] = [
+  ...[batch, due, forget, jobs, lists, queues, search, submit, work, workers],
+]
   .flatMap((module): unknown[] => Object.values(module))
   // Statements of one kind may stand together in an object.
   .flatMap((value): unknown[] => [value, ...Object.values(Object(value))])

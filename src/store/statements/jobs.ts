@@ -24,6 +24,7 @@ export interface NewJob extends Readonly<Record<string, SqlValue>> {
   readonly idempotencyKey: string | null;
   readonly uniqueKey: string | null;
   readonly tenant: string;
+  readonly concurrencyKey: string | null;
   readonly attemptsMax: number;
 }
 
@@ -44,9 +45,9 @@ export const insertJob = define<NewJob & { nowMs: number }>(
   'jobs.insert',
   `INSERT INTO jobs
      (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, idempotency_key, unique_key, tenant,
-      attempts_max, created_at_ms, updated_at_ms)
+      attempts_max, concurrency_key, created_at_ms, updated_at_ms)
    SELECT :id, :queue, :executor, :image, :state, :priority, :runAtMs, :expiresAtMs, :idempotencyKey, :uniqueKey,
-     :tenant, :attemptsMax, :nowMs, :nowMs
+     :tenant, :attemptsMax, :concurrencyKey, :nowMs, :nowMs
    WHERE ${imageIsFine(':image')}
    ON CONFLICT DO NOTHING
    RETURNING ${jobColumns}`,

@@ -61,9 +61,9 @@ function blank(statement: { sql: string; params: readonly string[] }): Statement
   return { sql: statement.sql, args: statement.params.map(() => null) };
 }
 
-/** A list given as JSON is no table; a whole index is one. */
+/** A list given as JSON, and rows the statement itself made, are no table; a whole index is one. */
 function isScan(line: string): boolean {
-  return line.startsWith('SCAN ') && line !== 'SCAN CONSTANT ROW' && !line.includes(' VIRTUAL TABLE INDEX ');
+  return line.startsWith('SCAN ') && !/^SCAN (CONSTANT ROW$|\(subquery-)| VIRTUAL TABLE INDEX /.test(line);
 }
 
 function isSort(line: string): boolean {

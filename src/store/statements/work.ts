@@ -14,7 +14,8 @@ const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
 /** What is told of a job that has moved. */
-export const movedColumns = 'id, attempt, state, queue, executor, run_at_ms, expires_at_ms';
+export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, expires_at_ms, concurrency_key,
+  EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited`;
 
 type OfHolder = { workerId: string; generation: number };
 
@@ -85,10 +86,28 @@ export const attemptsNamed = define<{ attempts: string }>(
 const claimedColumns = `id, attempt, rank_ms, seq,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
+/** The queues this worker serves, each with its settings if it has any. */
+const served = 'workers AS w CROSS JOIN json_each(w.queues) AS q LEFT JOIN queues AS s ON s.name = q.value';
+/** The same queues as far as they have a limit. */
+const limited = 'workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN queues AS s ON s.name = q.value';
+/** With each executor it offers, what may be claimed in it. */
+const heads = 'CROSS JOIN json_each(w.executors) AS e CROSS JOIN jobs AS best';
+const mayClaim = `w.id = :workerId AND w.generation = :generation AND w.state = 'online'
+  AND e.value->>'unavailable' IS NULL AND coalesce(s.paused, 0) = 0
+  AND NOT EXISTS (
+    SELECT 1 FROM jobs INDEXED BY jobs_held
+    WHERE worker_id = :workerId AND claim_token = :token AND ${held})`;
+const bestOfPair = `best.seq IN (
+  SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
+  WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.state = 'pending'
+    AND ready.waits_for_key = 0
+  ORDER BY ready.rank_ms, ready.seq LIMIT +:want)`;
+
 /**
- * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; none
- * while a job is still held by the same token, so that a call sent twice claims once. The cost depends on
- * the pairs and on `want`, never on the jobs stored.
+ * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; of a queue with
+ * a limit no more than there is room for, over all its executors. None while a job is still held by the same
+ * token, so that a call sent twice claims once. The cost depends on the pairs and on `want`, never on the jobs stored
+ * or waiting.
  */
 export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
   'work.claim',
@@ -97,19 +116,20 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
      started_at_ms = NULL, updated_at_ms = :nowMs
    WHERE seq IN (
-     SELECT best.seq
-     FROM workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN json_each(w.executors) AS e
-       CROSS JOIN jobs AS best
-     WHERE w.id = :workerId AND w.generation = :generation AND w.state = 'online'
-       AND e.value->>'unavailable' IS NULL
-       AND NOT EXISTS (
-         SELECT 1 FROM jobs INDEXED BY jobs_held
-         WHERE worker_id = :workerId AND claim_token = :token AND ${held})
-       AND best.seq IN (
-         SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
-         WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.state = 'pending'
-         ORDER BY ready.rank_ms, ready.seq LIMIT +:want)
-     ORDER BY best.rank_ms, best.seq
+     SELECT seq FROM (
+       SELECT best.seq, best.rank_ms FROM ${served} ${heads}
+       WHERE ${mayClaim} AND s.concurrency_max IS NULL AND ${bestOfPair}
+       UNION ALL
+       SELECT seq, rank_ms FROM (
+         SELECT best.seq, best.rank_ms,
+           row_number() OVER (PARTITION BY q.value ORDER BY best.rank_ms, best.seq) AS place,
+           s.concurrency_max - (
+             SELECT coalesce(sum(n), 0) FROM job_counts AS taken
+             WHERE taken.queue = q.value AND taken.${held}) AS room
+         FROM ${limited} ${heads}
+         WHERE ${mayClaim} AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
+       WHERE place <= room)
+     ORDER BY rank_ms, seq
      LIMIT max(0, min(:want, ${limits.slotsMax} - (
        SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE worker_id = :workerId AND ${held}))))
    RETURNING ${claimedColumns}`,

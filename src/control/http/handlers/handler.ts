@@ -13,9 +13,12 @@ import type {
 } from '../../../contract/routes.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import type { Log } from '../../../platform/log.ts';
+import type { ForgetCommands } from '../../forget-commands.ts';
 import type { JobCommands } from '../../job-commands.ts';
 import type { JobQueries } from '../../job-queries.ts';
 import type { LogStore } from '../../logs/log-store.ts';
+import type { QueueCommands } from '../../queue-commands.ts';
+import type { QueueQueries } from '../../queue-queries.ts';
 import type { Signals } from '../../signals.ts';
 import type { WorkerCommands } from '../../worker-commands.ts';
 
@@ -24,6 +27,9 @@ export interface AppDeps {
   readonly jobs: JobCommands;
   readonly workers: WorkerCommands;
   readonly queries: JobQueries;
+  readonly queues: QueueCommands;
+  readonly queueQueries: QueueQueries;
+  readonly forget: ForgetCommands;
   readonly logs: LogStore;
   readonly signals: Signals;
   readonly clock: Clock;

@@ -1,0 +1,33 @@
+/** blixard queue pause and resume: hold the jobs of queues back, and let them go on. */
+import type { Command } from 'commander';
+import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+
+export function addQueuePause(parent: Command, home: CommandHome): void {
+  addSwitch(parent, home, 'pause', 'start no more jobs of these queues; those that run go on');
+}
+
+export function addQueueResume(parent: Command, home: CommandHome): void {
+  addSwitch(parent, home, 'resume', 'let paused queues go on');
+}
+
+function addSwitch(parent: Command, home: CommandHome, verb: 'pause' | 'resume', summary: string): void {
+  addCommand(parent, home, {
+    usage: verb,
+    summary,
+    examples: [`blixard queue ${verb} builds`, `blixard queue ${verb} builds nightly`],
+    flags: 'client',
+    printsData: true,
+    setUp: (command) => command.argument('<queue...>', 'names of the queues'),
+    run: (call) => run(call, verb),
+  });
+}
+
+async function run(call: Call, verb: 'pause' | 'resume'): Promise<undefined> {
+  await withClient(call, async (client) => {
+    for (const name of call.args) {
+      const queue = await client.call(`${verb}Queue`, { params: { name } });
+      const text = `${name}  ${queue.paused ? 'paused' : 'open'}\n`;
+      await (call.json ? printJson(call, queue) : print(call, text));
+    }
+  });
+}

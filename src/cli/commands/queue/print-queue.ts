@@ -1,0 +1,38 @@
+/** A queue as text: its settings, and its jobs per state. */
+import type { Queue } from '../../../contract/queue.ts';
+import { formatDurationMs } from '../../../domain/units.ts';
+import { type Call, print, printJson } from '../../command.ts';
+import { renderFacts } from '../../output/table.ts';
+
+/** Prints a queue in the form that was asked for. */
+export async function printQueue(call: Call, queue: Queue): Promise<void> {
+  await (call.json ? printJson(call, queue) : print(call, renderFacts(factsOf(queue), call.paint)));
+}
+
+function factsOf(queue: Queue): readonly (readonly [string, string])[] {
+  const { completedMs, failedMs, cancelledMs } = queue.retention;
+  return [
+    ['queue', queue.name],
+    ['state', queue.paused ? 'paused' : 'open'],
+    ['concurrency', limitText(queue.concurrencyMax)],
+    ['per key', limitText(queue.concurrencyMaxPerKey)],
+    [
+      'keeps',
+      `completed ${keptText(completedMs)}, failed ${keptText(failedMs)}, cancelled ${keptText(cancelledMs)}`,
+    ],
+    [
+      'jobs',
+      Object.entries(queue.counts)
+        .map(([state, n]) => `${n} ${state}`)
+        .join(', ') || 'none',
+    ],
+  ];
+}
+
+function limitText(max: number | null): string {
+  return max === null ? 'no limit' : `at most ${max}`;
+}
+
+function keptText(ms: number | null): string {
+  return ms === null ? 'for ever' : formatDurationMs(ms);
+}

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Queue } from '../contract/queue.ts';
+import { appTransport } from '../control/http/app-transport.ts';
+import { World } from '../worker/world.suite.ts';
+import { CliScene } from './cli-scene.suite.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await World.open();
+});
+afterEach(async () => {
+  expect(await world.close()).toEqual([]);
+});
+
+async function blixard(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const scene = new CliScene({ transport: () => appTransport(world.app) });
+  const code = await scene.run(...args);
+  return { code, stdout: scene.terminal.stdout, stderr: scene.terminal.stderr };
+}
+
+const lastJob = async (state?: 'failed'): Promise<string> => {
+  const query = { limit: 1, ...(state === undefined ? {} : { state }) };
+  return (await world.client.call('listJobs', { query })).jobs[0]?.id ?? '';
+};
+
+describe('blixard queue', () => {
+  it('set changes what is named and leaves the rest, and get tells it', async () => {
+    await blixard('queue', 'set', 'builds', '--concurrency', '4', '--keep-failed', '90d');
+    const { stdout } = await blixard('queue', 'set', 'builds', '--concurrency-per-key', '1', '-o', 'json');
+    expect(JSON.parse(stdout) as Queue).toMatchObject({
+      concurrencyMax: 4,
+      concurrencyMaxPerKey: 1,
+      retention: { failedMs: 90 * 86_400_000, completedMs: 7 * 86_400_000 },
+    });
+    await blixard('queue', 'set', 'builds', '--concurrency', 'none', '--keep-completed', 'forever');
+    const got = await blixard('queue', 'get', 'builds');
+    expect(got.stdout).toMatch(/concurrency {2}no limit/);
+    expect(got.stdout).toMatch(/keeps {8}completed for ever, failed 90d, cancelled 7d/);
+    const refused = await blixard('queue', 'set', 'builds', '--concurrency', 'many');
+    expect(refused).toMatchObject({ code: 125, stderr: expect.stringContaining('--concurrency many') });
+  });
+
+  it('pause holds jobs back until resume, and ls shows it', async () => {
+    await world.startWorker();
+    await blixard('queue', 'pause', 'default');
+    await blixard('run', '-d', '--concurrency-key', 'k', '--', 'exit', '0');
+    const id = await lastJob();
+    expect((await blixard('job', 'get', id)).stdout).toContain('The queue default is paused');
+    expect((await blixard('queue', 'ls')).stdout).toMatch(/default +paused +1 +0/);
+    expect((await blixard('queue', 'resume', 'default')).stdout).toBe('default  open\n');
+    expect(await world.ended(id)).toMatchObject({ state: 'completed', spec: { concurrencyKey: 'k' } });
+    expect((await blixard('queue', 'get', 'default', '--stats')).stdout).toMatch(/held +0\n/);
+  });
+
+  it('redrive runs failed jobs again, purge and job rm forget them with their logs', async () => {
+    await world.startWorker();
+    const failing = ['--', 'print', 'x', ';', 'exit', '3'];
+    for (let n = 0; n < 3; n++) await blixard('run', ...failing);
+    const id = await lastJob('failed');
+    expect((await blixard('queue', 'redrive', 'default', '-n', '1')).stdout).toBe(
+      '1 redriven, there are more\n',
+    );
+    expect((await blixard('queue', 'redrive', 'default', '--reason', 'timeout')).stdout).toBe('0 redriven\n');
+    expect((await blixard('queue', 'redrive', 'default')).stdout).toMatch(/^[23] redriven/);
+    for (const job of (await world.client.call('listJobs')).jobs) await world.ended(job.id);
+    const logs = join(world.dir, 'logs');
+    expect(existsSync(join(logs, id))).toBe(true);
+    expect((await blixard('job', 'rm', id.slice(0, -1))).stdout).toBe(`${id}\n`);
+    expect(existsSync(join(logs, id))).toBe(false);
+    expect((await blixard('queue', 'purge', 'default', '--older-than', '1h')).stdout).toBe('0 purged\n');
+    expect((await blixard('queue', 'purge', 'default', '--state', 'failed')).stdout).toBe('2 purged\n');
+    expect((await world.client.call('listJobs')).jobs).toEqual([]);
+    expect((await blixard('job', 'get', id)).stderr).toContain('There is no job');
+  });
+
+  it('tells when there is no such queue', async () => {
+    expect(await blixard('queue', 'get', 'typo')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('There is no queue typo'),
+    });
+  });
+});

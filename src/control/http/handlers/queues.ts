@@ -1,0 +1,28 @@
+/** Handlers of queues, and of forgetting jobs. */
+import type { AppDeps, Handlers } from './handler.ts';
+
+type QueueRoutes =
+  | 'listQueues'
+  | 'getQueue'
+  | 'setQueue'
+  | 'pauseQueue'
+  | 'resumeQueue'
+  | 'getQueueStats'
+  | 'redriveQueue'
+  | 'purgeQueue'
+  | 'removeJob';
+
+/** Commands and queries of queues. */
+export function queueHandlers({ queues, queueQueries, forget }: AppDeps): Pick<Handlers, QueueRoutes> {
+  return {
+    listQueues: ({ query }) => queueQueries.list(query),
+    getQueue: ({ params }) => queueQueries.get(params.name),
+    setQueue: ({ params, body }) => queues.set(params.name, body),
+    pauseQueue: ({ params }) => queues.pause(params.name),
+    resumeQueue: ({ params }) => queues.resume(params.name),
+    getQueueStats: ({ params }) => queueQueries.stats(params.name),
+    redriveQueue: ({ params, body }) => queues.redrive(params.name, body),
+    purgeQueue: ({ params, body }) => forget.purge(params.name, body),
+    removeJob: ({ params }) => forget.remove(params.id),
+  };
+}

@@ -1,0 +1,85 @@
+/** What can be asked of queues; the totals are those the writes keep, no job is counted. */
+import type { Queue, QueuePage, QueueStats } from '../contract/queue.ts';
+import type { QueryOf } from '../contract/routes.ts';
+import { BlixardError } from '../domain/errors.ts';
+import { heldStates, jobMachine } from '../domain/job.ts';
+import { defaults } from '../domain/limits.ts';
+import type { Database, Row } from '../store/database.ts';
+import { integerOrNull, text } from '../store/statements/columns.ts';
+import {
+  countsAfter,
+  countsOfQueue,
+  queueByName,
+  queuesAfter,
+  timesOfQueue,
+} from '../store/statements/queues.ts';
+import { queueOf } from './queue-rows.ts';
+
+/** The questions. Each may also reject with STORE_UNAVAILABLE. */
+export class QueueQueries {
+  readonly #db: Database;
+
+  constructor(deps: { db: Database }) {
+    this.#db = deps.db;
+  }
+
+  /** A page of queues that have settings or jobs, by name. */
+  async list(query: QueryOf<'listQueues'> = {}): Promise<QueuePage> {
+    const { limit = defaults.pageSize, cursor: after = '' } = query;
+    const settings = await this.#db.query(queuesAfter.with({ after, limit }));
+    // So many rows hold all totals of the first `limit` queues.
+    const rows = limit * jobMachine.states.length;
+    const counts = await this.#db.query(countsAfter.with({ after, limit: rows }));
+    const byName = new Map(settings.map((row) => [text(row, 'name'), row]));
+    const countsByName = groupByQueue(counts);
+    const names = [...new Set([...byName.keys(), ...countsByName.keys()])].sort();
+    const page = names.slice(0, limit);
+    const full = names.length > limit || settings.length === limit || counts.length === rows;
+    return {
+      queues: page.map((name) => queueOf(name, byName.get(name), countsByName.get(name) ?? [])),
+      nextCursor: full ? (page.at(-1) ?? null) : null,
+    };
+  }
+
+  /** Throws QUEUE_NOT_FOUND for one without settings and without jobs. */
+  async get(name: string): Promise<Queue> {
+    const queue = await this.read(name);
+    if (queue.updatedAtMs !== null || Object.keys(queue.counts).length > 0) return queue;
+    throw new BlixardError('QUEUE_NOT_FOUND', { queue: name });
+  }
+
+  /** The queue, with the defaults where nothing is known of it. */
+  async read(name: string): Promise<Queue> {
+    const [settings] = await this.#db.query(queueByName.with({ name }), { level: 'linearizable' });
+    return queueOf(name, settings, await this.#db.query(countsOfQueue.with({ name })));
+  }
+
+  /** How a queue is doing. Throws QUEUE_NOT_FOUND. */
+  async stats(name: string): Promise<QueueStats> {
+    const { paused, counts, concurrencyMax } = await this.get(name);
+    const [times] = await this.#db.query(timesOfQueue.with({ name }));
+    const timeOf = (column: string): number | null =>
+      times === undefined ? null : integerOrNull(times, column);
+    return {
+      name,
+      paused,
+      counts,
+      held: heldStates.reduce((sum, state) => sum + (counts[state] ?? 0), 0),
+      concurrencyMax,
+      oldestPendingAtMs: timeOf('oldest_pending_at_ms'),
+      lastCompletedAtMs: timeOf('last_completed_at_ms'),
+      lastFailedAtMs: timeOf('last_failed_at_ms'),
+    };
+  }
+}
+
+function groupByQueue(rows: readonly Row[]): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const queue = text(row, 'queue');
+    const group = groups.get(queue);
+    if (group === undefined) groups.set(queue, [row]);
+    else group.push(row);
+  }
+  return groups;
+}

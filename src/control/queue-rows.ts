@@ -1,0 +1,50 @@
+/** Rows of queues as they go over the wire, and the settings of a queue that has none of its own. */
+import type { Queue, QueueSettings, SetQueue } from '../contract/queue.ts';
+import { defaults } from '../domain/limits.ts';
+import type { Row } from '../store/database.ts';
+import { integer, integerOrNull, text } from '../store/statements/columns.ts';
+import type { QueueValues } from '../store/statements/queues.ts';
+
+/** All settings, those left out with their default. */
+export function settingsOf(given: SetQueue): QueueSettings {
+  const { concurrencyMax = null, concurrencyMaxPerKey = null, retention } = given;
+  return {
+    concurrencyMax,
+    concurrencyMaxPerKey,
+    retention: {
+      completedMs: defaults.retainCompletedMs,
+      failedMs: defaults.retainFailedMs,
+      cancelledMs: defaults.retainCancelledMs,
+      ...retention,
+    },
+  };
+}
+
+/** Settings as the store has them. */
+export function valuesOf({ concurrencyMax, concurrencyMaxPerKey, retention }: QueueSettings): QueueValues {
+  return { concurrencyMax, keyConcurrencyMax: concurrencyMaxPerKey, ...retention };
+}
+
+/** A queue from the row of its settings, if it has one, and the rows of its totals. */
+export function queueOf(name: string, row: Row | undefined, counts: readonly Row[]): Queue {
+  const settings = row === undefined ? settingsOf({}) : storedSettings(row);
+  return {
+    name,
+    paused: row !== undefined && integer(row, 'paused') === 1,
+    ...settings,
+    counts: Object.fromEntries(counts.map((each) => [text(each, 'state'), integer(each, 'n')])),
+    updatedAtMs: row === undefined ? null : integer(row, 'updated_at_ms'),
+  };
+}
+
+function storedSettings(row: Row): QueueSettings {
+  return {
+    concurrencyMax: integerOrNull(row, 'concurrency_max'),
+    concurrencyMaxPerKey: integerOrNull(row, 'key_concurrency_max'),
+    retention: {
+      completedMs: integerOrNull(row, 'completed_ms'),
+      failedMs: integerOrNull(row, 'failed_ms'),
+      cancelledMs: integerOrNull(row, 'cancelled_ms'),
+    },
+  };
+}

@@ -1,0 +1,61 @@
+/** Forgetting: ended jobs with all that is theirs (a trigger takes it along), their logs, and old events. */
+import { endedStates } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
+
+const ended = `state IN (${literals(endedStates)})`;
+
+/** Jobs of a queue that ended in a state, up to a time, the longest ended first. */
+export const forgetEnded = define<{
+  queue: string;
+  state: string;
+  beforeMs: number;
+  limit: number;
+  nowMs: number;
+}>(
+  'forget.ended',
+  `UPDATE jobs SET forgotten_at_ms = :nowMs WHERE seq IN (
+     SELECT seq FROM jobs INDEXED BY jobs_ended
+     WHERE queue = :queue AND state = :state AND ${ended} AND ended_at_ms <= :beforeMs
+     ORDER BY ended_at_ms, seq LIMIT +:limit)
+   RETURNING id`,
+);
+
+/** One job, if it has ended. */
+export const forgetJob = define<{ id: string; nowMs: number }>(
+  'forget.job',
+  `UPDATE jobs SET forgotten_at_ms = :nowMs WHERE id = :id AND +${ended} RETURNING id`,
+);
+
+/** Each queue and state with ended jobs: when the first of them ended, and how long the queue keeps such. */
+export const firstEnded = define<{ limit: number }>(
+  'forget.firstEnded',
+  `SELECT c.queue, c.state, s.name, s.completed_ms, s.failed_ms, s.cancelled_ms,
+     (SELECT min(ended_at_ms) FROM jobs INDEXED BY jobs_ended
+      WHERE jobs.queue = c.queue AND jobs.state = c.state AND jobs.${ended}) AS ended_at_ms
+   FROM job_counts AS c LEFT JOIN queues AS s ON s.name = c.queue
+   WHERE c.queue > '' AND c.${ended} AND c.n > 0 ORDER BY c.queue, c.state LIMIT +:limit`,
+);
+
+/** Jobs that are gone and whose logs may not be. */
+export const logsToRemove = define<{ limit: number }>(
+  'forget.logsToRemove',
+  "SELECT job_id FROM logs_to_remove WHERE job_id > '' ORDER BY job_id LIMIT +:limit",
+);
+
+/** The logs of these jobs, a JSON list of ids, are gone. */
+export const logsRemoved = define<{ ids: string }>(
+  'forget.logsRemoved',
+  'DELETE FROM logs_to_remove WHERE job_id IN (SELECT value FROM json_each(:ids))',
+);
+
+/** The oldest events. */
+export const oldestEvents = define<{ limit: number }>(
+  'forget.oldestEvents',
+  'SELECT seq, at_ms FROM events WHERE seq > 0 ORDER BY seq LIMIT +:limit',
+);
+
+/** The events before one: what is left has no gap. */
+export const forgetEvents = define<{ before: number }>(
+  'forget.events',
+  'DELETE FROM events WHERE seq < :before',
+);

@@ -1,0 +1,161 @@
+/** Queues: their settings, their pause, what is in them, and which jobs of a key are ready under a new limit. */
+import { endedStates, heldStates } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
+
+const ended = `state IN (${literals(endedStates)})`;
+const settings = `name, paused, concurrency_max, key_concurrency_max, completed_ms, failed_ms, cancelled_ms,
+  updated_at_ms`;
+
+/** What is set of a queue; null is no limit, or for ever. */
+export type QueueValues = {
+  concurrencyMax: number | null;
+  keyConcurrencyMax: number | null;
+  completedMs: number | null;
+  failedMs: number | null;
+  cancelledMs: number | null;
+};
+
+type Set = QueueValues & { name: string; nowMs: number };
+
+const upsert = `INSERT INTO queues (${settings})
+  VALUES (:name, :paused, :concurrencyMax, :keyConcurrencyMax, :completedMs, :failedMs, :cancelledMs, :nowMs)`;
+
+/** Sets all of a queue but its pause; `paused` counts only for a queue that has no settings yet. */
+export const setQueue = define<Set & { paused: number }>(
+  'queues.set',
+  `${upsert}
+   ON CONFLICT (name) DO UPDATE SET concurrency_max = excluded.concurrency_max,
+     key_concurrency_max = excluded.key_concurrency_max, completed_ms = excluded.completed_ms,
+     failed_ms = excluded.failed_ms, cancelled_ms = excluded.cancelled_ms,
+     updated_at_ms = excluded.updated_at_ms`,
+);
+
+/** Pauses a queue, or lets it go on; the other values count only for a queue that has no settings yet. */
+export const pauseQueue = define<Set & { paused: number }>(
+  'queues.pause',
+  `${upsert}
+   ON CONFLICT (name) DO UPDATE SET paused = excluded.paused, updated_at_ms = excluded.updated_at_ms
+   WHERE paused <> excluded.paused`,
+);
+
+/** The settings of one queue. */
+export const queueByName = define<{ name: string }>(
+  'queues.byName',
+  `SELECT ${settings} FROM queues WHERE name = :name`,
+);
+
+/** The settings of queues by name, from the one after `after`. */
+export const queuesAfter = define<{ after: string; limit: number }>(
+  'queues.after',
+  `SELECT ${settings} FROM queues WHERE name > :after ORDER BY name LIMIT +:limit`,
+);
+
+/** The totals of queues by name, from the one after `after`. */
+export const countsAfter = define<{ after: string; limit: number }>(
+  'queues.countsAfter',
+  `SELECT queue, state, n FROM job_counts WHERE queue > :after AND n > 0
+   ORDER BY queue, state LIMIT +:limit`,
+);
+
+/** The totals of one queue. */
+export const countsOfQueue = define<{ name: string }>(
+  'queues.counts',
+  'SELECT queue, state, n FROM job_counts WHERE queue = :name AND n > 0',
+);
+
+/** When the oldest ready job of a queue was submitted, and when jobs of it last ended; null where there is none. */
+export const timesOfQueue = define<{ name: string }>(
+  'queues.times',
+  `SELECT
+     (SELECT created_at_ms FROM jobs INDEXED BY jobs_by_queue_and_state
+      WHERE queue = :name AND state = 'pending' ORDER BY seq LIMIT 1) AS oldest_pending_at_ms,
+     (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
+      WHERE queue = :name AND state = 'completed' AND ${ended}) AS last_completed_at_ms,
+     (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
+      WHERE queue = :name AND state = 'failed' AND ${ended}) AS last_failed_at_ms`,
+);
+
+/** What of its queue holds a job back. */
+export const gateOfJob = define<{ id: string }>(
+  'queues.gateOfJob',
+  `SELECT jobs.queue, jobs.waits_for_key, jobs.concurrency_key, s.paused, s.concurrency_max,
+     s.key_concurrency_max,
+     (SELECT coalesce(sum(n), 0) FROM job_counts
+      WHERE job_counts.queue = jobs.queue AND state IN (${literals(heldStates)})) AS held
+   FROM jobs CROSS JOIN queues AS s ON s.name = jobs.queue WHERE jobs.id = :id`,
+);
+
+type KeyLimit = { name: string; keyConcurrencyMax: number | null };
+
+/** The queue when its limit per key is about to change; else null, and so no job is looked at. */
+const changing = `(SELECT :name
+  WHERE coalesce((SELECT key_concurrency_max FROM queues WHERE name = :name), 0)
+    <> coalesce(:keyConcurrencyMax, 0))`;
+
+/** Before the limit per key is set to another: all pending jobs of the queue that have a key wait for it. */
+export const parkKeys = define<KeyLimit>(
+  'queues.parkKeys',
+  `UPDATE jobs SET waits_for_key = 1 WHERE seq IN (
+     SELECT seq FROM jobs INDEXED BY jobs_by_key
+     WHERE queue = ${changing} AND waits_for_key = 0 AND state = 'pending' AND concurrency_key IS NOT NULL)`,
+);
+
+/** After `parkKeys`: of each key the best jobs are ready, as many as the new limit has room for. */
+export const admitKeys = define<KeyLimit>(
+  'queues.admitKeys',
+  `UPDATE jobs SET waits_for_key = 0 WHERE seq IN (
+     SELECT seq FROM (
+       SELECT best.seq,
+         row_number() OVER (
+           PARTITION BY best.concurrency_key ORDER BY best.rank_ms, best.seq) AS place,
+         (SELECT count(*) FROM jobs AS taken INDEXED BY jobs_held_by_key
+          WHERE taken.queue = best.queue AND taken.concurrency_key = best.concurrency_key
+            AND taken.state IN (${literals(heldStates)})) AS held
+       FROM jobs AS best INDEXED BY jobs_by_key
+       WHERE best.queue = ${changing} AND best.waits_for_key = 1 AND best.state = 'pending'
+         AND best.concurrency_key IS NOT NULL)
+     WHERE :keyConcurrencyMax IS NULL OR held + place <= :keyConcurrencyMax)`,
+);
+
+/** A job whose unique key another has by now stays as it is. */
+const redrive = `UPDATE OR IGNORE jobs SET state = 'pending', run_at_ms = :nowMs, expires_at_ms = NULL, attempts_used = 0, infra_failures = 0,
+  reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
+  cancel_requested_at_ms = NULL, cancel_reason = NULL,
+  started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs`;
+const redriven = 'RETURNING id, queue, executor';
+
+/** Failed jobs of a queue run again, the oldest first. */
+export const redriveFailed = define<{ name: string; limit: number; nowMs: number }>(
+  'queues.redrive',
+  `${redrive} WHERE seq IN (
+     SELECT seq FROM jobs INDEXED BY jobs_by_queue_and_state
+     WHERE queue = :name AND state = 'failed' ORDER BY seq LIMIT +:limit)
+   ${redriven}`,
+);
+
+/** The same of those that failed for one reason. */
+export const redriveByReason = define<{ name: string; reason: string; limit: number; nowMs: number }>(
+  'queues.redriveByReason',
+  `${redrive} WHERE seq IN (
+     SELECT seq FROM jobs INDEXED BY jobs_failed
+     WHERE queue = :name AND reason = :reason AND state = 'failed' ORDER BY seq LIMIT +:limit)
+   ${redriven}`,
+);
+
+/** The same of those named, as far as they have failed in this queue, with a reason for that one. */
+export const redriveNamed = define<{ name: string; reason: string | null; ids: string; nowMs: number }>(
+  'queues.redriveNamed',
+  `${redrive} FROM json_each(:ids) AS d
+   WHERE jobs.id = d.value AND +jobs.queue = :name AND +jobs.state = 'failed'
+     AND (:reason IS NULL OR +jobs.reason = :reason)
+   RETURNING jobs.id, queue, executor`,
+);
+
+/** Whether failed jobs of a queue are left; with a reason, those only. */
+export const failedLeft = define<{ name: string; reason: string | null }>(
+  'queues.failedLeft',
+  `SELECT EXISTS (
+     SELECT 1 FROM jobs INDEXED BY jobs_failed
+     WHERE queue = :name AND reason = :reason AND state = 'failed') OR (:reason IS NULL AND EXISTS (
+     SELECT 1 FROM jobs INDEXED BY jobs_failed WHERE queue = :name AND state = 'failed')) AS more`,
+);
