@@ -118,8 +118,8 @@ export const admitKeys = define<KeyLimit>(
 );
 
 /** A job whose unique key another has by now stays as it is. */
-const redrive = `UPDATE OR IGNORE jobs SET state = 'pending', run_at_ms = :nowMs, expires_at_ms = NULL, attempts_used = 0, infra_failures = 0,
-  reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
+const redrive = `UPDATE OR IGNORE jobs SET state = 'pending', run_at_ms = :nowMs, expires_at_ms = NULL,
+  attempts_used = 0, infra_failures = 0, reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
   cancel_requested_at_ms = NULL, cancel_reason = NULL,
   started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs`;
 const redriven = 'RETURNING id, queue, executor';
