@@ -13,8 +13,8 @@ void report(const char *format, ...) {
     vsnprintf(line, sizeof line, format, values);
     va_end(values);
     int log = getpid() == 1 ? open("/dev/kmsg", O_WRONLY | O_CLOEXEC) : -1;
-    /* Level 2, critical, reaches the serial console also with the kernel argument `loglevel=3`. */
-    if (log >= 0) dprintf(log, "<2>blixard agent: %s\n", line);
+    /* Level 3 is an error: it reaches the serial console also with the kernel argument `quiet`. */
+    if (log >= 0) dprintf(log, "<3>blixard agent: %s\n", line);
     else dprintf(STDERR_FILENO, "blixard agent: %s\n", line);
     if (log >= 0) close(log);
 }

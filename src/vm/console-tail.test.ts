@@ -8,6 +8,12 @@ it('keeps the end of a console, as one line', () => {
   expect(consoleTail('abcdef', 0)).toBe('');
 });
 
+it('leaves out what every boot complains of, which would look like the cause of a crash', () => {
+  const text =
+    '[0.2] PCI: Fatal: No config space access function found\r\nOut of memory: Killed process 7\r\n';
+  expect(consoleTail(text, 100)).toBe('Out of memory: Killed process 7');
+});
+
 it('of a panic it keeps the first words', () => {
   const text = '[1.0] Kernel panic - not syncing: no init\n[1.0] CPU: 0 PID: 1\n[1.1] RAX: 0 RBX: 0';
   expect(consoleTail(text, 30)).toBe('Kernel panic - not syncing: n…');

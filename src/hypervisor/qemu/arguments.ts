@@ -44,9 +44,7 @@ function machine(accel: Accel): string[] {
 /** What the kernel and, behind `vmroot`, the agent are told. */
 function kernelCommandLine(spec: VmSpec): string {
   return [
-    // Errors of the kernel are kept back, too: every boot has a harmless one that would stand as the cause of a crash.
     'quiet',
-    'loglevel=3',
     'console=ttyS0',
     '8250.nr_uarts=1',
     // A panic or a restart ends the VM: by triple fault, which needs no device, and at once.
