@@ -13,7 +13,9 @@ if (name === undefined || !existsSync(`${root}/${file}`)) {
   process.exit(1);
 }
 if (!(await bootstrap())) process.exit(1);
-const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { cwd: root, stdio: 'inherit' });
+// The way that loads every job to find one is measured with a million of them in memory.
+const node = ['--max-old-space-size=12000', '--import', 'tsx'];
+const child = spawn(process.execPath, [...node, file, ...args], { cwd: root, stdio: 'inherit' });
 child.on('close', (code) => {
   process.exitCode = code ?? 1;
 });
