@@ -4,6 +4,7 @@ import type { ErrorCode } from '../domain/errors.ts';
 import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
+import { scheduleRoutes } from './schedule-routes.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
@@ -151,6 +152,7 @@ export const routes = table({
     reply: 'stream',
     errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'ATTEMPT_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
   },
+  ...scheduleRoutes,
   registerWorker: {
     method: 'POST',
     path: '/v1/workers',
