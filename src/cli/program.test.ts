@@ -12,6 +12,7 @@ const call = async (args: readonly string[], options: Partial<SceneOptions> = {}
 const commands = [
   ...['run', 'up', 'server', 'worker', 'doctor', 'config', 'openapi'].map((verb) => [verb]),
   ...['ls', 'get', 'logs', 'wait', 'cancel', 'retry'].map((verb) => ['job', verb]),
+  ...['ls', 'get', 'set', 'rm', 'pause', 'resume', 'trigger'].map((verb) => ['schedule', verb]),
   ...['ls', 'drain'].map((verb) => ['worker', verb]),
   ...['ls', 'build'].map((verb) => ['image', verb]),
 ];

@@ -4,6 +4,7 @@ import { BlixardError } from '../../domain/errors.ts';
 import { attach } from '../attach.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
 import { type SubmitOptions, submissionOf } from '../submission.ts';
+import { declareJobFlags } from './job-flags.ts';
 
 interface Options extends SubmitOptions {
   readonly detach?: boolean;
@@ -30,22 +31,8 @@ function declare(command: Command): void {
   command
     .argument('<command...>', 'program and arguments, best after --')
     .passThroughOptions()
-    .option('-d, --detach', 'print the id of the job and leave it to the server')
-    .option('-e, --env <name=value>', 'set an environment variable; NAME alone passes yours on', collect)
-    .option('--env-file <file>', 'set the environment variables of this file', collect)
-    .option('-m, --memory <size>', 'memory of the microVM, for example 256m or 1g')
-    .option('--cpus <n>', 'virtual CPUs')
-    .option('--timeout <duration>', 'end the command after this time, for example 90s or 5m')
-    .option('--image <name>', 'image to run in')
-    .option('--queue <name>', 'queue to submit to')
-    .option('-w, --workdir <dir>', 'working directory in the microVM')
-    .option('-u, --uid <n>', 'user id to run as')
-    .option('-i, --interactive', 'give standard input, read to its end, to the command')
-    .option('--attempts <n>', 'how often the command may be tried in all');
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
+    .option('-d, --detach', 'print the id of the job and leave it to the server');
+  declareJobFlags(command);
 }
 
 async function run(call: Call<Options>): Promise<number | undefined> {

@@ -18,7 +18,10 @@ describe('slots of a cron expression', () => {
   });
 
   it('have names', () => {
-    expect(slots('@daily', 'UTC', '2026-01-01T12:00:00Z', 2)).toEqual(['2026-01-02T00:00', '2026-01-03T00:00']);
+    expect(slots('@daily', 'UTC', '2026-01-01T12:00:00Z', 2)).toEqual([
+      '2026-01-02T00:00',
+      '2026-01-03T00:00',
+    ]);
     expect(slots('0 9 * * MON-FRI', 'UTC', '2026-01-02T10:00:00Z', 1)).toEqual(['2026-01-05T09:00']);
   });
 
@@ -84,7 +87,10 @@ describe('when the clocks change', () => {
 
 describe('what is no schedule', () => {
   it.each([
-    ['61 * * * *', /^cron: is "61 \* \* \* \*"; allowed: minute hour day month weekday.*Invalid value for minute/],
+    [
+      '61 * * * *',
+      /^cron: is "61 \* \* \* \*"; allowed: minute hour day month weekday.*Invalid value for minute/,
+    ],
     ['* * *', /^cron: is "\* \* \*"; allowed: minute hour/],
     ['2026-01-01T00:00:00', /^cron: /],
     ['? * * * *', /use \* for any value/],

@@ -19,6 +19,7 @@ import {
   tellDeleted,
   updateSchedule,
 } from '../../store/statements/schedules.ts';
+import { badValue } from '../http/validation.ts';
 import type { JobCommands } from '../job-commands.ts';
 import type { Signals } from '../signals.ts';
 import { firstSlots, slotsOf } from './cron.ts';
@@ -26,10 +27,7 @@ import type { RunDelivery } from './run-delivery.ts';
 import { runOf, scheduleOf } from './schedule-views.ts';
 
 /** What of a schedule a user decides, all of it. */
-type Settings = Pick<
-  Schedule,
-  'cron' | 'timeZone' | 'job' | 'catchUp' | 'catchUpMax' | 'overlap' | 'paused'
->;
+type Settings = Pick<Schedule, 'cron' | 'timeZone' | 'job' | 'catchUp' | 'catchUpMax' | 'overlap' | 'paused'>;
 
 /** Each may also reject with STORE_UNAVAILABLE. */
 export class ScheduleCommands {
@@ -61,7 +59,7 @@ export class ScheduleCommands {
    * IMAGE_UNKNOWN, SCHEDULE_CHANGED.
    */
   async set(name: string, body: SetSchedule): Promise<Schedule> {
-    slotsOf(body.cron, body.timeZone ?? defaults.timeZone);
+    assertComes(body.cron, body.timeZone ?? defaults.timeZone, this.#clock.nowMs());
     await this.#jobs.assertSubmittable(body.job);
     return await this.#change(name, (current) => {
       const found = current?.version ?? 0;
@@ -170,6 +168,11 @@ export class ScheduleCommands {
           });
     return (await this.#db.batch([statement]))[0]?.rows[0];
   }
+}
+
+function assertComes(cron: string, timeZone: string, nowMs: number): void {
+  if (slotsOf(cron, timeZone)(nowMs) === null)
+    throw badValue('cron', cron, 'an expression that comes to pass; this one never does');
 }
 
 /** A slot that was decided is never a next one again, even when the clock was set back. */

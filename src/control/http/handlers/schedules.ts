@@ -1,6 +1,7 @@
 /** Handlers of schedules. */
-import { assertArgBytes } from './jobs.ts';
+
 import type { AppDeps, Handlers } from './handler.ts';
+import { assertArgBytes } from './jobs.ts';
 
 type ScheduleRoutes =
   | 'listSchedules'
