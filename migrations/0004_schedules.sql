@@ -28,7 +28,7 @@ CREATE TABLE schedule_runs (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   schedule TEXT NOT NULL,
-  kind TEXT NOT NULL CHECK (kind IN ('slot', 'trigger')),
+  kind TEXT NOT NULL CHECK (kind IN ('slot', 'manual')),
   slot_ms INTEGER NOT NULL,
   slots INTEGER NOT NULL,
   outcome TEXT NOT NULL CHECK (outcome IN ('firing', 'fired', 'failed', 'skipped')),

@@ -70,7 +70,7 @@ export type Schedule = Static<typeof Schedule>;
 
 export const ScheduleRun = strict({
   jobId: nullable(Type.String()),
-  trigger: oneOf(['slot', 'trigger'], { description: 'the time came, or somebody triggered it' }),
+  trigger: oneOf(['slot', 'manual'], { description: 'its time came, or somebody triggered it' }),
   slotMs: timeMs,
   slots: wholeNumber(1, { description: 'slots this stands for; missed ones are told together' }),
   outcome: oneOf(['firing', 'fired', 'failed', 'skipped']),

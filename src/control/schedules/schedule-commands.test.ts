@@ -130,7 +130,7 @@ describe('trigger', () => {
     expect(job).toMatchObject({ state: 'pending', spec: { command: ['true'] } });
     expect(await control.schedules.get('nightly')).toMatchObject({
       ...{ nextAtMs: before.nextAtMs, lastSlotMs: null, fired: 1, lastJobId: job.id },
-      runs: [{ jobId: job.id, trigger: 'trigger', outcome: 'fired' }],
+      runs: [{ jobId: job.id, trigger: 'manual', outcome: 'fired' }],
     });
     await control.schedules.pause('nightly');
     expect((await control.schedules.trigger('nightly')).id).not.toBe(job.id);

@@ -86,7 +86,13 @@ export class ScheduleCommands {
     const values = { id, name, nowMs: this.#clock.nowMs() };
     const [inserted] = await this.#db.batch([insertTriggered.with(values)]);
     if (inserted?.rows.length !== 1) throw notFound(name);
-    return await this.#delivery.deliver({ id, schedule: name, job, replaces: null });
+    try {
+      return await this.#delivery.deliver({ id, schedule: name, job, replaces: null });
+    } catch (error) {
+      // It is on disk: if the store went away in between, the runner goes on with it.
+      this.#signals.slot(values.nowMs);
+      throw error;
+    }
   }
 
   /** Its jobs stay. Throws SCHEDULE_NOT_FOUND. */

@@ -126,7 +126,7 @@ export const insertRuns = define<{ name: string; token: string; runs: string; no
 export const insertTriggered = define<{ id: string; name: string; nowMs: number }>(
   'schedules.insertTriggered',
   `INSERT INTO schedule_runs (id, schedule, kind, slot_ms, slots, outcome, at_ms)
-   SELECT :id, name, 'trigger', :nowMs, 1, 'firing', :nowMs FROM schedules WHERE name = :name
+   SELECT :id, name, 'manual', :nowMs, 1, 'firing', :nowMs FROM schedules WHERE name = :name
    RETURNING id`,
 );
 

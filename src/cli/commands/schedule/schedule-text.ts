@@ -53,7 +53,7 @@ function runColumns(call: Call): readonly Column<ScheduleRun>[] {
   return [
     {
       head: 'SLOT',
-      cell: (run) => (run.trigger === 'trigger' ? 'triggered' : new Date(run.slotMs).toISOString()),
+      cell: (run) => (run.trigger === 'manual' ? 'triggered' : new Date(run.slotMs).toISOString()),
     },
     { head: 'WHAT', cell: (run) => whatOf(run) },
     { head: 'AT', cell: (run) => call.time(run.slotMs) },
