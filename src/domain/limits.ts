@@ -92,8 +92,8 @@ export const limits = {
   slotsPerLook: 256,
   /** Schedules that are due, and runs whose jobs are submitted, handled together. */
   schedulesPerLook: 100,
-  /** Newest runs kept of each schedule. */
-  scheduleRunsKept: 100,
+  /** Newest runs kept of each schedule; more than one decision makes. */
+  scheduleRunsKept: 200,
   /** Times a change of a schedule is tried anew because another one came first. */
   scheduleRounds: 4,
   /** Pairs of queue and state told by the totals. */

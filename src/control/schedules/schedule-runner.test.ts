@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker } from '../control.suite.ts';
@@ -119,13 +120,16 @@ describe('a schedule', () => {
     expect(await control.schedules.get('sound')).toMatchObject({ fired: 1 });
   });
 
-  it('keeps its newest runs only', async () => {
+  it.each([
+    ['queue', { fired: 230, skipped: 0 }],
+    ['skip', { fired: 1, skipped: 229 }],
+  ] as const)('keeps its newest runs only (%s)', async (overlap, numbers) => {
     await start();
-    await control.schedules.set('tick', everyMinute);
-    await pass(control, 130 * minute);
+    await control.schedules.set('tick', { ...everyMinute, overlap });
+    await pass(control, 230 * minute);
     const [count] = await control.db.query({ sql: 'SELECT count(*) AS n FROM schedule_runs' });
-    expect(count).toEqual({ n: 100 });
-    expect(await control.schedules.get('tick')).toMatchObject({ fired: 130 });
+    expect(count).toEqual({ n: limits.scheduleRunsKept });
+    expect(await control.schedules.get('tick')).toMatchObject(numbers);
   });
 });
 

@@ -13,6 +13,7 @@ import type { Database, Row } from '../../store/database.ts';
 import { integer, integerOrNull, text, textOrNull } from '../../store/statements/columns.ts';
 import {
   dueSchedules,
+  forgetRuns,
   insertRuns,
   moveSchedule,
   nextSlot,
@@ -122,6 +123,7 @@ export class ScheduleRunner {
     await this.#db.batch([
       moveSchedule.with({ name, version, createdAtMs, readNextAtMs, lastSlotMs, nextAtMs, token }),
       insertRuns.with({ name, token, runs: runsText(name, createdAtMs, row, decision), nowMs }),
+      forgetRuns.with({ name, keep: limits.scheduleRunsKept }),
     ]);
   }
 

@@ -15,13 +15,14 @@ export function scheduleText(call: Call, schedule: ScheduleWithRuns): string {
 
 /** One line: its name, and when it fires next. */
 export function scheduleLine(schedule: Schedule): string {
-  return `${schedule.name}  ${nextText(schedule)}\n`;
+  const next = schedule.nextAtMs === null ? '' : 'next ';
+  return `${schedule.name}  ${next}${nextText(schedule)}\n`;
 }
 
 /** When it fires next, in its own time zone. */
 export function nextText({ paused, nextAtMs, timeZone }: Schedule): string {
   if (paused) return 'paused';
-  return nextAtMs === null ? 'never again' : `next ${zoneTime(nextAtMs, timeZone)} ${timeZone}`;
+  return nextAtMs === null ? 'never again' : `${zoneTime(nextAtMs, timeZone)} ${timeZone}`;
 }
 
 function factsOf(call: Call, schedule: Schedule): readonly (readonly [string, string | undefined])[] {
@@ -51,18 +52,16 @@ function slotText(call: Call, slotMs: number, timeZone: string): string {
 
 function runColumns(call: Call): readonly Column<ScheduleRun>[] {
   return [
-    {
-      head: 'SLOT',
-      cell: (run) => (run.trigger === 'manual' ? 'triggered' : new Date(run.slotMs).toISOString()),
-    },
-    { head: 'WHAT', cell: (run) => whatOf(run) },
-    { head: 'AT', cell: (run) => call.time(run.slotMs) },
+    { head: 'SLOT', cell: (run) => call.time(run.slotMs) },
+    { head: 'WHAT', cell: whatOf },
     { head: 'JOB', cell: (run) => run.jobId ?? '-' },
     { head: 'MESSAGE', flexible: true, cell: (run) => run.message ?? '' },
   ];
 }
 
-function whatOf({ outcome, reason, slots }: ScheduleRun): string {
+/** For example `fired`, `fired (triggered)`, `skipped 12 (missed)`. */
+function whatOf({ outcome, reason, slots, trigger }: ScheduleRun): string {
   const count = slots > 1 ? ` ${slots}` : '';
-  return reason === null ? outcome : `${outcome}${count} (${reason})`;
+  const why = reason ?? (trigger === 'manual' ? 'triggered' : null);
+  return `${outcome}${count}${why === null ? '' : ` (${why})`}`;
 }
