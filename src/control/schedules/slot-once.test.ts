@@ -56,6 +56,51 @@ describe('each slot fires once', () => {
     );
   });
 
+  it('and all others are told, whatever users do in between', async () => {
+    const acts = ['pass', 'pass', 'pass', 'pause', 'resume', 'trigger', 'change', 'restart'] as const;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...acts), { maxLength: 25 }), async (script) => {
+        const own = await openControl();
+        const nodes = [own.scheduleRunner, anotherNode(own).runner];
+        for (const node of nodes) node.start();
+        await own.schedules.set('tick', everyMinute);
+        let [active, fired] = [true, 0];
+        for (const [step, act] of script.entries()) {
+          if (act === 'pass') {
+            await pass(own, minute);
+            fired += active ? 1 : 0;
+          } else if (act === 'trigger') {
+            await own.schedules.trigger('tick');
+            fired++;
+          } else if (act === 'change') {
+            await own.schedules.set('tick', {
+              ...everyMinute,
+              cron: step % 2 === 0 ? '* * * * *' : '*/1 * * * *',
+            });
+          } else if (act === 'restart') {
+            for (const node of nodes) await node.stop();
+            for (const node of nodes) node.start();
+            await settle();
+          } else {
+            await own.schedules[act]('tick');
+            active = act === 'resume';
+          }
+        }
+        expect(await own.schedules.get('tick')).toMatchObject({
+          fired,
+          skipped: 0,
+          failed: 0,
+          paused: !active,
+        });
+        expect((await firedSlots(own)).length).toBe(fired);
+        expect(await checkInvariants(own.db)).toEqual([]);
+        for (const node of nodes) await node.stop();
+        await own.close();
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   it('after the store was away', async () => {
     const { runner } = anotherNode(control, { db: diesAfter(control.db, 4, 3) });
     await control.schedules.set('tick', { ...everyMinute, catchUp: 'all' });
