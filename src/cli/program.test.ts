@@ -12,6 +12,7 @@ const call = async (args: readonly string[], options: Partial<SceneOptions> = {}
 const commands = [
   ...['run', 'up', 'server', 'worker', 'doctor', 'config', 'openapi'].map((verb) => [verb]),
   ...['ls', 'get', 'logs', 'wait', 'cancel', 'retry'].map((verb) => ['job', verb]),
+  ...['ls', 'get', 'set', 'rm', 'pause', 'resume', 'trigger'].map((verb) => ['schedule', verb]),
   ...['ls', 'drain'].map((verb) => ['worker', verb]),
   ...['ls', 'build'].map((verb) => ['image', verb]),
 ];
@@ -39,7 +40,7 @@ describe('the program', () => {
     [['worker', 'lss'], "unknown command 'lss'", 'did you mean ls?'],
     [['worker', 'zzz'], "unknown command 'zzz'", 'blixard worker --help'],
     [['logs', '-f', '0197f2c4'], "unknown command 'logs'", 'did you mean job logs?'],
-    [['ls'], "unknown command 'ls'", 'did you mean job ls or worker ls or image ls?'],
+    [['ls'], "unknown command 'ls'", 'did you mean job ls or schedule ls or worker ls or image ls?'],
     [['ps'], "unknown command 'ps'", 'hint: blixard --help'],
     [['job', 'get'], "missing required argument 'job'", 'blixard job get --help'],
     [

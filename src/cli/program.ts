@@ -15,6 +15,7 @@ import { addJobWait } from './commands/job/wait.ts';
 import { addOpenapi } from './commands/openapi.ts';
 import { addServer, addUp, addWorker } from './commands/processes.ts';
 import { addRun } from './commands/run.ts';
+import { addSchedule } from './commands/schedule/index.ts';
 import { addWorkerDrain } from './commands/worker/drain.ts';
 import { addWorkerLs } from './commands/worker/ls.ts';
 import type { CliContext } from './context.ts';
@@ -64,6 +65,7 @@ function createProgram(home: CommandHome): Command {
   program.commandsGroup('Run jobs:');
   addRun(program, home);
   addJobCommands(addNoun(program, 'job', 'look at jobs, cancel and retry them'), home);
+  addSchedule(program, home);
   program.commandsGroup('Run Blixard:');
   addUp(program, home);
   addServer(program, home);

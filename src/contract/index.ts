@@ -6,5 +6,6 @@ export * from './log-events.ts';
 export * from './log-range.ts';
 export * from './problem.ts';
 export * from './routes.ts';
+export * from './schedule.ts';
 export * from './system.ts';
 export * from './worker.ts';

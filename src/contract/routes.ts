@@ -3,7 +3,9 @@ import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ErrorCode } from '../domain/errors.ts';
 import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
-import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob, textPattern } from './job.ts';
+import { AttemptPage, EventPage, Job, JobPage, namePattern, SubmitJob, textPattern } from './job.ts';
+import { attemptParams, jobParams, workerParams } from './route-params.ts';
+import { scheduleRoutes } from './schedule-routes.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
@@ -35,19 +37,8 @@ export interface Route {
   readonly errors: readonly ErrorCode[];
 }
 
-/** A full job id, or the unique start of one. */
-const JobIdOrPrefix = Type.String({
-  pattern: '^[0-9a-f-]{4,36}$',
-  description: 'job id or a unique start of one',
-});
-const jobParams = strict({ id: JobIdOrPrefix });
-const workerParams = strict({ id: WorkerId });
 /** A worker names the generation it means; an operator means any. */
 const ofGeneration = strict({ generation: Type.Optional(wholeNumber(1)) });
-const attemptParams = strict({
-  id: JobId,
-  attempt: wholeNumber(1),
-});
 const cursor = Type.Optional(Type.String({ maxLength: 64 }));
 const pageSize = Type.Optional(
   Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
@@ -155,6 +146,7 @@ export const routes = table({
     reply: 'stream',
     errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'ATTEMPT_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
   },
+  ...scheduleRoutes,
   registerWorker: {
     method: 'POST',
     path: '/v1/workers',

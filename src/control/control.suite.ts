@@ -10,6 +10,9 @@ import { openSqlite, type SqliteDatabase } from '../store/sqlite/sqlite.ts';
 import { JobCommands } from './job-commands.ts';
 import { JobQueries } from './job-queries.ts';
 import { Scheduler } from './scheduler.ts';
+import { makeSchedules } from './schedules/make-schedules.ts';
+import type { ScheduleCommands } from './schedules/schedule-commands.ts';
+import type { ScheduleRunner } from './schedules/schedule-runner.ts';
 import { Signals } from './signals.ts';
 import { WorkerCommands } from './worker-commands.ts';
 
@@ -22,6 +25,9 @@ export interface Control {
   readonly workers: WorkerCommands;
   readonly queries: JobQueries;
   readonly scheduler: Scheduler;
+  readonly schedules: ScheduleCommands;
+  /** Not started. */
+  readonly scheduleRunner: ScheduleRunner;
   close(): Promise<void>;
 }
 
@@ -35,16 +41,21 @@ export async function openControl(seed = 1): Promise<Control> {
   const signals = new Signals();
   const deps = { db, clock, ids, random, signals, log: silentLog };
   const scheduler = new Scheduler(deps);
+  const jobs = new JobCommands(deps);
+  const { schedules, runner } = makeSchedules({ ...deps, jobs });
   return {
     db,
     clock,
     ids,
     signals,
-    jobs: new JobCommands(deps),
+    jobs,
     workers: new WorkerCommands(deps),
     queries: new JobQueries(deps),
     scheduler,
+    schedules,
+    scheduleRunner: runner,
     close: async () => {
+      await runner.stop();
       await scheduler.stop();
       await db.close();
     },

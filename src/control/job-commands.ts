@@ -15,7 +15,7 @@ import {
   requestCancel,
   retryJob,
 } from '../store/statements/jobs.ts';
-import { knownImages } from '../store/statements/workers.ts';
+import { imageUsable, knownImages } from '../store/statements/workers.ts';
 import { fullImageName } from './image-name.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
 import type { Signals } from './signals.ts';
@@ -60,6 +60,15 @@ export class JobCommands {
     this.#signals.ready(spec.queue, spec.executor);
     const row = (await write)[0]?.rows[0];
     return row === undefined ? this.#submittedBefore(id, spec) : jobOf(row, spec);
+  }
+
+  /** Throws what `submit` says of this job as such, and stores nothing: SPEC_TOO_LARGE, IMAGE_UNKNOWN. */
+  async assertSubmittable(body: SubmitJob): Promise<void> {
+    const spec = specOf(body);
+    specText(spec);
+    const image = fullImageName(spec.image);
+    const [row] = await this.#db.query(imageUsable.with({ image }), { level: 'linearizable' });
+    if (row === undefined) throw await this.#imageUnknown(spec.image);
   }
 
   /**

@@ -3,12 +3,14 @@ import { clientErrors } from './errors/client.ts';
 import type { ErrorEntry } from './errors/entry.ts';
 import { jobErrors } from './errors/job.ts';
 import { requestErrors } from './errors/request.ts';
+import { scheduleErrors } from './errors/schedule.ts';
 import { storeErrors } from './errors/store.ts';
 import { vmErrors } from './errors/vm.ts';
 
 export const errorCatalogue = {
   ...requestErrors,
   ...jobErrors,
+  ...scheduleErrors,
   ...storeErrors,
   ...vmErrors,
   ...clientErrors,

@@ -83,6 +83,19 @@ export const limits = {
   overdueWorkersPerLook: 20,
   /** Times an attempt's end is decided anew because it changed meanwhile; it can start, and be cancelled, once. */
   endRounds: 4,
+  /** A cron expression, and the name of a time zone. */
+  cronLength: 128,
+  timeZoneLength: 64,
+  /** Missed slots of a schedule that may be made up for. */
+  catchUpMax: 100,
+  /** Slots of one schedule looked at together; those before them are told as one number. */
+  slotsPerLook: 256,
+  /** Schedules that are due, and runs whose jobs are submitted, handled together. */
+  schedulesPerLook: 100,
+  /** Newest runs kept of each schedule; more than one decision makes. */
+  scheduleRunsKept: 200,
+  /** Times a change of a schedule is tried anew because another one came first. */
+  scheduleRounds: 4,
   /** Pairs of queue and state told by the totals. */
   countsMax: 4_000,
   /** Prepared statements kept per connection. */
@@ -129,6 +142,17 @@ export const defaults = {
   /** Log kept per attempt: half from the start, half from the end. */
   logBytes: 64 * mib,
   pageSize: 50,
+  timeZone: 'UTC',
+  catchUp: 'one',
+  catchUpMax: 10,
+  overlap: 'queue',
+  /** A slot not later than this is on time, whatever the schedule says of missed ones. */
+  slotOnTimeMs: 10 * second,
+  /** Longest sleep towards a slot: a step of the wall clock is noticed after it, without asking the store. */
+  clockCheckMs: 60 * second,
+  /** Coming slots, and newest runs, told with a schedule. */
+  scheduleSlotsShown: 3,
+  scheduleRunsShown: 10,
   port: 3020,
   /** Silence on a followed log until a comment tells that the server is there. */
   followHeartbeatMs: 15 * second,

@@ -6,6 +6,7 @@ import { JobCommands } from '../control/job-commands.ts';
 import { JobQueries } from '../control/job-queries.ts';
 import { LogStore } from '../control/logs/log-store.ts';
 import { Scheduler } from '../control/scheduler.ts';
+import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
@@ -52,7 +53,10 @@ async function openControl(deps: NodeDeps, teardown: Teardown): Promise<FastifyI
   const scheduler = new Scheduler({ ...shared, leaseMs });
   scheduler.start();
   teardown.add(() => scheduler.stop());
-  const app = await buildApp({ jobs, workers, queries, logs, signals, clock, log, version });
+  const { schedules, runner } = makeSchedules({ ...shared, jobs });
+  runner.start();
+  teardown.add(() => runner.stop());
+  const app = await buildApp({ jobs, schedules, workers, queries, logs, signals, clock, log, version });
   teardown.add(() => app.close());
   return app;
 }

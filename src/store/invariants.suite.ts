@@ -53,6 +53,20 @@ const rules: readonly (readonly [string, string])[] = [
     'SELECT id, attempts_used, attempts_max FROM jobs WHERE attempts_used > attempts_max',
   ],
   [
+    'a run of a schedule has fired more than once',
+    "SELECT job_id, count(*) AS n FROM events WHERE kind = 'schedule.fired' GROUP BY job_id HAVING n > 1",
+  ],
+  [
+    'a run belongs to no schedule',
+    'SELECT id, schedule FROM schedule_runs WHERE schedule NOT IN (SELECT name FROM schedules)',
+  ],
+  [
+    'a schedule has told other numbers than it has counted',
+    `SELECT name, fired FROM schedules WHERE fired <> (
+       SELECT count(*) FROM events WHERE kind = 'schedule.fired' AND data->>'schedule' = name
+         AND seq > (SELECT max(seq) FROM events WHERE kind = 'schedule.created' AND data->>'schedule' = name))`,
+  ],
+  [
     'counts differ from the jobs',
     `SELECT queue, state, sum(n) AS difference FROM (
        SELECT queue, state, n FROM job_counts UNION ALL SELECT queue, state, -1 FROM jobs)

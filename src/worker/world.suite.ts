@@ -12,6 +12,7 @@ import { JobCommands } from '../control/job-commands.ts';
 import { JobQueries } from '../control/job-queries.ts';
 import { LogStore } from '../control/logs/log-store.ts';
 import { Scheduler } from '../control/scheduler.ts';
+import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
 import { BlixardError } from '../domain/errors.ts';
@@ -106,10 +107,12 @@ export class World {
     const signals = new Signals();
     const deps = { ...baseDeps, db: through(db), signals, leaseMs, heartbeatMs };
     const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: 64 * 1024 * 1024 });
+    const jobs = new JobCommands(deps);
     const app = await buildApp({
       ...deps,
       logs,
-      jobs: new JobCommands(deps),
+      jobs,
+      schedules: makeSchedules({ ...deps, jobs }).schedules,
       workers: new WorkerCommands(deps),
       queries: new JobQueries(deps),
       version: '0',

@@ -10,6 +10,7 @@ import { attemptHandlers } from './handlers/attempts.ts';
 import type { AppDeps, Handlers } from './handlers/handler.ts';
 import { jobHandlers } from './handlers/jobs.ts';
 import { logHandlers } from './handlers/logs.ts';
+import { scheduleHandlers } from './handlers/schedules.ts';
 import { systemHandlers } from './handlers/system.ts';
 import { workerHandlers } from './handlers/workers.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -85,6 +86,7 @@ function createServer(deps: AppDeps): FastifyInstance {
 function handlersOf(deps: AppDeps): Handlers {
   return {
     ...jobHandlers(deps),
+    ...scheduleHandlers(deps),
     ...workerHandlers(deps),
     ...attemptHandlers(deps),
     ...logHandlers(deps),

@@ -20,6 +20,7 @@ import { openSqlite } from '../../store/sqlite/sqlite.ts';
 import { JobCommands } from '../job-commands.ts';
 import { JobQueries } from '../job-queries.ts';
 import { LogStore } from '../logs/log-store.ts';
+import { makeSchedules } from '../schedules/make-schedules.ts';
 import { Signals } from '../signals.ts';
 import { WorkerCommands } from '../worker-commands.ts';
 import { buildApp } from './app.ts';
@@ -48,8 +49,10 @@ export async function startTestSystem(
   const signals = new Signals();
   const shared = { db, clock, ids, random: realRandom, log: silentLog, signals };
   const logs = new LogStore({ dir, keepBytes: options.keepBytes ?? defaults.logBytes });
+  const jobs = new JobCommands(shared);
   const deps: AppDeps = {
-    jobs: new JobCommands(shared),
+    jobs,
+    schedules: makeSchedules({ ...shared, jobs }).schedules,
     workers: new WorkerCommands(shared),
     queries: new JobQueries(shared),
     logs,

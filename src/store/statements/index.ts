@@ -2,6 +2,7 @@
 import * as due from './due.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
+import * as schedules from './schedules.ts';
 import * as work from './work.ts';
 import * as workers from './workers.ts';
 
@@ -12,7 +13,7 @@ interface Listed {
 }
 
 /** All named statements. */
-export const allStatements: readonly Listed[] = [due, jobs, lists, work, workers]
+export const allStatements: readonly Listed[] = [due, jobs, lists, schedules, work, workers]
   .flatMap((module): unknown[] => Object.values(module))
   .filter(isStatement);
 

@@ -133,6 +133,13 @@ export const leasesAfter = define<{ untilMs: number; id: string; limit: number }
    ORDER BY lease_until_ms, id LIMIT +:limit`,
 );
 
+/** A row when a worker has this image, or when no worker has told its images. */
+export const imageUsable = define<{ image: string }>(
+  'workers.imageUsable',
+  `SELECT 1 AS ok WHERE EXISTS (SELECT 1 FROM worker_images WHERE image = :image)
+     OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > '')`,
+);
+
 /** Full names of images that workers have told. */
 export const knownImages = define<{ limit: number }>(
   'workers.knownImages',

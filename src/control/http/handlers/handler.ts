@@ -8,12 +8,14 @@ import type { Log } from '../../../platform/log.ts';
 import type { JobCommands } from '../../job-commands.ts';
 import type { JobQueries } from '../../job-queries.ts';
 import type { LogStore } from '../../logs/log-store.ts';
+import type { ScheduleCommands } from '../../schedules/schedule-commands.ts';
 import type { Signals } from '../../signals.ts';
 import type { WorkerCommands } from '../../worker-commands.ts';
 
 /** What the handlers work with. */
 export interface AppDeps {
   readonly jobs: JobCommands;
+  readonly schedules: ScheduleCommands;
   readonly workers: WorkerCommands;
   readonly queries: JobQueries;
   readonly logs: LogStore;
