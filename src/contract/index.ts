@@ -7,4 +7,5 @@ export * from './log-range.ts';
 export * from './problem.ts';
 export * from './routes.ts';
 export * from './system.ts';
+export * from './webhook.ts';
 export * from './worker.ts';

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../domain/errors.ts';
 import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job, JobId, JobPage, namePattern, SubmitJob } from './job.ts';
+import { tellRoutes } from './routes/tell.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
@@ -32,6 +33,8 @@ export interface Route {
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
+  /** What a reply that streams is when nobody follows: a JSON page; else a range of bytes. */
+  readonly page?: TSchema;
   readonly errors: readonly ErrorCode[];
 }
 
@@ -243,6 +246,7 @@ export const routes = table({
     reply: strict({ endOffset: wholeNumber(0) }),
     errors: ['VALIDATION_FAILED', 'FENCED', 'LOG_OFFSET_MISMATCH', 'BODY_TOO_LARGE', 'STORE_UNAVAILABLE'],
   },
+  ...tellRoutes,
   getStats: {
     method: 'GET',
     path: '/v1/stats',

@@ -5,12 +5,14 @@ import { jobErrors } from './errors/job.ts';
 import { requestErrors } from './errors/request.ts';
 import { storeErrors } from './errors/store.ts';
 import { vmErrors } from './errors/vm.ts';
+import { webhookErrors } from './errors/webhook.ts';
 
 export const errorCatalogue = {
   ...requestErrors,
   ...jobErrors,
   ...storeErrors,
   ...vmErrors,
+  ...webhookErrors,
   ...clientErrors,
 } as const satisfies Record<string, ErrorEntry>;
 
