@@ -6,10 +6,10 @@ import type { Log } from '../../platform/log.ts';
 import type { Commits } from '../../store/commits.ts';
 import type { Database, Row } from '../../store/database.ts';
 import { integer, integerOrNull, textOrNull } from '../../store/statements/columns.ts';
-import { eventBySeq, eventsAfter, eventsOfJobAfter, newestEvent } from '../../store/statements/events.ts';
+import { eventBySeq, eventsBetween, eventsOfJobAfter, newestEvent } from '../../store/statements/events.ts';
 import type { Unsubscribe } from '../signals.ts';
 import { eventOf } from '../views.ts';
-import { type EventFilter, passes, type StoredEvent } from './filter.ts';
+import { type EventFilter, kindRange, passes, type StoredEvent } from './filter.ts';
 
 /** Some events in order. */
 export interface EventStretch {
@@ -58,19 +58,16 @@ export class EventFeed {
   /** Looks at the next `limit` events after one; lets others take a turn when there are more. */
   async read(filter: EventFilter, after: number, limit: number): Promise<EventStretch> {
     // Before the rows: what it counts is among them.
-    const newest = filter.jobId === undefined ? after : await this.newest();
-    const rows = await this.#db.query(
-      filter.jobId === undefined
-        ? eventsAfter.with({ after, limit })
-        : eventsOfJobAfter.with({ jobId: filter.jobId, after, limit }),
-      { level: 'linearizable' },
-    );
-    const last = rows.at(-1);
-    const seen = last === undefined ? after : integer(last, 'seq');
-    const more = rows.length === limit;
+    const newest = await this.newest();
+    if (newest <= after) return { events: [], position: after, more: false };
+    const { jobId } = filter;
+    const stretch =
+      jobId === undefined
+        ? await this.#between(filter, after, Math.min(after + limit, newest))
+        : await this.#ofJob(jobId, filter, after, limit, newest);
+    const more = stretch.position < newest;
     if (more) await nextTurn();
-    const events = rows.map(storedEventOf).filter((event) => passes(filter, event));
-    return { events, position: more ? seen : Math.max(seen, newest), more };
+    return { ...stretch, more };
   }
 
   /** Up to `limit` events that pass, looking at no more than `limits.eventScanMax`. */
@@ -101,6 +98,26 @@ export class EventFeed {
     };
   }
 
+  async #between(filter: EventFilter, after: number, until: number): Promise<Omit<EventStretch, 'more'>> {
+    const statement = eventsBetween.with({ after, until, ...kindRange(filter), queue: filter.queue ?? null });
+    const rows = await this.#db.query(statement, { level: 'linearizable' });
+    return { events: passing(filter, rows), position: until };
+  }
+
+  async #ofJob(
+    jobId: string,
+    filter: EventFilter,
+    after: number,
+    limit: number,
+    newest: number,
+  ): Promise<Omit<EventStretch, 'more'>> {
+    const statement = eventsOfJobAfter.with({ jobId, after, limit });
+    const rows = await this.#db.query(statement, { level: 'linearizable' });
+    const last = rows.at(-1);
+    const seen = last === undefined ? after : integer(last, 'seq');
+    return { events: passing(filter, rows), position: rows.length === limit ? seen : Math.max(seen, newest) };
+  }
+
   /** Most commits of an idle system only renew leases: one look finds out for all listeners. */
   async #look(): Promise<void> {
     this.#lookAgain = true;
@@ -125,6 +142,10 @@ export class EventFeed {
       return true;
     }
   }
+}
+
+function passing(filter: EventFilter, rows: readonly Row[]): StoredEvent[] {
+  return rows.map(storedEventOf).filter((event) => passes(filter, event));
 }
 
 function storedEventOf(row: Row): StoredEvent {

@@ -21,6 +21,12 @@ export function passes({ kinds = [], queue = null }: EventFilter, event: StoredE
   return kinds.length === 0 || kinds.some((kind) => event.kind.startsWith(kind));
 }
 
+/** The kinds from the first to the last that the filter names, and all between; sorts as the store does. */
+export function kindRange({ kinds = [] }: EventFilter): { kindFrom: string; kindTo: string } {
+  const sorted = [...kinds].sort();
+  return { kindFrom: sorted[0] ?? '', kindTo: `${sorted.at(-1) ?? ''}~` };
+}
+
 /** The event as it goes over the wire. */
 export function wireEventOf({ queue: _, ...event }: StoredEvent): JobEvent {
   return event;

@@ -6,6 +6,7 @@ import {
   answerWell,
   client,
   clock,
+  crash,
   deliveries,
   eventually,
   failWith,
@@ -14,7 +15,6 @@ import {
   put,
   receiveAgain,
   receiver,
-  restart,
   submit,
   system,
   useWebhookScene,
@@ -136,14 +136,14 @@ describe('a delivery that fails', () => {
   });
 });
 
-describe('after a restart', () => {
+describe('after a crash', () => {
   it('goes on behind the last delivery, and nothing is lost', async () => {
     await put();
     await submit();
     await eventually(async () => (await get()).seq === 1);
     await put({ paused: true });
     for (let i = 0; i < 5; i++) await submit();
-    await restart();
+    await crash();
     await put();
     await submit();
     await eventually(() => receiver.received.length === 7);
@@ -155,7 +155,7 @@ describe('after a restart', () => {
     await put();
     await submit();
     await eventually(() => receiver.received.length === 1);
-    await restart();
+    await crash();
     await eventually(() => receiver.received.length === 2);
     expect(receiver.received[1]?.id).toBe(receiver.received[0]?.id);
     expect(receiver.received[1]?.body).toBe(receiver.received[0]?.body);
@@ -168,7 +168,7 @@ describe('after a restart', () => {
     await eventually(async () => (await get()).retry?.tries === 1);
     clock.advance(minute);
     await eventually(async () => (await get()).retry?.tries === 2);
-    await restart();
+    await crash();
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect(receiver.received).toHaveLength(2);
     clock.advance(minute);

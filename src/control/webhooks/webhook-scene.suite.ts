@@ -1,4 +1,5 @@
 /** A control node on a file with a clock that stands still, and a receiver for its webhook `ci`. */
+import { copyFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,12 +17,14 @@ export let system: TestSystem;
 export let client: BlixardClient;
 export let receiver: Receiver;
 let dir: string;
+let crashes = 0;
 
 /** Makes all of it anew for each test of a file; holds the store to its invariants after each. */
 export function useWebhookScene(): void {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'blixard-webhooks-'));
     clock = new FakeClock();
+    crashes = 0;
     receiver = await Receiver.start();
     await open();
   });
@@ -36,14 +39,21 @@ export function useWebhookScene(): void {
 }
 
 async function open(): Promise<void> {
-  system = await startTestSystem({ clock, file: join(dir, 'store.db') });
+  system = await startTestSystem({ clock, file: storeFile(crashes) });
   client = new BlixardClient({ transport: appTransport(system.app) });
 }
 
-/** New components on the same store. */
-export async function restart(): Promise<void> {
+/** New components on the store as a kill at this moment would leave it. */
+export async function crash(): Promise<void> {
+  crashes++;
+  for (const suffix of ['', '-wal'])
+    copyFileSync(`${storeFile(crashes - 1)}${suffix}`, `${storeFile(crashes)}${suffix}`);
   await system.close();
   await open();
+}
+
+function storeFile(number: number): string {
+  return join(dir, `store-${number}.db`);
 }
 
 /** Another receiver at the place of the one that is gone. */
