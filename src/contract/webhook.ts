@@ -31,7 +31,11 @@ export const PutWebhook = strict({
   kinds: Type.Optional(kinds),
   queue: Type.Optional(nullable(EventQueue)),
   secret: Type.Optional(
-    Type.String({ pattern: secretPattern, description: 'whsec_ and base64 of 24 to 64 bytes' }),
+    Type.String({
+      pattern: secretPattern,
+      writeOnly: true,
+      description: 'whsec_ and base64 of 24 to 64 bytes',
+    }),
   ),
   paused: Type.Optional(Type.Boolean()),
 });

@@ -82,7 +82,11 @@ describe('a webhook', () => {
     const refusedWith = (code: string) => expect.objectContaining({ code });
     for (const url of ['ftp://x', 'http://', 'http://u:p@127.0.0.1/', 'no url', 'http://127.0.0.1/#x'])
       await expect(put({ url }), url).rejects.toEqual(refusedWith('VALIDATION_FAILED'));
-    await expect(put({ secret: 'whsec_short' })).rejects.toEqual(refusedWith('VALIDATION_FAILED'));
+    const told = put({ secret: 'whsec_short' }).catch(
+      (error: unknown) => JSON.stringify(error) + String(error),
+    );
+    expect(await told).toContain('VALIDATION_FAILED');
+    expect(await told).not.toContain('whsec_short');
     await expect(put({ kinds: ['Job'] })).rejects.toEqual(refusedWith('VALIDATION_FAILED'));
     await expect(put({ url: 'http://169.254.169.254/latest/meta-data' })).rejects.toEqual(
       refusedWith('WEBHOOK_TARGET_REFUSED'),
