@@ -8,4 +8,5 @@ export * from './problem.ts';
 export * from './routes.ts';
 export * from './schedule.ts';
 export * from './system.ts';
+export * from './webhook.ts';
 export * from './worker.ts';

@@ -42,7 +42,7 @@ function operation(name: string, route: Route): object {
     summary: route.summary,
     parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
     ...(route.body === undefined ? {} : { requestBody: requestBody(route.body) }),
-    responses: { [route.status]: reply(route.reply), ...problems(errorsOf(route)) },
+    responses: { [route.status]: reply(route), ...problems(errorsOf(route)) },
   };
 }
 
@@ -63,8 +63,12 @@ function requestBody(body: TSchema | 'bytes'): object {
   return { required: isNeeded, content: { 'application/json': { schema: body } } };
 }
 
-function reply(schema: TSchema | 'stream'): object {
+function reply({ reply: schema, page }: Route): object {
   if (schema !== 'stream') return { description: 'Done.', content: { 'application/json': { schema } } };
+  if (page !== undefined) {
+    const content = { 'text/event-stream': {}, 'application/json': { schema: page } };
+    return { description: 'Server-sent events, or with follow=false one page.', content };
+  }
   return {
     description: 'The range of bytes asked for, or with follow server-sent events.',
     content: { 'application/octet-stream': {}, 'text/event-stream': {} },

@@ -5,6 +5,7 @@ import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job, JobPage, namePattern, SubmitJob, textPattern } from './job.ts';
 import { attemptParams, jobParams, workerParams } from './route-params.ts';
+import { tellRoutes } from './routes/tell.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { oneOf, strict, wholeNumber } from './schema.ts';
 import { Health, Ready, Stats } from './system.ts';
@@ -34,6 +35,8 @@ export interface Route {
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
+  /** What a reply that streams is when nobody follows: a JSON page; else a range of bytes. */
+  readonly page?: TSchema;
   readonly errors: readonly ErrorCode[];
 }
 
@@ -240,6 +243,7 @@ export const routes = table({
     reply: strict({ endOffset: wholeNumber(0) }),
     errors: ['VALIDATION_FAILED', 'FENCED', 'LOG_OFFSET_MISMATCH', 'BODY_TOO_LARGE', 'STORE_UNAVAILABLE'],
   },
+  ...tellRoutes,
   getStats: {
     method: 'GET',
     path: '/v1/stats',

@@ -6,6 +6,7 @@ import { requestErrors } from './errors/request.ts';
 import { scheduleErrors } from './errors/schedule.ts';
 import { storeErrors } from './errors/store.ts';
 import { vmErrors } from './errors/vm.ts';
+import { webhookErrors } from './errors/webhook.ts';
 
 export const errorCatalogue = {
   ...requestErrors,
@@ -13,6 +14,7 @@ export const errorCatalogue = {
   ...scheduleErrors,
   ...storeErrors,
   ...vmErrors,
+  ...webhookErrors,
   ...clientErrors,
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -102,7 +102,7 @@ export const limits = {
   preparedStatements: 500,
   /** SQL texts known to be fine, kept so that each is read once. */
   checkedTexts: 1_000,
-  /** Log followers per control node. */
+  /** Followers of logs, and of events, per control node. */
   followersMax: 1_000,
   /** Log bytes of one reader in memory at once. */
   logChunkBytes: 128 * kib,
@@ -110,6 +110,26 @@ export const limits = {
   openLogs: 256,
   /** Uploads to one log that may wait for the one before. */
   logUploadsWaiting: 16,
+  /** Events read at once for one follower or webhook. */
+  eventPage: 500,
+  webhookPage: 100,
+  /** Events looked at for one page of those that pass a filter. */
+  eventScanMax: 10_000,
+  webhooksMax: 100,
+  webhookUrlLength: 2_048,
+  webhookKinds: 32,
+  /** Newest deliveries kept per webhook. */
+  webhookDeliveriesKept: 200,
+  /** Tries of one delivery, the first included: about 11 min with their back-off. Then the next event's turn comes. */
+  webhookTriesMax: 8,
+  /** A receiver's `Retry-After` counts up to this. */
+  webhookRetryAfterMsMax: hour,
+  /** Bytes of a receiver's answer that are read, and thrown away. */
+  webhookAnswerBytes: 64 * kib,
+  /** Events a webhook may pass over before its place is stored. */
+  webhookCursorStep: 1_000,
+  /** Test deliveries and redeliveries under way at once on one control node. */
+  webhookSendsMax: 16,
   /** Tries of a call that is safe to repeat, the first included. */
   callTries: 3,
   /** Tries in a row of a follower that was cut off and gets nothing: about 20 s with their back-off. */
@@ -154,6 +174,8 @@ export const defaults = {
   scheduleSlotsShown: 3,
   scheduleRunsShown: 10,
   port: 3020,
+  /** A webhook's receiver must have answered whole by then. */
+  webhookTimeoutMs: 10 * second,
   /** Silence on a followed log until a comment tells that the server is there. */
   followHeartbeatMs: 15 * second,
   /** Silence after which a follower takes the connection for lost: three heartbeats. */

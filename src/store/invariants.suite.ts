@@ -67,6 +67,16 @@ const rules: readonly (readonly [string, string])[] = [
          AND seq > (SELECT max(seq) FROM events WHERE kind = 'schedule.created' AND data->>'schedule' = name))`,
   ],
   [
+    'a webhook is ahead of the events',
+    'SELECT name, cursor_seq FROM webhooks WHERE cursor_seq > (SELECT coalesce(max(seq), 0) FROM events)',
+  ],
+  [
+    'a delivery has no webhook, or is tried again although its event is done with',
+    `SELECT d.webhook, d.id, d.state FROM webhook_deliveries AS d
+     LEFT JOIN webhooks ON webhooks.name = d.webhook
+     WHERE webhooks.name IS NULL OR (d.state = 'retrying' AND d.event_seq <= webhooks.cursor_seq)`,
+  ],
+  [
     'counts differ from the jobs',
     `SELECT queue, state, sum(n) AS difference FROM (
        SELECT queue, state, n FROM job_counts UNION ALL SELECT queue, state, -1 FROM jobs)

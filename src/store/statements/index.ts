@@ -1,8 +1,10 @@
 /** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
 import * as due from './due.ts';
+import * as events from './events.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
 import * as schedules from './schedules.ts';
+import * as webhooks from './webhooks.ts';
 import * as work from './work.ts';
 import * as workers from './workers.ts';
 
@@ -13,7 +15,7 @@ interface Listed {
 }
 
 /** All named statements. */
-export const allStatements: readonly Listed[] = [due, jobs, lists, schedules, work, workers]
+export const allStatements: readonly Listed[] = [due, events, jobs, lists, schedules, webhooks, work, workers]
   .flatMap((module): unknown[] => Object.values(module))
   .filter(isStatement);
 

@@ -5,11 +5,13 @@ import type { Readable } from 'node:stream';
 import type { BodyOf, ParamsOf, QueryOf, ReplyOf, RouteName, Routes } from '../../../contract/routes.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import type { Log } from '../../../platform/log.ts';
+import type { EventFeed } from '../../events/event-feed.ts';
 import type { JobCommands } from '../../job-commands.ts';
 import type { JobQueries } from '../../job-queries.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import type { ScheduleCommands } from '../../schedules/schedule-commands.ts';
 import type { Signals } from '../../signals.ts';
+import type { Webhooks } from '../../webhooks/webhooks.ts';
 import type { WorkerCommands } from '../../worker-commands.ts';
 
 /** What the handlers work with. */
@@ -19,6 +21,8 @@ export interface AppDeps {
   readonly workers: WorkerCommands;
   readonly queries: JobQueries;
   readonly logs: LogStore;
+  readonly events: EventFeed;
+  readonly webhooks: Webhooks;
   readonly signals: Signals;
   readonly clock: Clock;
   readonly log: Log;
@@ -40,7 +44,7 @@ export interface Call<N extends RouteName> {
 /** A reply that is written as it comes. */
 export interface StreamReply {
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readable;
+  readonly body: Readable | string;
 }
 
 type Reply<N extends RouteName> = Routes[N]['reply'] extends 'stream' ? StreamReply : ReplyOf<N>;
