@@ -13,6 +13,9 @@ const commands = [
   ...['run', 'up', 'server', 'worker', 'doctor', 'config', 'openapi'].map((verb) => [verb]),
   ...['ls', 'get', 'logs', 'wait', 'cancel', 'retry', 'rm'].map((verb) => ['job', verb]),
   ...['ls', 'get', 'set', 'pause', 'resume', 'redrive', 'purge'].map((verb) => ['queue', verb]),
+  ...['ls', 'get', 'set', 'rm', 'pause', 'resume', 'trigger'].map((verb) => ['schedule', verb]),
+  ['events'],
+  ...['ls', 'get', 'set', 'rm', 'test', 'deliveries', 'redeliver'].map((verb) => ['webhook', verb]),
   ...['ls', 'drain'].map((verb) => ['worker', verb]),
   ...['ls', 'build'].map((verb) => ['image', verb]),
 ];
@@ -40,7 +43,11 @@ describe('the program', () => {
     [['worker', 'lss'], "unknown command 'lss'", 'did you mean ls?'],
     [['worker', 'zzz'], "unknown command 'zzz'", 'blixard worker --help'],
     [['logs', '-f', '0197f2c4'], "unknown command 'logs'", 'did you mean job logs?'],
-    [['ls'], "unknown command 'ls'", 'did you mean job ls or queue ls or worker ls or image ls?'],
+    [
+      ['ls'],
+      "unknown command 'ls'",
+      'did you mean job ls or queue ls or schedule ls or webhook ls or worker ls or image ls?',
+    ],
     [['ps'], "unknown command 'ps'", 'hint: blixard --help'],
     [['job', 'get'], "missing required argument 'job'", 'blixard job get --help'],
     [

@@ -1,12 +1,11 @@
 /** Makes the submission of a job from the flags of `blixard run`. */
 import { readFile } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
 import type { SubmitJob } from '../contract/job.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
-import { limits } from '../domain/limits.ts';
 import type { CliContext } from './context.ts';
 import { type Env, envOfFile, envOfFlags } from './environment.ts';
 import { type FlagReader, readDurationMs, readInteger, readMemoryMiB } from './parse.ts';
+import { readStdin } from './stdin.ts';
 import { type SubmitFlags, submitOptionsOfFlags } from './submit-flags.ts';
 
 /** Options of `blixard run` as commander gives them. */
@@ -71,18 +70,4 @@ async function readEnvFile(file: string): Promise<string> {
   } catch (error) {
     throw new BlixardError('USAGE', { problem: `--env-file ${file}: ${problemOf(error)}` }, { cause: error });
   }
-}
-
-async function readStdin(stdin: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stdin) {
-    chunks.push(Buffer.from(chunk));
-    bytes += chunks.at(-1)?.length ?? 0;
-    if (bytes > limits.stdinBytes) {
-      const problem = `standard input is longer than ${limits.stdinBytes} bytes`;
-      throw new BlixardError('USAGE', { problem });
-    }
-  }
-  return Buffer.concat(chunks);
 }

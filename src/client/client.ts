@@ -1,13 +1,22 @@
 /** The client of a control node: every route of the table as a typed call. */
+import type { EventPage, JobEvent } from '../contract/job.ts';
 import { decodeLogRecords, type LogRecord, type LogStream } from '../contract/log.ts';
 import { logRangeHeaders } from '../contract/log-range.ts';
-import { type JsonRouteName, type ReplyOf, type Route, type RouteName, routes } from '../contract/routes.ts';
+import {
+  type JsonRouteName,
+  type QueryOf,
+  type ReplyOf,
+  type Route,
+  type RouteName,
+  routes,
+} from '../contract/routes.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
 import { type Ids, makeIds, realRandom } from '../platform/random.ts';
 import { errorOf, invalid, readBody, readJson } from './answer.ts';
 import { Deadline } from './deadline.ts';
+import { type FollowEventsOptions, followEvents } from './follow-events.ts';
 import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireRequest, WireResponse } from './transport.ts';
@@ -91,6 +100,26 @@ export class BlixardClient {
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
     return this.#exchange('readLogs', input, (response) => readRange(response, this.#transport.url));
+  }
+
+  /**
+   * Everything that happens, by default from now on: each event once and in order, also over lost
+   * connections. Goes on until the caller stops reading or `signal` aborts; rejects as `followLogs` does.
+   */
+  followEvents(options: FollowEventsOptions = {}): AsyncIterable<JobEvent> {
+    return followEvents({ transport: this.#transport, clock: this.#clock }, options);
+  }
+
+  /** A page of events, oldest first; one with a `nextCursor` may be empty, when few events pass the filter. */
+  async listEvents(
+    query: Omit<QueryOf<'listEvents'>, 'follow'> = {},
+    options: CallOptions = {},
+  ): Promise<EventPage> {
+    const input = { ...options, query: { ...query, follow: false } };
+    const page = await this.#exchange('listEvents', input, (response) =>
+      readJson(response, routes.listEvents.status, this.#transport.url),
+    );
+    return page as EventPage;
   }
 
   close(): Promise<void> {

@@ -23,11 +23,17 @@ export class SseParser {
   #event = '';
   #data: string[] = [];
   #id: string | undefined;
+  #lastId: string | undefined;
   #length = 0;
 
   /** `url` is named in errors. */
   constructor(deps: { url: string }) {
     this.#url = deps.url;
+  }
+
+  /** The newest id given, by a message or by a comment between messages. */
+  get lastEventId(): string | undefined {
+    return this.#lastId;
   }
 
   push(chunk: Uint8Array): SseMessage[] {
@@ -56,6 +62,7 @@ export class SseParser {
   #dispatch(): SseMessage[] {
     const message = { event: this.#event || 'message', data: this.#data.join('\n'), id: this.#id };
     const isEmpty = this.#data.length === 0;
+    this.#lastId = this.#id ?? this.#lastId;
     this.#event = '';
     this.#data = [];
     this.#id = undefined;

@@ -7,6 +7,8 @@ export * from './log-range.ts';
 export * from './problem.ts';
 export * from './queue.ts';
 export * from './routes.ts';
+export * from './schedule.ts';
 export * from './submit-options.ts';
 export * from './system.ts';
+export * from './webhook.ts';
 export * from './worker.ts';

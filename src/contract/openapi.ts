@@ -1,5 +1,5 @@
 /** The route table as an OpenAPI 3.1 document. */
-import type { TObject, TSchema } from 'typebox';
+import type { TObject } from 'typebox';
 import { type ErrorCode, errorCatalogue } from '../domain/errors.ts';
 import { Problem, problemContentType } from './problem.ts';
 import { type Route, routes } from './routes.ts';
@@ -47,7 +47,7 @@ function operation(name: string, route: Route): object {
       ...parameters('header', route.headers),
     ],
     ...(route.body === undefined ? {} : { requestBody: requestBody(route) }),
-    responses: { [route.status]: reply(route.reply), ...problems(errorsOf(route)) },
+    responses: { [route.status]: reply(route), ...problems(errorsOf(route)) },
   };
 }
 
@@ -69,8 +69,12 @@ function requestBody({ body = 'bytes', bodyIsLines }: Route): object {
   return { required: isNeeded, content: { 'application/json': { schema: body } } };
 }
 
-function reply(schema: TSchema | 'stream'): object {
+function reply({ reply: schema, page }: Route): object {
   if (schema !== 'stream') return { description: 'Done.', content: { 'application/json': { schema } } };
+  if (page !== undefined) {
+    const content = { 'text/event-stream': {}, 'application/json': { schema: page } };
+    return { description: 'Server-sent events, or with follow=false one page.', content };
+  }
   return {
     description: 'The range of bytes asked for, or with follow server-sent events.',
     content: { 'application/octet-stream': {}, 'text/event-stream': {} },

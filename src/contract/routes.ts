@@ -2,8 +2,11 @@
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ErrorCode } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
-import { AttemptPage, EventPage, Job, JobId } from './job.ts';
+import { AttemptPage, EventPage, Job } from './job.ts';
 import { queueRoutes } from './queue-routes.ts';
+import { attemptParams, jobParams, workerParams } from './route-params.ts';
+import { tellRoutes } from './routes/tell.ts';
+import { scheduleRoutes } from './schedule-routes.ts';
 import { cursor, oneOf, pageSize, strict, textPattern, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
 import { Health, Ready, Stats } from './system.ts';
@@ -37,22 +40,13 @@ export interface Route {
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
+  /** What a reply that streams is when nobody follows: a JSON page; else a range of bytes. */
+  readonly page?: TSchema;
   readonly errors: readonly ErrorCode[];
 }
 
-/** A full job id, or the unique start of one. */
-const JobIdOrPrefix = Type.String({
-  pattern: '^[0-9a-f-]{4,36}$',
-  description: 'job id or a unique start of one',
-});
-const jobParams = strict({ id: JobIdOrPrefix });
-const workerParams = strict({ id: WorkerId });
 /** A worker names the generation it means; an operator means any. */
 const ofGeneration = strict({ generation: Type.Optional(wholeNumber(1)) });
-const attemptParams = strict({
-  id: JobId,
-  attempt: wholeNumber(1),
-});
 
 /** Keeps literal types while checking the shape. */
 function table<const T extends Record<string, Route>>(rows: T): T {
@@ -141,6 +135,7 @@ export const routes = table({
     errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'ATTEMPT_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
   },
   ...queueRoutes,
+  ...scheduleRoutes,
   registerWorker: {
     method: 'POST',
     path: '/v1/workers',
@@ -234,6 +229,7 @@ export const routes = table({
     reply: strict({ endOffset: wholeNumber(0) }),
     errors: ['VALIDATION_FAILED', 'FENCED', 'LOG_OFFSET_MISMATCH', 'BODY_TOO_LARGE', 'STORE_UNAVAILABLE'],
   },
+  ...tellRoutes,
   getStats: {
     method: 'GET',
     path: '/v1/stats',

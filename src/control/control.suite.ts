@@ -14,6 +14,9 @@ import { JobQueries } from './job-queries.ts';
 import { QueueCommands } from './queue-commands.ts';
 import { QueueQueries } from './queue-queries.ts';
 import { Scheduler } from './scheduler.ts';
+import { makeSchedules } from './schedules/make-schedules.ts';
+import type { ScheduleCommands } from './schedules/schedule-commands.ts';
+import type { ScheduleRunner } from './schedules/schedule-runner.ts';
 import { Signals } from './signals.ts';
 import { WorkerCommands } from './worker-commands.ts';
 
@@ -32,6 +35,9 @@ export interface Control {
   readonly forget: ForgetCommands;
   readonly forgetter: Forgetter;
   readonly scheduler: Scheduler;
+  readonly schedules: ScheduleCommands;
+  /** Not started. */
+  readonly scheduleRunner: ScheduleRunner;
   close(): Promise<void>;
 }
 
@@ -57,12 +63,14 @@ export async function openControl(seed = 1): Promise<Control> {
   const logs = new FakeLogs();
   const forget = new ForgetCommands({ ...deps, logs });
   const forgetter = new Forgetter({ ...deps, forget });
+  const jobs = new JobCommands(deps);
+  const { schedules, runner } = makeSchedules({ ...deps, jobs });
   return {
     db,
     clock,
     ids,
     signals,
-    jobs: new JobCommands(deps),
+    jobs,
     workers: new WorkerCommands(deps),
     queries: new JobQueries(deps),
     queues: new QueueCommands(deps),
@@ -71,7 +79,10 @@ export async function openControl(seed = 1): Promise<Control> {
     forget,
     forgetter,
     scheduler,
+    schedules,
+    scheduleRunner: runner,
     close: async () => {
+      await runner.stop();
       await scheduler.stop();
       await forgetter.stop();
       await db.close();

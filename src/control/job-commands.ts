@@ -45,6 +45,11 @@ export class JobCommands {
     return this.#batches.submit(bodies);
   }
 
+  /** Throws what `submit` says of this job as such, and stores nothing: SPEC_TOO_LARGE, IMAGE_UNKNOWN. */
+  assertSubmittable(body: SubmitJob): Promise<void> {
+    return this.#submits.assertSubmittable(body);
+  }
+
   /**
    * Ends a job that does not run; asks the worker of a running one to stop it. Throws JOB_NOT_FOUND,
    * JOB_ID_AMBIGUOUS, and JOB_INVALID_TRANSITION for a job that has ended.

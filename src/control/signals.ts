@@ -15,6 +15,7 @@ export type LeaseListener = (workerId: string, untilMs: number | null) => void;
 export class Signals {
   readonly #ready = new Set<ReadyListener>();
   readonly #due = new Set<(atMs: number) => void>();
+  readonly #slot = new Set<(atMs: number) => void>();
   readonly #lease = new Set<LeaseListener>();
   readonly #anyEnded = new Set<() => void>();
   readonly #queueSet = new Set<() => void>();
@@ -89,6 +90,15 @@ export class Signals {
 
   onDue(fn: (atMs: number) => void): Unsubscribe {
     return added(this.#due, fn);
+  }
+
+  /** A schedule has its next slot then, epoch ms. */
+  slot(atMs: number): void {
+    for (const fn of this.#slot) fn(atMs);
+  }
+
+  onSlot(fn: (atMs: number) => void): Unsubscribe {
+    return added(this.#slot, fn);
   }
 
   lease(workerId: string, untilMs: number | null): void {

@@ -3,14 +3,18 @@ import { clientErrors } from './errors/client.ts';
 import type { ErrorEntry } from './errors/entry.ts';
 import { jobErrors } from './errors/job.ts';
 import { requestErrors } from './errors/request.ts';
+import { scheduleErrors } from './errors/schedule.ts';
 import { storeErrors } from './errors/store.ts';
 import { vmErrors } from './errors/vm.ts';
+import { webhookErrors } from './errors/webhook.ts';
 
 export const errorCatalogue = {
   ...requestErrors,
   ...jobErrors,
+  ...scheduleErrors,
   ...storeErrors,
   ...vmErrors,
+  ...webhookErrors,
   ...clientErrors,
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -107,13 +107,26 @@ export const limits = {
   jobsPerStep: 500,
   /** Events forgotten in one commit. */
   eventsPerStep: 2_000,
+  /** A cron expression, and the name of a time zone. */
+  cronLength: 128,
+  timeZoneLength: 64,
+  /** Missed slots of a schedule that may be made up for. */
+  catchUpMax: 100,
+  /** Slots of one schedule looked at together; those before them are told as one number. */
+  slotsPerLook: 256,
+  /** Schedules that are due, and runs whose jobs are submitted, handled together. */
+  schedulesPerLook: 100,
+  /** Newest runs kept of each schedule; more than one decision makes. */
+  scheduleRunsKept: 200,
+  /** Times a change of a schedule is tried anew because another one came first. */
+  scheduleRounds: 4,
   /** Pairs of queue and state told by the totals. */
   countsMax: 4_000,
   /** Prepared statements kept per connection. */
   preparedStatements: 500,
   /** SQL texts known to be fine, kept so that each is read once. */
   checkedTexts: 1_000,
-  /** Log followers per control node. */
+  /** Followers of logs, and of events, per control node. */
   followersMax: 1_000,
   /** Log bytes of one reader in memory at once. */
   logChunkBytes: 128 * kib,
@@ -121,6 +134,26 @@ export const limits = {
   openLogs: 256,
   /** Uploads to one log that may wait for the one before. */
   logUploadsWaiting: 16,
+  /** Events read at once for one follower or webhook. */
+  eventPage: 500,
+  webhookPage: 100,
+  /** Events looked at for one page of those that pass a filter. */
+  eventScanMax: 10_000,
+  webhooksMax: 100,
+  webhookUrlLength: 2_048,
+  webhookKinds: 32,
+  /** Newest deliveries kept per webhook. */
+  webhookDeliveriesKept: 200,
+  /** Tries of one delivery, the first included: about 11 min with their back-off. Then the next event's turn comes. */
+  webhookTriesMax: 8,
+  /** A receiver's `Retry-After` counts up to this. */
+  webhookRetryAfterMsMax: hour,
+  /** Bytes of a receiver's answer that are read, and thrown away. */
+  webhookAnswerBytes: 64 * kib,
+  /** Events a webhook may pass over before its place is stored. */
+  webhookCursorStep: 1_000,
+  /** Test deliveries and redeliveries under way at once on one control node. */
+  webhookSendsMax: 16,
   /** Tries of a call that is safe to repeat, the first included. */
   callTries: 3,
   /** Tries in a row of a follower that was cut off and gets nothing: about 20 s with their back-off. */
@@ -162,7 +195,20 @@ export const defaults = {
   /** Log kept per attempt: half from the start, half from the end. */
   logBytes: 64 * mib,
   pageSize: 50,
+  timeZone: 'UTC',
+  catchUp: 'one',
+  catchUpMax: 10,
+  overlap: 'queue',
+  /** A slot not later than this is on time, whatever the schedule says of missed ones. */
+  slotOnTimeMs: 10 * second,
+  /** Longest sleep towards a slot: a step of the wall clock is noticed after it, without asking the store. */
+  clockCheckMs: 60 * second,
+  /** Coming slots, and newest runs, told with a schedule. */
+  scheduleSlotsShown: 3,
+  scheduleRunsShown: 10,
   port: 3020,
+  /** A webhook's receiver must have answered whole by then. */
+  webhookTimeoutMs: 10 * second,
   /** Silence on a followed log until a comment tells that the server is there. */
   followHeartbeatMs: 15 * second,
   /** Silence after which a follower takes the connection for lost: three heartbeats. */

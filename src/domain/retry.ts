@@ -26,6 +26,14 @@ export const infraBackoff: BackoffPolicy = {
   jitter: 0.25,
 };
 
+/** Between tries of one webhook delivery: 5 s doubling to 10 min. */
+export const webhookBackoff: BackoffPolicy = {
+  type: 'exponential',
+  delayMs: 5_000,
+  delayMaxMs: 600_000,
+  jitter: 0.25,
+};
+
 /**
  * Delay before the next attempt, in whole ms.
  *

@@ -102,6 +102,15 @@ export const configKeys = {
     readers: ['up', 'server'],
     fallback: () => defaults.logBytes / 1_024 ** 2,
   }),
+  webhookTargets: key({
+    name: 'webhook-targets',
+    kind: choice('<where>', ['auto', 'public', 'private', 'any']),
+    about:
+      'where webhooks may go: public addresses, private ones and this machine too, any (cloud metadata too); ' +
+      'auto is private where only this machine can reach the server, else public',
+    readers: ['up', 'server'],
+    fallback: () => 'auto' as const,
+  }),
   workerName: key({
     name: 'worker-name',
     kind: text('<name>', new RegExp(`^.{1,${limits.nameLength}}$`), `1 to ${limits.nameLength} characters`),

@@ -29,6 +29,7 @@ const samples: { readonly [K in ConfigName]: readonly [text: string, value: unkn
   leaseMs: ['30s', 30_000],
   heartbeatMs: ['1500ms', 1_500],
   logKeepMiB: ['1g', 1_024],
+  webhookTargets: ['any', 'any'],
   workerName: ['left', 'left'],
   slots: ['7', 7],
   queues: ['ci,nightly', ['ci', 'nightly']],

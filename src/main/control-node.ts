@@ -1,6 +1,7 @@
 /** A control node: the store and all that speaks for it, listening on an address. */
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { EventFeed } from '../control/events/event-feed.ts';
 import { ForgetCommands } from '../control/forget-commands.ts';
 import { Forgetter } from '../control/forgetter.ts';
 import { buildApp } from '../control/http/app.ts';
@@ -10,12 +11,17 @@ import { LogStore } from '../control/logs/log-store.ts';
 import { QueueCommands } from '../control/queue-commands.ts';
 import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
+import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { WebhookSender } from '../control/webhooks/sender.ts';
+import type { WebhookTargets } from '../control/webhooks/targets.ts';
+import { Webhooks } from '../control/webhooks/webhooks.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { migrate } from '../store/migrate.ts';
 import { loadMigrations } from '../store/migration-files.ts';
 import { openSqlite } from '../store/sqlite/sqlite.ts';
+import type { Config } from './config-keys.ts';
 import type { NodeDeps } from './node-deps.ts';
 import { logDirIn, storeFileIn } from './paths.ts';
 import { Teardown } from './teardown.ts';
@@ -62,10 +68,38 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
   const forgetter = new Forgetter({ ...shared, forget });
   forgetter.start();
   teardown.add(() => forgetter.stop());
-  const deps = { jobs, workers, queries, queues, queueQueries, forget, logs, signals, clock, log, version };
-  const app = await buildApp(deps);
+  const { schedules, runner } = makeSchedules({ ...shared, jobs });
+  runner.start();
+  teardown.add(() => runner.stop());
+  const events = new EventFeed({ db, commits: db, log });
+  const sender = new WebhookSender({ clock, version, targets: webhookTargetsOf(config) });
+  const webhooks = new Webhooks({ ...shared, events, sender });
+  webhooks.start();
+  teardown.add(() => webhooks.stop());
+  const app = await buildApp({
+    jobs,
+    schedules,
+    workers,
+    queries,
+    queues,
+    queueQueries,
+    forget,
+    logs,
+    events,
+    webhooks,
+    signals,
+    clock,
+    log,
+    version,
+  });
   teardown.add(() => app.close());
   return app;
+}
+
+/** Who may change webhooks where only this machine can reach the server can reach this machine anyhow. */
+function webhookTargetsOf({ webhookTargets, host }: Config): WebhookTargets {
+  if (webhookTargets !== 'auto') return webhookTargets;
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host) ? 'private' : 'public';
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {

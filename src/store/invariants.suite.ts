@@ -81,6 +81,30 @@ const rules: readonly (readonly [string, string])[] = [
      GROUP BY name, value, job_seq HAVING difference <> 0`,
   ],
   [
+    'a run of a schedule has fired more than once',
+    "SELECT job_id, count(*) AS n FROM events WHERE kind = 'schedule.fired' GROUP BY job_id HAVING n > 1",
+  ],
+  [
+    'a run belongs to no schedule',
+    'SELECT id, schedule FROM schedule_runs WHERE schedule NOT IN (SELECT name FROM schedules)',
+  ],
+  [
+    'a schedule has told other numbers than it has counted',
+    `SELECT name, fired FROM schedules WHERE fired <> (
+       SELECT count(*) FROM events WHERE kind = 'schedule.fired' AND data->>'schedule' = name
+         AND seq > (SELECT max(seq) FROM events WHERE kind = 'schedule.created' AND data->>'schedule' = name))`,
+  ],
+  [
+    'a webhook is ahead of the events',
+    'SELECT name, cursor_seq FROM webhooks WHERE cursor_seq > (SELECT coalesce(max(seq), 0) FROM events)',
+  ],
+  [
+    'a delivery has no webhook, or is tried again although its event is done with',
+    `SELECT d.webhook, d.id, d.state FROM webhook_deliveries AS d
+     LEFT JOIN webhooks ON webhooks.name = d.webhook
+     WHERE webhooks.name IS NULL OR (d.state = 'retrying' AND d.event_seq <= webhooks.cursor_seq)`,
+  ],
+  [
     'counts differ from the jobs',
     `SELECT queue, state, sum(n) AS difference FROM (
        SELECT queue, state, n FROM job_counts UNION ALL SELECT queue, state, -1 FROM jobs)

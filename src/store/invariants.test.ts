@@ -7,6 +7,7 @@ import { migrate } from './migrate.ts';
 import { loadMigrations } from './migration-files.ts';
 import { openSqlite } from './sqlite/sqlite.ts';
 import { insertJob, insertJobData } from './statements/jobs.ts';
+import { insertSchedule, insertTriggered, settleRun } from './statements/schedules.ts';
 import { claimJobs } from './statements/work.ts';
 import { registerWorker } from './statements/workers.ts';
 
@@ -15,6 +16,18 @@ const job = {
   ...{ state: 'pending' as const, priority: 0, runAtMs: 1, expiresAtMs: null, tenant: 'default' },
   ...{ idempotencyKey: null, uniqueKey: null, concurrencyKey: null },
 };
+const schedule = {
+  ...{
+    name: 's',
+    cron: '@daily',
+    timeZone: 'UTC',
+    job: '{}',
+    catchUp: 'one',
+    catchUpMax: 1,
+    overlap: 'queue',
+  },
+  ...{ nextAtMs: 5, nowMs: 1 },
+} as const;
 const worker = { id: 'w', name: 'n', version: 'v', pid: 1, slots: 1, nowMs: 1, leaseUntilMs: 9 };
 
 describe('the checker of invariants', () => {
@@ -28,6 +41,9 @@ describe('the checker of invariants', () => {
       insertJob.with(job),
       insertJobData.with({ id: 'j', spec: '{"labels":{"a":"b"}}' }),
       claimJobs.with({ workerId: 'w', generation: 1, token: 't', want: 1, nowMs: 2 }),
+      insertSchedule.with({ ...schedule, paused: 0 }),
+      insertTriggered.with({ id: 'r', name: 's', nowMs: 2 }),
+      settleRun.with({ id: 'r', outcome: 'fired', message: null, nowMs: 3 }),
     ]);
   });
 
@@ -62,6 +78,12 @@ describe('the checker of invariants', () => {
       'a job that was started expires',
     ],
     ['DELETE FROM events WHERE seq = 2', 'I9: event 2 is missing'],
+    ["UPDATE schedules SET name = 'other'", 'a run belongs to no schedule'],
+    ['UPDATE schedules SET fired = 0', 'a schedule has told other numbers'],
+    [
+      "INSERT INTO events (at_ms, kind, job_id, data) VALUES (1, 'schedule.fired', 'r', '{}')",
+      'a run of a schedule has fired more than once',
+    ],
     [
       "UPDATE events SET kind = 'job.running' WHERE kind = 'job.claimed'",
       'I9: job j went from pending to running',

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import { BlixardClient } from '../client/client.ts';
 import type { Transport, WireRequest, WireResponse } from '../client/transport.ts';
 import type { Job, SubmitJob } from '../contract/job.ts';
+import { EventFeed } from '../control/events/event-feed.ts';
 import { ForgetCommands } from '../control/forget-commands.ts';
 import { buildApp } from '../control/http/app.ts';
 import { appTransport } from '../control/http/app-transport.ts';
@@ -15,7 +16,10 @@ import { LogStore } from '../control/logs/log-store.ts';
 import { QueueCommands } from '../control/queue-commands.ts';
 import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
+import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { WebhookSender } from '../control/webhooks/sender.ts';
+import { Webhooks } from '../control/webhooks/webhooks.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { FakeExecutor } from '../executor/fake/fake-executor.ts';
@@ -109,10 +113,16 @@ export class World {
     const signals = new Signals();
     const deps = { ...baseDeps, db: through(db), signals, leaseMs, heartbeatMs };
     const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: 64 * 1024 * 1024 });
+    const events = new EventFeed({ ...deps, commits: db });
+    const sender = new WebhookSender({ ...deps, targets: 'private', version: '0' });
+    const jobs = new JobCommands(deps);
     const app = await buildApp({
       ...deps,
       logs,
-      jobs: new JobCommands(deps),
+      events,
+      webhooks: new Webhooks({ ...deps, events, sender }),
+      jobs,
+      schedules: makeSchedules({ ...deps, jobs }).schedules,
       workers: new WorkerCommands(deps),
       queries: new JobQueries(deps),
       queues: new QueueCommands(deps),

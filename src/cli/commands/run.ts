@@ -1,13 +1,11 @@
 /** blixard run: submits a job and, unless detached, behaves like the command ran here. */
 import type { Command } from 'commander';
 import { BlixardError } from '../../domain/errors.ts';
-import { defaults } from '../../domain/limits.ts';
-import { formatDurationMs } from '../../domain/units.ts';
 import { attach } from '../attach.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
-import { collect } from '../parse.ts';
 import { type SubmitOptions, submissionOf } from '../submission.ts';
 import { declareSubmitFlags, submitHeadersOf } from '../submit-flags.ts';
+import { declareJobFlags } from './job-flags.ts';
 
 interface Options extends SubmitOptions {
   readonly detach?: boolean;
@@ -31,25 +29,12 @@ export function addRun(parent: Command, home: CommandHome): void {
 }
 
 function declare(command: Command): void {
-  declareSubmitFlags(command)
+  command
     .argument('<command...>', 'program and arguments, best after --')
     .passThroughOptions()
-    .option('-d, --detach', 'print the id of the job and leave it to the server')
-    .option('-e, --env <name=value>', 'set an environment variable; NAME alone passes yours on', collect)
-    .option('--env-file <file>', 'set the environment variables of this file', collect)
-    .option('-m, --memory <size>', `memory of the microVM, for example 1g (default: ${defaults.memoryMiB}m)`)
-    .option('--cpus <n>', `virtual CPUs (default: ${defaults.vcpus})`)
-    .option(
-      '--timeout <duration>',
-      `end the command after this time (default: ${formatDurationMs(defaults.timeoutMs)})`,
-    )
-    .option('--image <name>', `image to run in (default: ${defaults.image})`)
-    .option('--queue <name>', `queue to submit to (default: ${defaults.queue})`)
-    .option('--concurrency-key <key>', 'share the limit per key of the queue with jobs of the same key')
-    .option('-w, --workdir <dir>', `working directory in the microVM (default: ${defaults.cwd})`)
-    .option('-u, --uid <n>', 'user id to run as (default: 0)')
-    .option('-i, --interactive', 'give standard input, read to its end, to the command')
-    .option('--attempts <n>', `how often the command may be tried (default: ${defaults.attemptsMax})`);
+    .option('-d, --detach', 'print the id of the job and leave it to the server');
+  declareJobFlags(command);
+  declareSubmitFlags(command);
 }
 
 async function run(call: Call<Options>): Promise<number | undefined> {

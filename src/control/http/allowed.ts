@@ -25,6 +25,8 @@ export interface SchemaWords {
   readonly properties?: Readonly<Record<string, SchemaWords>>;
   readonly patternProperties?: Readonly<Record<string, SchemaWords>>;
   readonly description?: string;
+  /** A secret: it is taken, and never told. */
+  readonly writeOnly?: boolean;
 }
 
 const patternWords: Readonly<Record<string, string>> = {

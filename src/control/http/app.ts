@@ -7,11 +7,14 @@ import type { Timer } from '../../platform/clock.ts';
 import { addRoutes } from './add-routes.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { attemptHandlers } from './handlers/attempts.ts';
+import { eventHandlers } from './handlers/events.ts';
 import type { AppDeps, Handlers } from './handlers/handler.ts';
 import { jobHandlers } from './handlers/jobs.ts';
 import { logHandlers } from './handlers/logs.ts';
 import { queueHandlers } from './handlers/queues.ts';
+import { scheduleHandlers } from './handlers/schedules.ts';
 import { systemHandlers } from './handlers/system.ts';
+import { webhookHandlers } from './handlers/webhooks.ts';
 import { workerHandlers } from './handlers/workers.ts';
 import { OpenRequests } from './open-requests.ts';
 import { sendProblem } from './problem-reply.ts';
@@ -87,9 +90,12 @@ function handlersOf(deps: AppDeps): Handlers {
   return {
     ...jobHandlers(deps),
     ...queueHandlers(deps),
+    ...scheduleHandlers(deps),
     ...workerHandlers(deps),
     ...attemptHandlers(deps),
     ...logHandlers(deps),
+    ...eventHandlers(deps),
+    ...webhookHandlers(deps),
     ...systemHandlers(deps),
   };
 }

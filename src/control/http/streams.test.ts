@@ -1,4 +1,4 @@
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardClient } from '../../client/client.ts';
 import type { FollowEvent } from '../../client/follow-logs.ts';
@@ -7,6 +7,7 @@ import type { ClaimedJob } from '../../contract/worker.ts';
 import { defaults, limits } from '../../domain/limits.ts';
 import { FakeClock } from '../../platform/clock.ts';
 import { appTransport } from './app-transport.ts';
+import { CuttingProxy } from './cutting-proxy.suite.ts';
 import { startTestSystem, type TestSystem, TestWorker, textRecord } from './test-system.suite.ts';
 
 let system: TestSystem;
@@ -225,51 +226,3 @@ describe('closing the server', () => {
     idle.destroy();
   }, 20_000);
 });
-
-/** Passes bytes on to a server and cuts each connection after some of them. */
-class CuttingProxy {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  cuts = 0;
-
-  private constructor(server: Server) {
-    this.#server = server;
-  }
-
-  static async start(port: number): Promise<CuttingProxy> {
-    const proxy: CuttingProxy = new CuttingProxy(createServer((socket) => proxy.#pass(socket, port)));
-    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
-    return proxy;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #pass(near: Socket, port: number): void {
-    const far = connect(port, '127.0.0.1');
-    let left = 400 + ((this.cuts * 7_919) % 17_000);
-    for (const socket of [near, far]) {
-      this.#sockets.add(socket);
-      socket.on('error', () => socket.destroy());
-      socket.on('close', () => {
-        near.destroy();
-        far.destroy();
-      });
-    }
-    near.on('data', (chunk) => far.write(chunk));
-    far.on('data', (chunk) => {
-      near.write(chunk.subarray(0, left));
-      left -= chunk.length;
-      if (left > 0) return;
-      this.cuts++;
-      near.end();
-      far.destroy();
-    });
-  }
-}

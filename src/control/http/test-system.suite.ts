@@ -17,13 +17,17 @@ import type { Database } from '../../store/database.ts';
 import { migrate } from '../../store/migrate.ts';
 import { loadMigrations } from '../../store/migration-files.ts';
 import { openSqlite } from '../../store/sqlite/sqlite.ts';
+import { EventFeed } from '../events/event-feed.ts';
 import { ForgetCommands } from '../forget-commands.ts';
 import { JobCommands } from '../job-commands.ts';
 import { JobQueries } from '../job-queries.ts';
 import { LogStore } from '../logs/log-store.ts';
 import { QueueCommands } from '../queue-commands.ts';
 import { QueueQueries } from '../queue-queries.ts';
+import { makeSchedules } from '../schedules/make-schedules.ts';
 import { Signals } from '../signals.ts';
+import { WebhookSender } from '../webhooks/sender.ts';
+import { Webhooks } from '../webhooks/webhooks.ts';
 import { WorkerCommands } from '../worker-commands.ts';
 import { buildApp } from './app.ts';
 import type { AppDeps } from './handlers/handler.ts';
@@ -41,24 +45,32 @@ export interface TestSystem {
 
 /** Starts one on a free port; its logs keep `keepBytes`. */
 export async function startTestSystem(
-  options: { keepBytes?: number; clock?: Clock } = {},
+  options: { keepBytes?: number; clock?: Clock; file?: string } = {},
 ): Promise<TestSystem> {
   const clock = options.clock ?? realClock;
   const dir = await mkdtemp(join(tmpdir(), 'blixard-http-'));
-  const db = await openSqlite({ file: ':memory:', clock, log: silentLog });
+  const db = await openSqlite({ file: options.file ?? ':memory:', clock, log: silentLog });
   await migrate(db, await loadMigrations(), clock.nowMs());
   const ids = makeIds(realClock, realRandom);
   const signals = new Signals();
   const shared = { db, clock, ids, random: realRandom, log: silentLog, signals };
   const logs = new LogStore({ dir, keepBytes: options.keepBytes ?? defaults.logBytes });
+  const jobs = new JobCommands(shared);
+  const events = new EventFeed({ db, commits: db, log: silentLog });
+  const sender = new WebhookSender({ clock, targets: 'private', version: '0.0.0-test' });
+  const webhooks = new Webhooks({ ...shared, events, sender });
+  webhooks.start();
   const deps: AppDeps = {
-    jobs: new JobCommands(shared),
+    jobs,
+    schedules: makeSchedules({ ...shared, jobs }).schedules,
     workers: new WorkerCommands(shared),
     queries: new JobQueries(shared),
     queues: new QueueCommands(shared),
     queueQueries: new QueueQueries(shared),
     forget: new ForgetCommands({ ...shared, logs }),
     logs,
+    events,
+    webhooks,
     signals,
     clock,
     log: silentLog,
@@ -75,6 +87,7 @@ export async function startTestSystem(
     ids,
     close: async () => {
       await app.close();
+      await webhooks.stop();
       await logs.close();
       await db.close();
       await rm(dir, { recursive: true });

@@ -69,7 +69,7 @@ function complaintOf(finding: Finding, part: string): Complaint {
         allowedBy(schema),
       );
     default:
-      return misfit(fieldAt(), shorten(finding.data), allowedBy(schema));
+      return misfit(fieldAt(), schema.writeOnly ? 'not shown' : shorten(finding.data), allowedBy(schema));
   }
 }
 

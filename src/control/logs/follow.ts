@@ -7,9 +7,10 @@ import { defaults } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { JobQueries } from '../job-queries.ts';
 import type { Signals } from '../signals.ts';
+import { sseComment, sseEvent } from '../sse.ts';
+import { Wakeup } from '../wakeup.ts';
 import type { LogPiece } from './log-reader.ts';
 import type { LogStore } from './log-store.ts';
-import { Wakeup } from './wakeup.ts';
 
 /** What following works with. */
 export interface FollowDeps {
@@ -46,11 +47,11 @@ export async function* followLogs(
   const watched = new WatchedJob(deps, jobId, wakeup);
   try {
     // Sends the headers at once.
-    yield ': following\n\n';
+    yield sseComment('following');
     for (let place = from; ; place = { attempt: place.attempt + 1, offset: 0 }) {
       const job = yield* followAttempt(deps, watched, place, wakeup);
       if (job === undefined) return;
-      if (place.attempt >= job.attempt) return yield event('end', { job } satisfies EndEvent);
+      if (place.attempt >= job.attempt) return yield sseEvent('end', { job } satisfies EndEvent);
     }
   } finally {
     watched.forget();
@@ -79,7 +80,7 @@ async function* followAttempt(
       if (isEnded(job.state) || place.attempt < job.attempt) return job;
       const why = await wakeup.next(defaults.followHeartbeatMs);
       if (why === 'aborted') return undefined;
-      if (why === 'silence') yield ': still here\n\n';
+      if (why === 'silence') yield sseComment('still here');
     }
   } finally {
     stopListening();
@@ -121,18 +122,17 @@ function pieceText(piece: LogPiece, attempt: number): string {
   const events: string[] = [];
   if (piece.missingBytes > 0) {
     events.push(
-      event('gap', { attempt, missingBytes: piece.missingBytes } satisfies GapEvent, `${attempt}:${offset}`),
+      sseEvent(
+        'gap',
+        { attempt, missingBytes: piece.missingBytes } satisfies GapEvent,
+        `${attempt}:${offset}`,
+      ),
     );
   }
   for (const { stream, atMs, data } of records) {
     offset += logHeaderBytes + data.length;
     const log: LogEvent = { attempt, stream, atMs, dataBase64: data.toString('base64') };
-    events.push(event('log', log, `${attempt}:${offset}`));
+    events.push(sseEvent('log', log, `${attempt}:${offset}`));
   }
   return events.join('');
-}
-
-function event(name: string, data: object, id?: string): string {
-  const idLine = id === undefined ? '' : `id: ${id}\n`;
-  return `event: ${name}\n${idLine}data: ${JSON.stringify(data)}\n\n`;
 }

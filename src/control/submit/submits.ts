@@ -51,6 +51,12 @@ export class Submits {
     throw new BlixardError('OVERLOADED', { problem: 'what keeps the job out keeps changing' });
   }
 
+  /** See `JobCommands.assertSubmittable`. */
+  async assertSubmittable(body: SubmitJob): Promise<void> {
+    const { clock, ids } = this.#deps;
+    await this.#assertImage(draftOf(body, { id: ids(), idempotencyKey: undefined, nowMs: clock.nowMs() }));
+  }
+
   /** The new job, or the one whose start it moved; undefined when something stands in its way. */
   async #store(draft: Draft): Promise<Job | undefined> {
     const write = this.#deps.db.batch([...makingRoom(draft), ...inserting(draft)]);
@@ -95,11 +101,15 @@ export class Submits {
     const { queue, uniqueKey: key } = job;
     const row = key === null ? undefined : await this.#find(uniqueHolder.with({ queue, key }));
     if (row !== undefined && policy === 'existing') return jobOf(row);
+    await this.#assertImage({ job, spec });
+    if (row === undefined) return undefined;
+    throw new BlixardError('UNIQUE_CONFLICT', { jobId: text(row, 'id'), queue, key });
+  }
+
+  async #assertImage({ job, spec }: Pick<Draft, 'job' | 'spec'>): Promise<void> {
     const allowed = await this.#find(imageAllowed.with({ image: job.image }));
     if (allowed !== undefined && integer(allowed, 'fine') === 0)
       throw await imageUnknown(this.#deps.db, spec.image);
-    if (row === undefined) return undefined;
-    throw new BlixardError('UNIQUE_CONFLICT', { jobId: text(row, 'id'), queue, key });
   }
 
   async #find(statement: Statement): Promise<Row | undefined> {

@@ -3,6 +3,7 @@ import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { Log } from '../../platform/log.ts';
 import type { StatementFacts } from '../check.ts';
+import { CommitListeners } from '../commits.ts';
 import type { Result, Statement } from '../database.ts';
 import type { Connection } from './connection.ts';
 import { isHostFailure, refused, unavailable } from './failure.ts';
@@ -38,6 +39,8 @@ const rollBackToSavepoint: Statement = { sql: 'ROLLBACK TO batch' };
 const release: Statement = { sql: 'RELEASE batch' };
 
 export class GroupCommit {
+  /** Told after each COMMIT, once its answers are on their way. */
+  readonly listeners = new CommitListeners();
   readonly #writer: Connection;
   readonly #log: Log;
   readonly #stats = { commits: 0, batches: 0, statements: 0 };
@@ -84,6 +87,7 @@ export class GroupCommit {
     try {
       const outcomes = this.#commit(group);
       for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
+      this.listeners.tell();
     } catch (error) {
       const failure = unavailable(error);
       this.#log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');

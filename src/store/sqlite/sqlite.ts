@@ -6,6 +6,7 @@ import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import { StatementCheck } from '../check.ts';
+import type { Commits } from '../commits.ts';
 import type { Database, Result, Row, Statement } from '../database.ts';
 import { type Connection, openReader, openWriter } from './connection.ts';
 import { isHostFailure, refused, unavailable } from './failure.ts';
@@ -44,7 +45,7 @@ export async function openSqlite(deps: {
   }
 }
 
-export class SqliteDatabase implements Database {
+export class SqliteDatabase implements Database, Commits {
   readonly #writer: Connection;
   readonly #reader: Connection;
   readonly #lock: OwnerLock | undefined;
@@ -65,6 +66,10 @@ export class SqliteDatabase implements Database {
 
   stats(): SqliteStats {
     return { ...this.#commits.stats(), queries: this.#queries };
+  }
+
+  onCommit(fn: () => void): () => void {
+    return this.#commits.listeners.onCommit(fn);
   }
 
   async batch(statements: readonly Statement[]): Promise<readonly Result[]> {

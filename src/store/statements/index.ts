@@ -1,12 +1,15 @@
 /** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
 import * as batch from './batch.ts';
 import * as due from './due.ts';
+import * as events from './events.ts';
 import * as forget from './forget.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
 import * as queues from './queues.ts';
+import * as schedules from './schedules.ts';
 import * as search from './search.ts';
 import * as submit from './submit.ts';
+import * as webhooks from './webhooks.ts';
 import * as work from './work.ts';
 import * as workers from './workers.ts';
 
@@ -18,7 +21,7 @@ interface Listed {
 
 /** All named statements. */
 export const allStatements: readonly Listed[] = [
-  ...[batch, due, forget, jobs, lists, queues, search, submit, work, workers],
+  ...[batch, due, events, forget, jobs, lists, queues, schedules, search, submit, webhooks, work, workers],
 ]
   .flatMap((module): unknown[] => Object.values(module))
   // Statements of one kind may stand together in an object.

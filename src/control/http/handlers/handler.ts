@@ -13,24 +13,30 @@ import type {
 } from '../../../contract/routes.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import type { Log } from '../../../platform/log.ts';
+import type { EventFeed } from '../../events/event-feed.ts';
 import type { ForgetCommands } from '../../forget-commands.ts';
 import type { JobCommands } from '../../job-commands.ts';
 import type { JobQueries } from '../../job-queries.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import type { QueueCommands } from '../../queue-commands.ts';
 import type { QueueQueries } from '../../queue-queries.ts';
+import type { ScheduleCommands } from '../../schedules/schedule-commands.ts';
 import type { Signals } from '../../signals.ts';
+import type { Webhooks } from '../../webhooks/webhooks.ts';
 import type { WorkerCommands } from '../../worker-commands.ts';
 
 /** What the handlers work with. */
 export interface AppDeps {
   readonly jobs: JobCommands;
+  readonly schedules: ScheduleCommands;
   readonly workers: WorkerCommands;
   readonly queries: JobQueries;
   readonly queues: QueueCommands;
   readonly queueQueries: QueueQueries;
   readonly forget: ForgetCommands;
   readonly logs: LogStore;
+  readonly events: EventFeed;
+  readonly webhooks: Webhooks;
   readonly signals: Signals;
   readonly clock: Clock;
   readonly log: Log;
@@ -53,7 +59,7 @@ export interface Call<N extends RouteName> {
 /** A reply that is written as it comes. */
 export interface StreamReply {
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readable;
+  readonly body: Readable | string;
 }
 
 type Reply<N extends RouteName> = Routes[N]['reply'] extends 'stream' ? StreamReply : ReplyOf<N>;

@@ -27,7 +27,7 @@ export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, Jo
       return jobs.submit(body, headers['idempotency-key']);
     },
     submitJobs: async ({ body }) => {
-      forEachLine(body, assertArgBytes);
+      forEachLine(body, (line) => assertArgBytes(line));
       return { jobs: await jobs.submitAll(body) };
     },
     listJobs: ({ query }) => queries.list(query),
@@ -44,15 +44,15 @@ export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, Jo
   };
 }
 
-/** The schema counts characters; what Linux limits is bytes. */
-function assertArgBytes({ command, env }: SubmitJob): void {
+/** The schema counts characters; what Linux limits is bytes. Throws VALIDATION_FAILED. */
+export function assertArgBytes({ command, env }: SubmitJob, within = ''): void {
   const allowed = `text of at most ${limits.argBytes} bytes in UTF-8`;
   const texts = [
     ...command.map((text, index) => [`command.${index}`, text] as const),
     ...Object.entries(env ?? {}).map(([name, text]) => [`env.${name}`, text] as const),
   ];
   for (const [field, text] of texts) {
-    if (Buffer.byteLength(text) > limits.argBytes) throw badValue(field, text, allowed);
+    if (Buffer.byteLength(text) > limits.argBytes) throw badValue(`${within}${field}`, text, allowed);
   }
-  if (command[0] === '') throw badValue('command.0', '', 'the name or the path of a program');
+  if (command[0] === '') throw badValue(`${within}command.0`, '', 'the name or the path of a program');
 }

@@ -1,12 +1,11 @@
 /** Handlers of logs: a range of the log of one attempt, or the log of a job followed to its end. */
-import { Readable } from 'node:stream';
 import type { Job } from '../../../contract/job.ts';
 import { logRangeHeaders } from '../../../contract/log-range.ts';
 import type { QueryOf } from '../../../contract/routes.ts';
 import { BlixardError } from '../../../domain/errors.ts';
-import { limits } from '../../../domain/limits.ts';
 import { attemptHasEnded, followLogs, type Place } from '../../logs/follow.ts';
 import { readRange } from '../../logs/range.ts';
+import { Followers } from '../followers.ts';
 import { badValue } from '../validation.ts';
 import type { AppDeps, Call, Handlers, StreamReply } from './handler.ts';
 
@@ -15,21 +14,13 @@ type LogQuery = QueryOf<'readLogs'>;
 /** Ranges and followers; counts followers against `limits.followersMax`. */
 export function logHandlers(deps: AppDeps): Pick<Handlers, 'readLogs'> {
   const { queries, logs } = deps;
-  let followers = 0;
+  const followers = new Followers({ of: 'logs', log: deps.log });
 
   const follow = async (job: Job, call: Call<'readLogs'>): Promise<StreamReply> => {
     const from = placeOf(call, job);
     // Refuses an offset inside a record as long as there is a status to say so with.
     await logs.reader(job.id, from.attempt, from.offset).missing();
-    if (followers >= limits.followersMax) {
-      throw new BlixardError('OVERLOADED', { problem: `${followers} followers of logs on this server` });
-    }
-    const body = Readable.from(followLogs(deps, job.id, from, call.signal), { objectMode: false });
-    followers++;
-    body.once('close', () => followers--);
-    body.on('error', (error) => deps.log.warn({ err: error, jobId: job.id }, 'following a log was cut off'));
-    // Proxies must not gather events before they pass them on.
-    return { headers: { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }, body };
+    return followers.reply(followLogs(deps, job.id, from, call.signal));
   };
 
   const range = async (job: Job, query: LogQuery): Promise<StreamReply> => {

@@ -1,0 +1,77 @@
+/** blixard schedule set: makes a schedule, or changes it. */
+import { type Command, Option } from 'commander';
+import { BlixardError } from '../../../domain/errors.ts';
+import { defaults } from '../../../domain/limits.ts';
+import { type CatchUp, catchUpPolicies, type Overlap, overlapPolicies } from '../../../domain/schedule.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { readInteger } from '../../parse.ts';
+import { type SubmitOptions, submissionOf } from '../../submission.ts';
+import { declareJobFlags } from '../job-flags.ts';
+import { scheduleText } from './schedule-text.ts';
+
+interface Options extends SubmitOptions {
+  readonly cron?: string;
+  readonly tz?: string;
+  readonly catchUp?: CatchUp;
+  readonly catchUpMax?: string;
+  readonly overlap?: Overlap;
+  readonly ifVersion?: string;
+}
+
+export function addScheduleSet(parent: Command, home: CommandHome): void {
+  addCommand<Options>(parent, home, {
+    usage: 'set',
+    summary: 'make a schedule, or change it to this; the same again changes nothing',
+    flags: 'client',
+    printsData: true,
+    examples: [
+      "blixard schedule set nightly --cron '0 3 * * *' --tz Europe/Berlin -- ./backup.sh",
+      "blixard schedule set poll --cron '*/30 * * * * *' --overlap skip -- ./poll.sh  # every 30 s",
+      "blixard schedule set report --cron '0 9 * * MON-FRI' --catch-up all -m 1g -e MODE=full -- ./report.sh",
+    ],
+    setUp: declare,
+    run,
+  });
+}
+
+function declare(command: Command): void {
+  command
+    .argument('<schedule>', 'name of the schedule')
+    .argument('<command...>', 'program and arguments, best after --')
+    .option('--cron <expression>', 'minute hour day month weekday, a second may stand in front; or @daily')
+    .option('--tz <zone>', `time zone, for example Europe/Berlin (default: ${defaults.timeZone})`)
+    .addOption(
+      new Option(
+        '--catch-up <policy>',
+        `slots missed while nobody could fire them (default: ${defaults.catchUp})`,
+      ).choices(catchUpPolicies),
+    )
+    .option('--catch-up-max <n>', `how many of them with --catch-up all (default: ${defaults.catchUpMax})`)
+    .addOption(
+      new Option(
+        '--overlap <policy>',
+        `when the job before has not ended (default: ${defaults.overlap})`,
+      ).choices(overlapPolicies),
+    )
+    .option('--if-version <n>', 'only if the schedule has this version; 0: only if there is none');
+  declareJobFlags(command);
+}
+
+async function run(call: Call<Options>): Promise<undefined> {
+  const { cron, tz, catchUp, catchUpMax, overlap, ifVersion } = call.options;
+  const [name = '', ...command] = call.args;
+  if (cron === undefined)
+    throw new BlixardError('USAGE', { problem: "--cron is missing, for example --cron '0 3 * * *'" });
+  const body = {
+    cron,
+    job: await submissionOf(call.context, command, call.options),
+    ...(tz === undefined ? {} : { timeZone: tz }),
+    ...(catchUp === undefined ? {} : { catchUp }),
+    ...(catchUpMax === undefined ? {} : { catchUpMax: readInteger('--catch-up-max', catchUpMax) }),
+    ...(overlap === undefined ? {} : { overlap }),
+    ...(ifVersion === undefined ? {} : { version: readInteger('--if-version', ifVersion) }),
+  };
+  const schedule = await withClient(call, (client) => client.call('setSchedule', { params: { name }, body }));
+  const text = scheduleText(call, { ...schedule, runs: [] });
+  await (call.json ? printJson(call, schedule) : print(call, text));
+}

@@ -1,0 +1,18 @@
+/** Path parameters that routes share. */
+import { Type } from 'typebox';
+import { JobId } from './job.ts';
+import { strict, wholeNumber } from './schema.ts';
+import { WorkerId } from './worker.ts';
+
+/** A full job id, or the unique start of one. */
+const JobIdOrPrefix = Type.String({
+  pattern: '^[0-9a-f-]{4,36}$',
+  description: 'job id or a unique start of one',
+});
+
+/** Of a job, for its users. */
+export const jobParams = strict({ id: JobIdOrPrefix });
+/** Of a worker. */
+export const workerParams = strict({ id: WorkerId });
+/** Of an attempt, for its worker. */
+export const attemptParams = strict({ id: JobId, attempt: wholeNumber(1) });

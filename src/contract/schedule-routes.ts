@@ -1,0 +1,88 @@
+/** The rows of the route table about schedules. */
+import { Type } from 'typebox';
+import { defaults, limits } from '../domain/limits.ts';
+import { Job } from './job.ts';
+import type { Route } from './routes.ts';
+import { Schedule, ScheduleName, SchedulePage, ScheduleWithRuns, SetSchedule } from './schedule.ts';
+import { strict } from './schema.ts';
+
+const params = strict({ name: ScheduleName });
+
+export const scheduleRoutes = {
+  listSchedules: {
+    method: 'GET',
+    path: '/v1/schedules',
+    summary: 'Schedules by name.',
+    query: strict({
+      limit: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
+      ),
+      cursor: Type.Optional(ScheduleName),
+    }),
+    status: 200,
+    reply: SchedulePage,
+    errors: ['VALIDATION_FAILED', 'STORE_UNAVAILABLE'],
+  },
+  getSchedule: {
+    method: 'GET',
+    path: '/v1/schedules/{name}',
+    summary: 'One schedule with its newest runs.',
+    params,
+    status: 200,
+    reply: ScheduleWithRuns,
+    errors: ['SCHEDULE_NOT_FOUND', 'STORE_UNAVAILABLE'],
+  },
+  setSchedule: {
+    method: 'PUT',
+    path: '/v1/schedules/{name}',
+    summary: 'Make or change a schedule; the same contents again change nothing.',
+    params,
+    body: SetSchedule,
+    status: 200,
+    reply: Schedule,
+    errors: [
+      'VALIDATION_FAILED',
+      'SPEC_TOO_LARGE',
+      'IMAGE_UNKNOWN',
+      'SCHEDULE_CHANGED',
+      'OVERLOADED',
+      'STORE_UNAVAILABLE',
+    ],
+  },
+  deleteSchedule: {
+    method: 'DELETE',
+    path: '/v1/schedules/{name}',
+    summary: 'Remove a schedule; its jobs stay.',
+    params,
+    status: 200,
+    reply: Schedule,
+    errors: ['SCHEDULE_NOT_FOUND', 'STORE_UNAVAILABLE'],
+  },
+  triggerSchedule: {
+    method: 'POST',
+    path: '/v1/schedules/{name}/trigger',
+    summary: 'Submit its job now, also when it is paused or its last job runs; its slots stay as they are.',
+    params,
+    status: 201,
+    reply: Job,
+    errors: ['SCHEDULE_NOT_FOUND', 'SPEC_TOO_LARGE', 'IMAGE_UNKNOWN', 'STORE_UNAVAILABLE'],
+  },
+  pauseSchedule: {
+    method: 'POST',
+    path: '/v1/schedules/{name}/pause',
+    summary: 'Fire no slot until it is resumed.',
+    params,
+    status: 200,
+    reply: Schedule,
+    errors: ['SCHEDULE_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
+  },
+  resumeSchedule: {
+    method: 'POST',
+    path: '/v1/schedules/{name}/resume',
+    summary: 'Fire slots again, from the next one on; those of the pause are not made up for.',
+    params,
+    status: 200,
+    reply: Schedule,
+    errors: ['SCHEDULE_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
+  },
+} as const satisfies Record<string, Route>;

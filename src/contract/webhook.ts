@@ -1,0 +1,94 @@
+/** Webhooks on the wire: where events are sent to, and how that went. */
+import { type Static, Type } from 'typebox';
+import { limits } from '../domain/limits.ts';
+import { namePattern } from './job.ts';
+import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+
+/** A kind of events or its beginning, for example `job.` or `job.completed`. */
+export const kindPattern = '^[a-z][a-z0-9_.]{0,63}$';
+/** As Standard Webhooks has it: `whsec_` and the base64 of 24 to 64 bytes. */
+export const secretPattern = '^whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2,3}={0,2})?$';
+const urlPattern = '^https?://[^\\s\\u0000-\\u001f]+$';
+
+/** The start of a kind of events. */
+export const EventKind = Type.String({ pattern: kindPattern, description: 'a kind of event or its start' });
+/** A queue, to filter by. */
+export const EventQueue = Type.String({ pattern: namePattern });
+export const WebhookName = Type.String({ pattern: namePattern });
+
+const url = Type.String({
+  pattern: urlPattern,
+  maxLength: limits.webhookUrlLength,
+  description: 'an http or https URL',
+});
+const kinds = Type.Array(EventKind, {
+  maxItems: limits.webhookKinds,
+  description: 'starts of the kinds to send; all when empty',
+});
+
+export const PutWebhook = strict({
+  url,
+  kinds: Type.Optional(kinds),
+  queue: Type.Optional(nullable(EventQueue)),
+  secret: Type.Optional(
+    Type.String({
+      pattern: secretPattern,
+      writeOnly: true,
+      description: 'whsec_ and base64 of 24 to 64 bytes',
+    }),
+  ),
+  paused: Type.Optional(Type.Boolean()),
+});
+export type PutWebhook = Static<typeof PutWebhook>;
+
+export const Webhook = strict({
+  name: WebhookName,
+  url: Type.String(),
+  kinds: Type.Array(Type.String()),
+  queue: nullable(Type.String({ description: 'only events of jobs of this queue' })),
+  paused: Type.Boolean(),
+  seq: wholeNumber(0, { description: 'every event up to this one is done with' }),
+  retry: nullable(
+    strict({
+      deliveryId: Type.String(),
+      eventSeq: wholeNumber(1),
+      tries: wholeNumber(1),
+      nextAtMs: timeMs,
+      problem: nullable(Type.String()),
+    }),
+  ),
+  createdAtMs: timeMs,
+  updatedAtMs: timeMs,
+});
+export type Webhook = Static<typeof Webhook>;
+
+export const SavedWebhook = strict({
+  webhook: Webhook,
+  secret: nullable(
+    Type.String({ description: 'only when it was made by this call; it is never told again' }),
+  ),
+});
+export type SavedWebhook = Static<typeof SavedWebhook>;
+
+export const WebhookPage = strict({ webhooks: Type.Array(Webhook) });
+
+export const Delivery = strict({
+  id: Type.String({ description: 'sent as webhook-id, the same for every try' }),
+  kind: Type.String(),
+  eventSeq: nullable(wholeNumber(1)),
+  state: oneOf(['retrying', 'delivered', 'failed']),
+  tries: wholeNumber(1),
+  statusCode: nullable(Type.Integer({ description: 'of the last answer; null when none came' })),
+  durationMs: wholeNumber(0, { description: 'of the last try' }),
+  problem: nullable(Type.String({ description: 'why the last try failed, in words' })),
+  firstAtMs: timeMs,
+  atMs: timeMs,
+  nextAtMs: nullable(timeMs),
+});
+export type Delivery = Static<typeof Delivery>;
+
+export const DeliveryPage = strict({
+  deliveries: Type.Array(Delivery),
+  nextCursor: nullable(Type.String()),
+});
+export type DeliveryPage = Static<typeof DeliveryPage>;

@@ -1,0 +1,61 @@
+/** Handler of events: one page of them, or all as they happen. */
+import type { EventPage } from '../../../contract/job.ts';
+import type { QueryOf } from '../../../contract/routes.ts';
+import { defaults } from '../../../domain/limits.ts';
+import { cursorOf, seqOf } from '../../cursor.ts';
+import type { EventFilter } from '../../events/filter.ts';
+import { wireEventOf } from '../../events/filter.ts';
+import { followEvents } from '../../events/follow-events.ts';
+import { Followers } from '../followers.ts';
+import { badValue } from '../validation.ts';
+import type { AppDeps, Call, Handlers, StreamReply } from './handler.ts';
+
+type EventQuery = QueryOf<'listEvents'>;
+
+/** Pages and followers; counts followers against `limits.followersMax`. */
+export function eventHandlers(deps: AppDeps): Pick<Handlers, 'listEvents'> {
+  const { events, queries, log } = deps;
+  const followers = new Followers({ of: 'events', log });
+
+  const filterOf = async ({ kind, queue, job }: EventQuery): Promise<EventFilter> => ({
+    ...(kind === undefined ? {} : { kinds: [kind] }),
+    ...(queue === undefined ? {} : { queue }),
+    ...(job === undefined ? {} : { jobId: (await queries.get(job)).id }),
+  });
+
+  const page = async (filter: EventFilter, after: number, query: EventQuery): Promise<StreamReply> => {
+    const found = await events.page(filter, after, query.limit ?? defaults.pageSize);
+    const answer: EventPage = {
+      events: found.events.map(wireEventOf),
+      nextCursor: found.more ? cursorOf(found.position) : null,
+    };
+    return { headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(answer) };
+  };
+
+  return {
+    listEvents: async (call) => {
+      const filter = await filterOf(call.query);
+      const after = placeOf(call, await events.newest());
+      if (call.query.follow === false) return page(filter, after, call.query);
+      return followers.reply(followEvents(deps, filter, after, call.signal));
+    },
+  };
+}
+
+/**
+ * Where to start: after what the client had last, else where it asks for, else now for followers and at the
+ * oldest event for pages. Throws VALIDATION_FAILED for a place that only another store can have named.
+ */
+function placeOf({ query, lastEventId }: Call<'listEvents'>, newest: number): number {
+  if (lastEventId !== undefined) return within('last-event-id', lastEventId, newest);
+  if (query.cursor !== undefined) return seqOf(query.cursor);
+  if (query.after !== undefined) return within('after', String(query.after), newest);
+  if (query.last !== undefined) return Math.max(0, newest - query.last);
+  return query.follow === false ? 0 : newest;
+}
+
+function within(field: string, text: string, newest: number): number {
+  const seq = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (seq <= newest) return seq;
+  throw badValue(field, text, `the number of an event; the newest one is ${newest}`);
+}

@@ -1,0 +1,187 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkInvariants } from '../../store/invariants.suite.ts';
+import { type Control, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
+import { everyMinute, firedSlots, pass } from './schedules.suite.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const nightly = { cron: '0 3 * * *', timeZone: 'Europe/Berlin', job: trueJob };
+
+let control: Control;
+beforeEach(async () => {
+  control = await openControl();
+  control.clock.advance(Date.parse('2026-01-01T00:00:30Z') - control.clock.nowMs());
+});
+afterEach(async () => {
+  expect(await checkInvariants(control.db)).toEqual([]);
+  await control.close();
+});
+
+const iso = (timeMs: number | null): string => new Date(timeMs ?? Number.NaN).toISOString().slice(0, 16);
+
+describe('set', () => {
+  it('makes a schedule, with what was not said filled in, and tells its next slots', async () => {
+    const schedule = await control.schedules.set('nightly', nightly);
+    expect(schedule).toMatchObject({
+      ...{ name: 'nightly', version: 1, paused: false, fired: 0, lastSlotMs: null, lastJobId: null },
+      ...{ catchUp: 'one', catchUpMax: 10, overlap: 'queue' },
+    });
+    expect(schedule.nextSlotsMs.map(iso)).toEqual([
+      '2026-01-01T02:00',
+      '2026-01-02T02:00',
+      '2026-01-03T02:00',
+    ]);
+    expect(schedule.nextAtMs).toBe(schedule.nextSlotsMs[0]);
+  });
+
+  it('changes nothing when it says what is so already', async () => {
+    const first = await control.schedules.set('nightly', nightly);
+    control.clock.advance(hour);
+    const before = control.db.stats().commits;
+    expect(await control.schedules.set('nightly', { ...nightly, overlap: 'queue' })).toEqual(first);
+    expect(control.db.stats().commits).toBe(before);
+  });
+
+  it('moves the next slot to another time zone or expression, and leaves it for any other change', async () => {
+    await control.schedules.set('nightly', nightly);
+    const moved = await control.schedules.set('nightly', { ...nightly, timeZone: 'America/New_York' });
+    expect([moved.version, iso(moved.nextAtMs)]).toEqual([2, '2026-01-01T08:00']);
+    const other = await control.schedules.set('nightly', { ...nightly, cron: '30 4 * * *' });
+    expect([other.version, iso(other.nextAtMs)]).toEqual([3, '2026-01-01T03:30']);
+    const job = { command: ['false'] };
+    const same = await control.schedules.set('nightly', { ...nightly, cron: '30 4 * * *', job });
+    expect([same.version, same.nextAtMs, same.job]).toEqual([4, other.nextAtMs, job]);
+  });
+
+  it('does not fire a slot again that another expression names, too', async () => {
+    control.scheduleRunner.start();
+    await settle();
+    await control.schedules.set('tick', everyMinute);
+    await pass(control, minute);
+    await control.schedules.set('tick', { ...everyMinute, cron: '*/1 * * * *' });
+    await pass(control, minute);
+    expect(await firedSlots(control)).toEqual(['2026-01-01T00:01:00', '2026-01-01T00:02:00']);
+  });
+
+  it('keeps a pause unless it says otherwise', async () => {
+    await control.schedules.set('nightly', { ...nightly, paused: true });
+    expect(await control.schedules.set('nightly', { ...nightly, overlap: 'skip' })).toMatchObject({
+      ...{ paused: true, nextAtMs: null, nextSlotsMs: [] },
+    });
+    expect((await control.schedules.set('nightly', { ...nightly, paused: false })).nextAtMs).not.toBeNull();
+  });
+
+  it('with a version changes just that one', async () => {
+    await expect(control.schedules.set('nightly', { ...nightly, version: 1 })).rejects.toMatchObject({
+      code: 'SCHEDULE_CHANGED',
+      details: { found: 0, version: 1 },
+    });
+    await control.schedules.set('nightly', { ...nightly, version: 0 });
+    await expect(control.schedules.set('nightly', { ...nightly, version: 0 })).rejects.toThrow(
+      'Schedule nightly has version 1, not 0.',
+    );
+    const changed = await control.schedules.set('nightly', { ...nightly, overlap: 'skip', version: 1 });
+    expect(changed.version).toBe(2);
+  });
+
+  it('by many at once loses no change', async () => {
+    await control.schedules.set('nightly', nightly);
+    const ends = await Promise.allSettled(
+      [1, 2, 3].map((n) => control.schedules.set('nightly', { ...nightly, catchUpMax: n })),
+    );
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+    expect((await control.schedules.get('nightly')).version).toBe(4);
+  });
+
+  it('refuses what could never fire', async () => {
+    const set = (over: object) => control.schedules.set('x', { ...nightly, ...over });
+    await expect(set({ cron: '0 0 30 2 *' })).rejects.toThrow('this one never does');
+    await expect(set({ cron: '99 * * * *' })).rejects.toMatchObject({ details: { field: 'cron' } });
+    await expect(set({ timeZone: 'Mars/X' })).rejects.toMatchObject({ details: { field: 'timeZone' } });
+    const images = [{ name: 'base:latest', digest: `sha256:${'0'.repeat(64)}` }];
+    await TestWorker.join(control, { images });
+    await expect(set({ job: { command: ['true'], image: 'no' } })).rejects.toMatchObject({
+      code: 'IMAGE_UNKNOWN',
+    });
+    const env = Object.fromEntries(Array.from({ length: 3 }, (_, n) => [`E${n}`, 'x'.repeat(100_000)]));
+    await expect(set({ job: { command: ['true'], env } })).rejects.toMatchObject({ code: 'SPEC_TOO_LARGE' });
+  });
+});
+
+describe('pause and resume', () => {
+  it('fires nothing in between, and makes up for nothing', async () => {
+    control.scheduleRunner.start();
+    await settle();
+    await control.schedules.set('tick', { ...everyMinute, catchUp: 'all' });
+    expect(await control.schedules.pause('tick')).toMatchObject({ paused: true, nextAtMs: null, version: 2 });
+    expect(await control.schedules.pause('tick')).toMatchObject({ version: 2 });
+    await pass(control, 10 * minute);
+    expect(await firedSlots(control)).toEqual([]);
+    await control.schedules.resume('tick');
+    await pass(control, minute);
+    expect(await firedSlots(control)).toEqual(['2026-01-01T00:11:00']);
+  });
+});
+
+describe('trigger', () => {
+  it('submits the job now and leaves the slots as they are, paused or not', async () => {
+    const before = await control.schedules.set('nightly', nightly);
+    const job = await control.schedules.trigger('nightly');
+    expect(job).toMatchObject({ state: 'pending', spec: { command: ['true'] } });
+    expect(await control.schedules.get('nightly')).toMatchObject({
+      ...{ nextAtMs: before.nextAtMs, lastSlotMs: null, fired: 1, lastJobId: job.id },
+      runs: [{ jobId: job.id, trigger: 'manual', outcome: 'fired' }],
+    });
+    await control.schedules.pause('nightly');
+    expect((await control.schedules.trigger('nightly')).id).not.toBe(job.id);
+  });
+
+  it('is what the next slot’s overlap is judged by', async () => {
+    control.scheduleRunner.start();
+    await settle();
+    await control.schedules.set('tick', { ...everyMinute, overlap: 'skip' });
+    await control.schedules.trigger('tick');
+    await pass(control, minute);
+    expect(await control.schedules.get('tick')).toMatchObject({ fired: 1, skipped: 1 });
+  });
+
+  it('says why the job is refused', async () => {
+    await control.schedules.set('nightly', nightly);
+    const images = [{ name: 'other:latest', digest: `sha256:${'0'.repeat(64)}` }];
+    await TestWorker.join(control, { images });
+    await expect(control.schedules.trigger('nightly')).rejects.toMatchObject({ code: 'IMAGE_UNKNOWN' });
+    expect(await control.schedules.get('nightly')).toMatchObject({ fired: 0, failed: 1, lastJobId: null });
+  });
+});
+
+describe('delete', () => {
+  it('ends the schedule and leaves its jobs; one of the same name begins anew', async () => {
+    control.scheduleRunner.start();
+    await settle();
+    await control.schedules.set('tick', everyMinute);
+    await pass(control, minute);
+    expect(await control.schedules.delete('tick')).toMatchObject({ name: 'tick', fired: 1 });
+    await pass(control, 5 * minute);
+    expect((await firedSlots(control)).length).toBe(1);
+    expect(await control.schedules.set('tick', everyMinute)).toMatchObject({ version: 1, fired: 0 });
+    await pass(control, minute);
+    expect((await firedSlots(control)).length).toBe(2);
+  });
+
+  it.each(['get', 'delete', 'trigger', 'pause', 'resume'] as const)(
+    '%s of none says that there is none',
+    async (verb) => {
+      await expect(control.schedules[verb]('nope')).rejects.toThrow('There is no schedule nope.');
+    },
+  );
+});
+
+describe('list', () => {
+  it('gives pages by name', async () => {
+    for (const name of ['c', 'a', 'b']) await control.schedules.set(name, nightly);
+    const first = await control.schedules.list({ limit: 2 });
+    expect([first.schedules.map(({ name }) => name), first.nextCursor]).toEqual([['a', 'b'], 'b']);
+    const rest = await control.schedules.list({ limit: 2, cursor: 'b' });
+    expect([rest.schedules.map(({ name }) => name), rest.nextCursor]).toEqual([['c'], null]);
+  });
+});

@@ -1,0 +1,216 @@
+/** What users do to schedules, and what they ask of them. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Job } from '../../contract/job.ts';
+import type { Schedule, SchedulePage, ScheduleWithRuns, SetSchedule } from '../../contract/schedule.ts';
+import { BlixardError } from '../../domain/errors.ts';
+import { defaults, limits } from '../../domain/limits.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Ids } from '../../platform/random.ts';
+import type { Database, Row, Statement } from '../../store/database.ts';
+import { text } from '../../store/statements/columns.ts';
+import {
+  deleteRuns,
+  deleteSchedule,
+  insertSchedule,
+  insertTriggered,
+  listSchedules,
+  runsOfSchedule,
+  scheduleByName,
+  tellDeleted,
+  updateSchedule,
+} from '../../store/statements/schedules.ts';
+import { badValue } from '../http/validation.ts';
+import type { JobCommands } from '../job-commands.ts';
+import type { Signals } from '../signals.ts';
+import { firstSlots, slotsOf } from './cron.ts';
+import type { RunDelivery } from './run-delivery.ts';
+import { runOf, scheduleOf } from './schedule-views.ts';
+
+/** What of a schedule a user decides, all of it. */
+type Settings = Pick<Schedule, 'cron' | 'timeZone' | 'job' | 'catchUp' | 'catchUpMax' | 'overlap' | 'paused'>;
+
+/** Each may also reject with STORE_UNAVAILABLE. */
+export class ScheduleCommands {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #ids: Ids;
+  readonly #signals: Signals;
+  readonly #jobs: JobCommands;
+  readonly #delivery: RunDelivery;
+
+  constructor(deps: {
+    db: Database;
+    clock: Clock;
+    ids: Ids;
+    signals: Signals;
+    jobs: JobCommands;
+    delivery: RunDelivery;
+  }) {
+    this.#db = deps.db;
+    this.#clock = deps.clock;
+    this.#ids = deps.ids;
+    this.#signals = deps.signals;
+    this.#jobs = deps.jobs;
+    this.#delivery = deps.delivery;
+  }
+
+  /**
+   * Makes or changes a schedule; what it is already changes nothing. Throws VALIDATION_FAILED, SPEC_TOO_LARGE,
+   * IMAGE_UNKNOWN, SCHEDULE_CHANGED.
+   */
+  async set(name: string, body: SetSchedule): Promise<Schedule> {
+    assertComes(body.cron, body.timeZone ?? defaults.timeZone, this.#clock.nowMs());
+    await this.#jobs.assertSubmittable(body.job);
+    return await this.#change(name, (current) => {
+      const found = current?.version ?? 0;
+      if (body.version !== undefined && body.version !== found)
+        throw new BlixardError('SCHEDULE_CHANGED', { schedule: name, found, version: body.version });
+      return settingsOf(body, current);
+    });
+  }
+
+  /** Throws SCHEDULE_NOT_FOUND. */
+  pause(name: string): Promise<Schedule> {
+    return this.#change(name, (current) => ({ ...existing(name, current), paused: true }));
+  }
+
+  /** Fires from the next slot on. Throws SCHEDULE_NOT_FOUND. */
+  resume(name: string): Promise<Schedule> {
+    return this.#change(name, (current) => ({ ...existing(name, current), paused: false }));
+  }
+
+  /** Submits its job now. Throws SCHEDULE_NOT_FOUND, and what a submit throws. */
+  async trigger(name: string): Promise<Job> {
+    const { job } = await this.#read(name);
+    const id = this.#ids();
+    const values = { id, name, nowMs: this.#clock.nowMs() };
+    const [inserted] = await this.#db.batch([insertTriggered.with(values)]);
+    if (inserted?.rows.length !== 1) throw notFound(name);
+    try {
+      return await this.#delivery.deliver({ id, schedule: name, job, replaces: null });
+    } catch (error) {
+      // It is on disk: if the store went away in between, the runner goes on with it.
+      this.#signals.slot(values.nowMs);
+      throw error;
+    }
+  }
+
+  /** Its jobs stay. Throws SCHEDULE_NOT_FOUND. */
+  async delete(name: string): Promise<Schedule> {
+    const nowMs = this.#clock.nowMs();
+    const results = await this.#db.batch([
+      tellDeleted.with({ name, nowMs }),
+      deleteRuns.with({ name }),
+      deleteSchedule.with({ name }),
+    ]);
+    const row = results[2]?.rows[0];
+    if (row === undefined) throw notFound(name);
+    return scheduleOf(row, nowMs);
+  }
+
+  /** Throws SCHEDULE_NOT_FOUND. */
+  async get(name: string): Promise<ScheduleWithRuns> {
+    const schedule = await this.#read(name);
+    const runs = await this.#db.query(runsOfSchedule.with({ name, limit: defaults.scheduleRunsShown }));
+    return { ...schedule, runs: runs.map(runOf) };
+  }
+
+  /** A page by name. */
+  async list(query: { limit?: number; cursor?: string }): Promise<SchedulePage> {
+    const limit = query.limit ?? defaults.pageSize;
+    const rows = await this.#db.query(listSchedules.with({ after: query.cursor ?? '', limit }));
+    const last = rows.at(-1);
+    const nowMs = this.#clock.nowMs();
+    return {
+      schedules: rows.map((row) => scheduleOf(row, nowMs)),
+      nextCursor: last === undefined || rows.length < limit ? null : text(last, 'name'),
+    };
+  }
+
+  async #read(name: string): Promise<Schedule> {
+    const found = await this.#find(name);
+    if (found === undefined) throw notFound(name);
+    return found;
+  }
+
+  async #find(name: string): Promise<Schedule | undefined> {
+    const [row] = await this.#db.query(scheduleByName.with({ name }), { level: 'linearizable' });
+    return row === undefined ? undefined : scheduleOf(row, this.#clock.nowMs());
+  }
+
+  /** Reads, lets `wanted` decide, and writes if nobody has changed it in between; else again. */
+  async #change(name: string, wanted: (current: Schedule | undefined) => Settings): Promise<Schedule> {
+    for (let round = 0; round < limits.scheduleRounds; round++) {
+      const current = await this.#find(name);
+      const settings = wanted(current);
+      if (current !== undefined && isDeepStrictEqual(settingsIn(current), settings)) return current;
+      const row = await this.#write(name, settings, current);
+      if (row === undefined) continue;
+      const schedule = scheduleOf(row, this.#clock.nowMs());
+      if (schedule.nextAtMs !== null) this.#signals.slot(schedule.nextAtMs);
+      return schedule;
+    }
+    throw new BlixardError('OVERLOADED', { problem: `schedule ${name} is being changed by others` });
+  }
+
+  async #write(name: string, settings: Settings, current: Schedule | undefined): Promise<Row | undefined> {
+    const nowMs = this.#clock.nowMs();
+    const values = {
+      ...settings,
+      name,
+      job: JSON.stringify(settings.job),
+      paused: settings.paused ? 1 : 0,
+      nextAtMs: nextAtOf(settings, current, nowMs),
+      nowMs,
+    } as const;
+    const statement: Statement =
+      current === undefined
+        ? insertSchedule.with(values)
+        : updateSchedule.with({
+            ...values,
+            version: current.version,
+            createdAtMs: current.createdAtMs,
+            readNextAtMs: current.nextAtMs,
+          });
+    return (await this.#db.batch([statement]))[0]?.rows[0];
+  }
+}
+
+function assertComes(cron: string, timeZone: string, nowMs: number): void {
+  if (slotsOf(cron, timeZone)(nowMs) === null)
+    throw badValue('cron', cron, 'an expression that comes to pass; this one never does');
+}
+
+/** A slot that was decided is never a next one again, even when the clock was set back. */
+function nextAtOf(settings: Settings, current: Schedule | undefined, nowMs: number): number | null {
+  const { cron, timeZone, paused } = settings;
+  if (paused) return null;
+  if (current?.cron === cron && current.timeZone === timeZone && !current.paused) return current.nextAtMs;
+  const [nextAtMs] = firstSlots(slotsOf(cron, timeZone), Math.max(nowMs, current?.lastSlotMs ?? 0), 1);
+  return nextAtMs ?? null;
+}
+
+function settingsOf(body: SetSchedule, current: Schedule | undefined): Settings {
+  return {
+    cron: body.cron,
+    timeZone: body.timeZone ?? defaults.timeZone,
+    job: body.job,
+    catchUp: body.catchUp ?? defaults.catchUp,
+    catchUpMax: body.catchUpMax ?? defaults.catchUpMax,
+    overlap: body.overlap ?? defaults.overlap,
+    paused: body.paused ?? current?.paused ?? false,
+  };
+}
+
+function settingsIn({ cron, timeZone, job, catchUp, catchUpMax, overlap, paused }: Schedule): Settings {
+  return { cron, timeZone, job, catchUp, catchUpMax, overlap, paused };
+}
+
+function existing(name: string, current: Schedule | undefined): Settings {
+  if (current === undefined) throw notFound(name);
+  return settingsIn(current);
+}
+
+function notFound(name: string): BlixardError {
+  return new BlixardError('SCHEDULE_NOT_FOUND', { schedule: name });
+}

@@ -1,0 +1,167 @@
+/** Schedules and their runs: set, moved to their next slot, fired; each by name, id or due time. */
+import { endedStates } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
+
+/** What a view of a schedule is made of. */
+const scheduleColumns = `name, cron, time_zone, job, catch_up, catch_up_max, overlap, paused, version,
+  next_at_ms, last_slot_ms, last_job_id, fired, skipped, failed, created_at_ms, updated_at_ms`;
+
+/** Whether the last job is on its way or has not ended. */
+const previousLives = `(
+  EXISTS (SELECT 1 FROM jobs WHERE id = schedules.last_job_id AND +state NOT IN (${literals(endedStates)}))
+  OR EXISTS (SELECT 1 FROM schedule_runs WHERE id = schedules.last_job_id AND +outcome = 'firing')
+) AS previous_lives`;
+
+type Settings = {
+  name: string;
+  cron: string;
+  timeZone: string;
+  job: string;
+  catchUp: string;
+  catchUpMax: number;
+  overlap: string;
+  paused: 0 | 1;
+  nextAtMs: number | null;
+  nowMs: number;
+};
+
+/** A new schedule, unless the name is taken. */
+export const insertSchedule = define<Settings>(
+  'schedules.insert',
+  `INSERT INTO schedules (name, cron, time_zone, job, catch_up, catch_up_max, overlap, paused, version,
+     next_at_ms, created_at_ms, updated_at_ms)
+   VALUES (:name, :cron, :timeZone, :job, :catchUp, :catchUpMax, :overlap, :paused, 1, :nextAtMs, :nowMs, :nowMs)
+   ON CONFLICT (name) DO NOTHING
+   RETURNING ${scheduleColumns}`,
+);
+
+/** Changes a schedule that still is as it was read. */
+export const updateSchedule = define<
+  Settings & { version: number; createdAtMs: number; readNextAtMs: number | null }
+>(
+  'schedules.update',
+  `UPDATE schedules SET cron = :cron, time_zone = :timeZone, job = :job, catch_up = :catchUp,
+     catch_up_max = :catchUpMax, overlap = :overlap, paused = :paused, next_at_ms = :nextAtMs,
+     version = version + 1, updated_at_ms = :nowMs
+   WHERE name = :name AND version = :version AND created_at_ms = :createdAtMs AND next_at_ms IS :readNextAtMs
+   RETURNING ${scheduleColumns}`,
+);
+
+export const scheduleByName = define<{ name: string }>(
+  'schedules.byName',
+  `SELECT ${scheduleColumns} FROM schedules WHERE name = :name`,
+);
+
+/** By name, from the one after `after`. */
+export const listSchedules = define<{ after: string; limit: number }>(
+  'schedules.list',
+  `SELECT ${scheduleColumns} FROM schedules WHERE name > :after ORDER BY name LIMIT +:limit`,
+);
+
+/** Tells the end of a schedule; goes before its delete. */
+export const tellDeleted = define<{ name: string; nowMs: number }>(
+  'schedules.tellDeleted',
+  `INSERT INTO events (at_ms, kind, data)
+   SELECT :nowMs, 'schedule.deleted', json_object('schedule', name) FROM schedules WHERE name = :name`,
+);
+
+export const deleteRuns = define<{ name: string }>(
+  'schedules.deleteRuns',
+  'DELETE FROM schedule_runs INDEXED BY schedule_runs_by_schedule WHERE schedule = :name',
+);
+
+export const deleteSchedule = define<{ name: string }>(
+  'schedules.delete',
+  `DELETE FROM schedules WHERE name = :name RETURNING ${scheduleColumns}`,
+);
+
+/** The newest runs of a schedule, newest first. */
+export const runsOfSchedule = define<{ name: string; limit: number }>(
+  'schedules.runs',
+  `SELECT id, kind, slot_ms, slots, outcome, reason, message
+   FROM schedule_runs INDEXED BY schedule_runs_by_schedule
+   WHERE schedule = :name ORDER BY seq DESC LIMIT +:limit`,
+);
+
+/** Schedules with a slot that has come, the longest due first. */
+export const dueSchedules = define<{ nowMs: number; limit: number }>(
+  'schedules.due',
+  `SELECT ${scheduleColumns}, ${previousLives} FROM schedules INDEXED BY schedules_due
+   WHERE next_at_ms IS NOT NULL AND next_at_ms <= :nowMs ORDER BY next_at_ms, name LIMIT +:limit`,
+);
+
+/** The next slot of all, epoch ms; null when there is none. */
+export const nextSlot = define<Record<never, never>>(
+  'schedules.next',
+  'SELECT min(next_at_ms) AS next_at_ms FROM schedules INDEXED BY schedules_due WHERE next_at_ms IS NOT NULL',
+);
+
+/** Moves a schedule over its due slots, if nobody has; `token` marks the batch that did. */
+export const moveSchedule = define<{
+  name: string;
+  version: number;
+  createdAtMs: number;
+  readNextAtMs: number;
+  lastSlotMs: number;
+  nextAtMs: number | null;
+  token: string;
+}>(
+  'schedules.move',
+  `UPDATE schedules SET next_at_ms = :nextAtMs, last_slot_ms = :lastSlotMs, moved_by = :token
+   WHERE name = :name AND version = :version AND created_at_ms = :createdAtMs AND next_at_ms = :readNextAtMs
+   RETURNING name`,
+);
+
+/** The runs of the move just made: `[{id, slotMs, slots, outcome, reason, replaces}]`. */
+export const insertRuns = define<{ name: string; token: string; runs: string; nowMs: number }>(
+  'schedules.insertRuns',
+  `INSERT INTO schedule_runs (id, schedule, kind, slot_ms, slots, outcome, reason, replaces, at_ms)
+   SELECT r.value->>'id', schedules.name, 'slot', r.value->>'slotMs', r.value->>'slots', r.value->>'outcome',
+     r.value->>'reason', r.value->>'replaces', :nowMs
+   FROM json_each(:runs) AS r CROSS JOIN schedules WHERE schedules.name = :name AND +moved_by = :token
+   ON CONFLICT (id) DO NOTHING`,
+);
+
+/** A run that somebody asked for. */
+export const insertTriggered = define<{ id: string; name: string; nowMs: number }>(
+  'schedules.insertTriggered',
+  `INSERT INTO schedule_runs (id, schedule, kind, slot_ms, slots, outcome, at_ms)
+   SELECT :id, name, 'manual', :nowMs, 1, 'firing', :nowMs FROM schedules WHERE name = :name
+   RETURNING id`,
+);
+
+/** A schedule whose cron expression this program cannot read any more. */
+export const pauseUnreadable = define<{ name: string; version: number; nowMs: number }>(
+  'schedules.pauseUnreadable',
+  `UPDATE schedules SET paused = 1, next_at_ms = NULL, version = version + 1, updated_at_ms = :nowMs
+   WHERE name = :name AND version = :version`,
+);
+
+/** Runs whose job is to be submitted, oldest first, from the one after `after`. */
+export const firingRuns = define<{ after: number; limit: number }>(
+  'schedules.firing',
+  `SELECT schedule_runs.seq, schedule_runs.id, schedule, replaces, job
+   FROM schedule_runs INDEXED BY schedule_runs_firing CROSS JOIN schedules
+   WHERE schedule_runs.outcome = 'firing' AND schedule_runs.seq > :after AND schedules.name = schedule_runs.schedule
+   ORDER BY schedule_runs.seq LIMIT +:limit`,
+);
+
+/** What became of a run. */
+export const settleRun = define<{
+  id: string;
+  outcome: 'fired' | 'failed';
+  message: string | null;
+  nowMs: number;
+}>(
+  'schedules.settle',
+  `UPDATE schedule_runs SET outcome = :outcome, message = :message, at_ms = :nowMs
+   WHERE id = :id AND +outcome = 'firing'`,
+);
+
+/** Forgets the oldest runs of a schedule, those that wait for their job excepted. */
+export const forgetRuns = define<{ name: string; keep: number }>(
+  'schedules.forgetRuns',
+  `DELETE FROM schedule_runs WHERE schedule = :name AND +outcome <> 'firing' AND seq <= (
+     SELECT seq FROM schedule_runs INDEXED BY schedule_runs_by_schedule WHERE schedule = :name
+     ORDER BY seq DESC LIMIT 1 OFFSET +:keep)`,
+);
