@@ -16,6 +16,8 @@ import { openSqlite, type SqliteDatabase } from '../../src/store/sqlite/sqlite.t
 import { median, type Report, timed } from '../lib/report.ts';
 
 const submitsAtOnce = 500;
+/** Ids to ask for, spread over all jobs stored. */
+const idsKept = 1_000;
 const warmUps = 50;
 const rounds = 300;
 const names = ['first get', 'get', 'claim', 'start', 'complete', 'cancel', 'retry'] as const;
@@ -98,6 +100,8 @@ class Stored {
 /** Fills a store with `count` jobs: half of them wait in the queue the worker takes from, half have ended. */
 async function fill(stored: Stored, count: number): Promise<string[]> {
   const kept: string[] = [];
+  // As many different jobs to ask for with few stored as with many, so that neither side reads the same few again.
+  const apart = Math.max(1, Math.floor(count / idsKept));
   for (let done = 0; done < count; done += submitsAtOnce) {
     const made = await Promise.all(
       Array.from({ length: Math.min(submitsAtOnce, count - done) }, (_, index) =>
@@ -111,8 +115,7 @@ async function fill(stored: Stored, count: number): Promise<string[]> {
     await Promise.all(
       made.filter((job) => job.spec.queue === 'ended').map((job) => stored.jobs.cancel(job.id)),
     );
-    const [one] = made;
-    if (one !== undefined) kept.push(one.id);
+    kept.push(...made.filter((_, index) => (done + index) % apart === 0).map((job) => job.id));
   }
   return kept;
 }
