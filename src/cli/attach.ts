@@ -3,17 +3,12 @@ import type { BlixardClient } from '../client/index.ts';
 import { isBlixardError } from '../domain/errors.ts';
 import { say } from './command.ts';
 import type { CliContext, Interrupt } from './context.ts';
-import { endNotice, exitCodeOf, exitCodes, outputClosedCode } from './exit-code.ts';
+import { endNotice, exitCodeOf, exitCodes, interruptCodes, outputClosedCode } from './exit-code.ts';
 import { followJob } from './follow.ts';
 import { OutputClosed } from './terminal.ts';
 
 /** How long a job may stay silent before we look whether it waits for something, ms. */
 const waitingNoteAfterMs = 2_000;
-
-const interruptCodes: Readonly<Record<Interrupt, number>> = {
-  SIGINT: exitCodes.signalBase + 2,
-  SIGTERM: exitCodes.signalBase + 15,
-};
 
 /** Resolves with the exit code for the shell. */
 export async function attach(context: CliContext, client: BlixardClient, jobId: string): Promise<number> {

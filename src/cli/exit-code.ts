@@ -1,6 +1,7 @@
 /** What the end of a job means for the shell: exit codes as `docker run` and `timeout` have them, and one sentence. */
 import type { Job } from '../contract/job.ts';
 import { endReasons } from '../domain/job.ts';
+import type { Interrupt } from './context.ts';
 import { endOf } from './output/job-end.ts';
 
 /** Exit codes that are not the command's own. */
@@ -17,6 +18,12 @@ const sigint = 2;
 const sigkill = 9;
 /** 128 + SIGPIPE. */
 export const outputClosedCode = exitCodes.signalBase + 13;
+
+/** The exit code of a program that was interrupted. */
+export const interruptCodes: Readonly<Record<Interrupt, number>> = {
+  SIGINT: exitCodes.signalBase + sigint,
+  SIGTERM: exitCodes.signalBase + 15,
+};
 
 /** The exit code for a job that has ended. */
 export function exitCodeOf(job: Job): number {
@@ -40,7 +47,7 @@ export function exitCodeOf(job: Job): number {
 export function endNotice(job: Job): string | undefined {
   if (job.reason === null || job.reason === 'exit') return undefined;
   if (job.state === 'cancelled')
-    return `job ${job.id} was cancelled: ${job.cancelReason ?? 'no reason given'}`;
+    return `job ${job.id} was cancelled: ${job.cancelReason ?? job.message ?? 'no reason given'}`;
   const why = job.message ?? endReasons[job.reason].text;
   return `job ${job.id} ${job.state} (${endOf(job)}): ${why}`;
 }

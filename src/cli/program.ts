@@ -5,6 +5,7 @@ import { addNoun, type CommandHome, type Outcome } from './command.ts';
 import { addConfig } from './commands/config.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
+import { addGroupCommands } from './commands/group/commands.ts';
 import { addImageBuild } from './commands/image/build.ts';
 import { addImageLs } from './commands/image/ls.ts';
 import { addJobCancel } from './commands/job/cancel.ts';
@@ -70,6 +71,7 @@ function createProgram(home: CommandHome): Command {
   program.commandsGroup('Run jobs:');
   addRun(program, home);
   addJobCommands(addNoun(program, 'job', 'submit, look at, cancel and retry jobs'), home);
+  addGroupCommands(program, home);
   addQueueCommands(program, home);
   addSchedule(program, home);
   addEvents(program, home);

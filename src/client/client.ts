@@ -10,6 +10,7 @@ import {
   type RouteName,
   routes,
 } from '../contract/routes.ts';
+import type { Group } from '../contract/together.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
@@ -120,6 +121,15 @@ export class BlixardClient {
       readJson(response, routes.listEvents.status, this.#transport.url),
     );
     return page as EventPage;
+  }
+
+  /** The group, once all of its jobs have ended; `timeoutMs` is for each of the calls that wait for it. */
+  async waitGroup(name: string, options: CallOptions = {}): Promise<Group> {
+    for (;;) {
+      const query = { waitMs: limits.waitMsMax };
+      const group = await this.call('getGroup', { ...options, params: { name }, query });
+      if (group.finished) return group;
+    }
   }
 
   close(): Promise<void> {

@@ -3,6 +3,7 @@ export type * from '../contract/job.ts';
 export type { LogRecord, LogStream } from '../contract/log.ts';
 export type { BodyOf, JsonRouteName, ParamsOf, QueryOf, ReplyOf, RouteName } from '../contract/routes.ts';
 export type { Stats } from '../contract/system.ts';
+export type * from '../contract/together.ts';
 export type * from '../contract/webhook.ts';
 export type * from '../contract/worker.ts';
 export { BlixardError, type ErrorCode, type ErrorDetails, isBlixardError } from '../domain/errors.ts';

@@ -10,5 +10,6 @@ export * from './routes.ts';
 export * from './schedule.ts';
 export * from './submit-options.ts';
 export * from './system.ts';
+export * from './together.ts';
 export * from './webhook.ts';
 export * from './worker.ts';

@@ -178,7 +178,7 @@ export const Job = strict({
   endedAtMs: nullable(timeMs),
   cancelRequestedAtMs: nullable(timeMs),
   cancelReason: nullable(Type.String()),
-  waiting: nullable(Type.String({ description: 'why a pending job does not start, in words' })),
+  waiting: nullable(Type.String({ description: 'why a pending or blocked job does not start, in words' })),
 });
 export type Job = Static<typeof Job>;
 

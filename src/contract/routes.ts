@@ -6,6 +6,7 @@ import { AttemptPage, EventPage, Job } from './job.ts';
 import { queueRoutes } from './queue-routes.ts';
 import { attemptParams, jobParams, workerParams } from './route-params.ts';
 import { tellRoutes } from './routes/tell.ts';
+import { togetherRoutes } from './routes/together.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { cursor, oneOf, pageSize, strict, textPattern, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
@@ -134,6 +135,7 @@ export const routes = table({
     reply: 'stream',
     errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'ATTEMPT_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
   },
+  ...togetherRoutes,
   ...queueRoutes,
   ...scheduleRoutes,
   registerWorker: {

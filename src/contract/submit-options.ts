@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { defaults, limits, priorityStepMs } from '../domain/limits.ts';
 import { oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { togetherOptions } from './together.ts';
 
 export const labelNamePattern = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$';
 /** A label as one text: name=value. */
@@ -55,6 +56,7 @@ export const submitOptions = {
   tenant: Type.Optional(
     Type.String({ pattern: tenantPattern, description: `whose job it is; ${defaults.tenant} when left out` }),
   ),
+  ...togetherOptions,
 };
 
 const SubmitOptions = Type.Object(submitOptions);
@@ -78,6 +80,7 @@ export const searchQuery = {
     }),
   ),
   tenant: submitOptions.tenant,
+  group: submitOptions.group,
   text: Type.Optional(
     Type.String({
       pattern: textPattern,

@@ -32,6 +32,8 @@ export const submitRoutes = {
       'JOB_ID_CONFLICT',
       'IDEMPOTENCY_CONFLICT',
       'UNIQUE_CONFLICT',
+      'PARENT_UNKNOWN',
+      'JOB_CYCLE',
       'STORE_UNAVAILABLE',
     ],
   },
@@ -51,7 +53,7 @@ export const submitRoutes = {
     method: 'GET',
     path: '/v1/jobs',
     summary:
-      'Jobs, newest first. A search by label, tenant, text or time looks at so many jobs for each page and no ' +
+      'Jobs, newest first. A search by label, tenant, group, text or time looks at so many jobs for each page and no ' +
       'more: a page may be short, or empty, and still have a nextCursor.',
     query: strict({
       state: Type.Optional(oneOf(jobMachine.states)),

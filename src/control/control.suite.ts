@@ -18,6 +18,8 @@ import { makeSchedules } from './schedules/make-schedules.ts';
 import type { ScheduleCommands } from './schedules/schedule-commands.ts';
 import type { ScheduleRunner } from './schedules/schedule-runner.ts';
 import { Signals } from './signals.ts';
+import { Groups } from './together/groups.ts';
+import { ParentEnds } from './together/parent-ends.ts';
 import { WorkerCommands } from './worker-commands.ts';
 
 export interface Control {
@@ -30,6 +32,9 @@ export interface Control {
   readonly queries: JobQueries;
   readonly queues: QueueCommands;
   readonly queueQueries: QueueQueries;
+  readonly groups: Groups;
+  /** Nothing calls it but the test. */
+  readonly parentEnds: ParentEnds;
   /** Remembers which logs were to be removed. */
   readonly logs: FakeLogs;
   readonly forget: ForgetCommands;
@@ -75,6 +80,8 @@ export async function openControl(seed = 1): Promise<Control> {
     queries: new JobQueries(deps),
     queues: new QueueCommands(deps),
     queueQueries: new QueueQueries(deps),
+    groups: new Groups(deps),
+    parentEnds: new ParentEnds(deps),
     logs,
     forget,
     forgetter,

@@ -8,6 +8,7 @@ import { integer, json, text } from '../store/statements/columns.ts';
 import { cancelUnstarted, requestCancel, retryJob } from '../store/statements/jobs.ts';
 import { uniqueHolderOf } from '../store/statements/submit.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
+import { tellCancelled } from './moved.ts';
 import type { Signals } from './signals.ts';
 import { BatchSubmits } from './submit/batch.ts';
 import { Submits } from './submit/submits.ts';
@@ -31,7 +32,8 @@ export class JobCommands {
 
   /**
    * Stores a job; it is on disk when this resolves. With an id, or an idempotency key, the same call again gives the
-   * same job. Throws SPEC_TOO_LARGE, IMAGE_UNKNOWN, JOB_ID_CONFLICT, IDEMPOTENCY_CONFLICT, UNIQUE_CONFLICT.
+   * same job. Throws SPEC_TOO_LARGE, IMAGE_UNKNOWN, PARENT_UNKNOWN, JOB_CYCLE, JOB_ID_CONFLICT,
+   * IDEMPOTENCY_CONFLICT, UNIQUE_CONFLICT.
    */
   submit(body: SubmitJob, idempotencyKey?: string): Promise<Job> {
     return this.#submits.submit(body, idempotencyKey);
@@ -45,7 +47,7 @@ export class JobCommands {
     return this.#batches.submit(bodies);
   }
 
-  /** Throws what `submit` says of this job as such, and stores nothing: SPEC_TOO_LARGE, IMAGE_UNKNOWN. */
+  /** Throws what `submit` says of this job as such, and stores nothing: SPEC_TOO_LARGE, IMAGE_UNKNOWN, PARENT_UNKNOWN. */
   assertSubmittable(body: SubmitJob): Promise<void> {
     return this.#submits.assertSubmittable(body);
   }
@@ -66,7 +68,7 @@ export class JobCommands {
 
   /**
    * Puts a failed or cancelled job back, due at once or after `delayMs`, with all its attempts allowed
-   * anew. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION, UNIQUE_CONFLICT.
+   * anew; it waits for the jobs it runs after only as far as they have not ended. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION, UNIQUE_CONFLICT.
    */
   async retry(idOrPrefix: string, delayMs = 0): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);
@@ -75,7 +77,8 @@ export class JobCommands {
     const values = { id, state, runAtMs: nowMs + delayMs, nowMs } as const;
     const row = (await this.#db.batch([retryJob.with(values)]))[0]?.rows[0];
     if (row === undefined) throw await this.#refusedRetry(id, state);
-    if (state === 'pending') this.#signals.ready(text(row, 'queue'), text(row, 'executor'));
+    // It is blocked when a job it runs after has not ended.
+    if (jobStateOf(row) === 'pending') this.#signals.ready(text(row, 'queue'), text(row, 'executor'));
     else this.#signals.due(values.runAtMs);
     this.#signals.changed(id);
     return jobOf(row);
@@ -106,7 +109,7 @@ export class JobCommands {
     // A claim that was never started has this worker, too: it may be booting a VM for it.
     if (row['worker_id'] !== null)
       this.#signals.cancel(text(row, 'worker_id'), { jobId: id, attempt: integer(row, 'attempt') });
-    if (jobStateOf(row) === 'cancelled') this.#signals.ended(id);
+    if (jobStateOf(row) === 'cancelled') tellCancelled(this.#signals, row);
     else this.#signals.changed(id);
   }
 }

@@ -27,6 +27,7 @@ import { readJob, resolveJobId } from './job-rows.ts';
 import { whyQueueWaits } from './queue-waiting.ts';
 import { isSearch, searchJobs } from './search.ts';
 import type { Signals } from './signals.ts';
+import { readChildren, whyBlocked } from './together/family.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
 import { whyWaiting } from './waiting.ts';
 
@@ -47,10 +48,11 @@ export class JobQueries {
     return resolveJobId(this.#db, idOrPrefix);
   }
 
-  /** One job; a pending one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
+  /** One job; a pending or blocked one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
   async get(idOrPrefix: string): Promise<Job> {
     const id = await this.resolveId(idOrPrefix);
     const job = jobOf(await readJob(this.#db, id));
+    if (job.state === 'blocked') return { ...job, waiting: await whyBlocked(this.#db, id) };
     if (job.state !== 'pending') return job;
     const [gate] = await this.#db.query(gateOfJob.with({ id }));
     const held = gate === undefined ? null : whyQueueWaits(gate);
@@ -90,6 +92,11 @@ export class JobQueries {
     const jobId = await this.#existing(idOrPrefix);
     const rows = await this.#db.query(attemptsOfJob.with({ jobId, limit: limits.pageMax }));
     return rows.map(attemptOf).reverse();
+  }
+
+  /** The jobs that run after a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED. */
+  async children(idOrPrefix: string, query: QueryOf<'listChildren'> = {}): Promise<JobPage> {
+    return readChildren(this.#db, await this.#existing(idOrPrefix), query);
   }
 
   /** What happened to a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED. */

@@ -1,7 +1,8 @@
 /** Tells the rest of the process of jobs that have moved from one state to another. */
+import type { JobSpec } from '../contract/job.ts';
 import { isEnded } from '../domain/job.ts';
 import type { Row } from '../store/database.ts';
-import { integer, integerOrNull, text } from '../store/statements/columns.ts';
+import { integer, integerOrNull, json, text, textOrNull } from '../store/statements/columns.ts';
 import type { Signals } from './signals.ts';
 import { jobStateOf } from './views.ts';
 
@@ -19,10 +20,22 @@ export function tellMoved(signals: Signals, rows: readonly Row[]): void {
     else if (state === 'pending') countReady(calls, queue, text(row, 'executor'));
     if (state === 'scheduled') signals.due(integer(row, 'run_at_ms'));
     if (!isEnded(state)) tellExpiry(signals, row);
-    if (isEnded(state)) signals.ended(text(row, 'id'));
+    if (isEnded(state)) tellEnded(signals, text(row, 'id'), textOrNull(row, 'group_name'));
     else signals.changed(text(row, 'id'));
   }
   for (const { queue, executor, jobs } of calls.values()) signals.ready(queue, executor, jobs);
+  if (rows.some((row) => row['is_waited_for'] === 1 && isEnded(jobStateOf(row)))) signals.parentEnded();
+}
+
+/** The same of one job that a user's command has ended; the row has `jobColumns`. */
+export function tellCancelled(signals: Signals, row: Row): void {
+  tellEnded(signals, text(row, 'id'), json<JobSpec>(row, 'spec').group ?? null);
+  signals.parentEnded();
+}
+
+function tellEnded(signals: Signals, id: string, group: string | null): void {
+  signals.ended(id);
+  if (group !== null) signals.groupMoved(group);
 }
 
 function leavesRoom(row: Row): boolean {

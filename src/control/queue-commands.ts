@@ -17,6 +17,7 @@ import {
 import { QueueQueries } from './queue-queries.ts';
 import { settingsOf, valuesOf } from './queue-rows.ts';
 import type { Signals } from './signals.ts';
+import { jobStateOf } from './views.ts';
 
 /** The commands of users. Each may also reject with STORE_UNAVAILABLE. */
 export class QueueCommands {
@@ -79,7 +80,8 @@ export class QueueCommands {
   }
 
   #tellRedriven(name: string, rows: readonly Row[]): void {
-    if (rows.length > 0) this.#signals.room(name, rows.length);
+    const ready = rows.filter((row) => jobStateOf(row) === 'pending').length;
+    if (ready > 0) this.#signals.room(name, ready);
     for (const row of rows) this.#signals.changed(text(row, 'id'));
   }
 }

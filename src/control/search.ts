@@ -11,8 +11,8 @@ import { jobOf } from './views.ts';
 type Query = QueryOf<'listJobs'>;
 
 /** True when a list by state and queue alone does not answer it. */
-export function isSearch({ label, tenant, text, createdAfterMs, createdBeforeMs }: Query): boolean {
-  return [label, tenant, text, createdAfterMs, createdBeforeMs].some((asked) => asked !== undefined);
+export function isSearch({ label, tenant, group, text, createdAfterMs, createdBeforeMs }: Query): boolean {
+  return [label, tenant, group, text, createdAfterMs, createdBeforeMs].some((asked) => asked !== undefined);
 }
 
 /** The next page of a search; `before` is the sequence number where the page before ended. */
@@ -35,7 +35,8 @@ export async function searchJobs(
 }
 
 /** The index that is most likely to lead past few others. */
-function walkOf({ label = [], tenant, queue, state }: Query): WalkName {
+function walkOf({ label = [], tenant, group, queue, state }: Query): WalkName {
+  if (group !== undefined) return 'group';
   if (label.length > 0) return 'label';
   // Most jobs are of the default tenant, so there is no index of those.
   if (tenant !== undefined && tenant !== defaults.tenant) return 'tenant';
@@ -43,13 +44,14 @@ function walkOf({ label = [], tenant, queue, state }: Query): WalkName {
   return state === undefined ? 'all' : 'state';
 }
 
-function valuesOf({ label = [], tenant, queue, state, text, createdAfterMs, createdBeforeMs }: Query) {
+function valuesOf({ label = [], tenant, group, queue, state, text, createdAfterMs, createdBeforeMs }: Query) {
   const labels = label.map(partsOf);
   const [first] = labels;
   return {
     state: state ?? null,
     queue: queue ?? null,
     tenant: tenant ?? null,
+    group: group ?? null,
     text: text ?? null,
     labels: JSON.stringify(labels.slice(1)),
     labelName: first?.[0] ?? null,

@@ -18,9 +18,11 @@ export class Signals {
   readonly #slot = new Set<(atMs: number) => void>();
   readonly #lease = new Set<LeaseListener>();
   readonly #anyEnded = new Set<() => void>();
+  readonly #parentEnded = new Set<() => void>();
   readonly #queueSet = new Set<() => void>();
   readonly #ended = new Keyed<() => void>();
   readonly #changed = new Keyed<() => void>();
+  readonly #groupMoved = new Keyed<() => void>();
   readonly #cancel = new Keyed<CancelListener>();
 
   /**
@@ -54,6 +56,24 @@ export class Signals {
   /** Calls `fn` for the end of every job: it must be quick. */
   onAnyEnded(fn: () => void): Unsubscribe {
     return added(this.#anyEnded, fn);
+  }
+
+  /** A job has ended that others may run after. */
+  parentEnded(): void {
+    for (const fn of this.#parentEnded) fn();
+  }
+
+  onParentEnded(fn: () => void): Unsubscribe {
+    return added(this.#parentEnded, fn);
+  }
+
+  /** A job of this group has ended. */
+  groupMoved(name: string): void {
+    for (const fn of this.#groupMoved.of(name)) fn();
+  }
+
+  onGroupMoved(name: string, fn: () => void): Unsubscribe {
+    return this.#groupMoved.add(name, fn);
   }
 
   /** The settings of a queue have changed. */

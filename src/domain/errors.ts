@@ -5,6 +5,7 @@ import { jobErrors } from './errors/job.ts';
 import { requestErrors } from './errors/request.ts';
 import { scheduleErrors } from './errors/schedule.ts';
 import { storeErrors } from './errors/store.ts';
+import { togetherErrors } from './errors/together.ts';
 import { vmErrors } from './errors/vm.ts';
 import { webhookErrors } from './errors/webhook.ts';
 
@@ -13,6 +14,7 @@ export const errorCatalogue = {
   ...jobErrors,
   ...scheduleErrors,
   ...storeErrors,
+  ...togetherErrors,
   ...vmErrors,
   ...webhookErrors,
   ...clientErrors,

@@ -18,8 +18,8 @@ export const jobMachine = defineMachine<JobState>('job', {
   blocked: {
     scheduled: 'parents done, due later',
     pending: 'parents done',
-    failed: 'a parent failed',
-    cancelled: 'user, or a parent was cancelled',
+    failed: 'a parent failed, or expired',
+    cancelled: 'user, or a parent failed or was cancelled',
   },
   scheduled: { pending: 'due', failed: 'expired', cancelled: 'user' },
   pending: {
@@ -43,8 +43,16 @@ export const jobMachine = defineMachine<JobState>('job', {
     cancelled: 'user: VM killed',
   },
   completed: {},
-  failed: { scheduled: 'user retry, later', pending: 'user retry, redrive' },
-  cancelled: { scheduled: 'user retry, later', pending: 'user retry' },
+  failed: {
+    blocked: 'user retry or redrive, a parent has not ended',
+    scheduled: 'user retry, later',
+    pending: 'user retry, redrive',
+  },
+  cancelled: {
+    blocked: 'user retry, a parent has not ended',
+    scheduled: 'user retry, later',
+    pending: 'user retry',
+  },
 });
 
 /** States in which a job has ended. Only a user's retry leaves `failed` and `cancelled`. */
@@ -84,6 +92,9 @@ export const endReasons = {
   image_missing: { infrastructure: true, text: 'the worker does not have the image' },
   executor_unavailable: { infrastructure: true, text: 'the worker cannot run this kind of job' },
   expired: { infrastructure: false, text: 'the job was not started in time' },
+  parent_failed: { infrastructure: false, text: 'a job it was to run after failed' },
+  parent_cancelled: { infrastructure: false, text: 'a job it was to run after was cancelled' },
+  skipped: { infrastructure: false, text: 'it was to be skipped unless the jobs before it completed' },
   disk_full: { infrastructure: false, text: 'the disk of the microVM was full' },
   internal: { infrastructure: true, text: 'an error inside Blixard' },
 } as const satisfies Record<string, { infrastructure: boolean; text: string }>;

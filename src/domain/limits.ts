@@ -38,6 +38,9 @@ export const limits = {
   searchedPerPage: 2_000,
   /** Jobs in one batch. */
   batchJobs: 1_000,
+  /** Jobs that one job may run after, and all jobs of one batch together. */
+  parentsMax: 100,
+  batchParents: 10_000,
   /** Times a submit is decided anew because the job in its way changed meanwhile. */
   submitRounds: 4,
   memoryMiBMin: 80,
@@ -103,7 +106,7 @@ export const limits = {
   concurrencyMax: 10_000,
   /** Longest time an ended job can be kept, other than for ever. */
   retentionMsMax: 3_650 * day,
-  /** Ended jobs moved or forgotten in one commit. */
+  /** Jobs moved, cancelled or forgotten together in one commit, and children told that a parent has ended. */
   jobsPerStep: 500,
   /** Events forgotten in one commit. */
   eventsPerStep: 2_000,

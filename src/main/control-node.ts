@@ -13,6 +13,9 @@ import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { Groups } from '../control/together/groups.ts';
+import { ParentEnds } from '../control/together/parent-ends.ts';
+import { ParentWatch } from '../control/together/parent-watch.ts';
 import { WebhookSender } from '../control/webhooks/sender.ts';
 import type { WebhookTargets } from '../control/webhooks/targets.ts';
 import { Webhooks } from '../control/webhooks/webhooks.ts';
@@ -68,6 +71,9 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
   const forgetter = new Forgetter({ ...shared, forget });
   forgetter.start();
   teardown.add(() => forgetter.stop());
+  const watch = new ParentWatch({ ...shared, parentEnds: new ParentEnds(shared) });
+  watch.start();
+  teardown.add(() => watch.stop());
   const { schedules, runner } = makeSchedules({ ...shared, jobs });
   runner.start();
   teardown.add(() => runner.stop());
@@ -83,6 +89,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
     queries,
     queues,
     queueQueries,
+    groups: new Groups(shared),
     forget,
     logs,
     events,

@@ -18,6 +18,9 @@ import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { Groups } from '../control/together/groups.ts';
+import { ParentEnds } from '../control/together/parent-ends.ts';
+import { ParentWatch } from '../control/together/parent-watch.ts';
 import { WebhookSender } from '../control/webhooks/sender.ts';
 import { Webhooks } from '../control/webhooks/webhooks.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
@@ -88,6 +91,7 @@ export class World {
   readonly client: BlixardClient;
   readonly workers: Worker[] = [];
   readonly #scheduler: Scheduler;
+  readonly #watch: ParentWatch;
   readonly #logs: LogStore;
 
   private constructor(parts: {
@@ -95,12 +99,14 @@ export class World {
     db: SqliteDatabase;
     app: FastifyInstance;
     scheduler: Scheduler;
+    watch: ParentWatch;
     logs: LogStore;
   }) {
     this.dir = parts.dir;
     this.db = parts.db;
     this.app = parts.app;
     this.#scheduler = parts.scheduler;
+    this.#watch = parts.watch;
     this.#logs = parts.logs;
     this.client = new BlixardClient({ transport: appTransport(parts.app) });
   }
@@ -127,12 +133,15 @@ export class World {
       queries: new JobQueries(deps),
       queues: new QueueCommands(deps),
       queueQueries: new QueueQueries(deps),
+      groups: new Groups(deps),
       forget: new ForgetCommands({ ...deps, logs }),
       version: '0',
     });
     const scheduler = new Scheduler(deps);
     scheduler.start();
-    return new World({ dir, db, app, scheduler, logs });
+    const watch = new ParentWatch({ ...deps, parentEnds: new ParentEnds(deps) });
+    watch.start();
+    return new World({ dir, db, app, scheduler, watch, logs });
   }
 
   /** A worker with a fake executor named `microvm`, so that jobs need not name another; not started yet. */
@@ -190,6 +199,7 @@ export class World {
   async close(): Promise<string[]> {
     await Promise.all(this.workers.map((worker) => worker.kill()));
     await this.#scheduler.stop();
+    await this.#watch.stop();
     await this.app.close();
     await this.#logs.close();
     const broken = await checkInvariants(this.db);

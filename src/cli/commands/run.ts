@@ -5,9 +5,10 @@ import { attach } from '../attach.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
 import { type SubmitOptions, submissionOf } from '../submission.ts';
 import { declareSubmitFlags, submitHeadersOf } from '../submit-flags.ts';
+import { declareTogetherFlags, type TogetherFlags, withTogetherFlags } from '../together-flags.ts';
 import { declareJobFlags } from './job-flags.ts';
 
-interface Options extends SubmitOptions {
+interface Options extends SubmitOptions, TogetherFlags {
   readonly detach?: boolean;
 }
 
@@ -22,6 +23,7 @@ export function addRun(parent: Command, home: CommandHome): void {
       'blixard run -m 512 --cpus 2 --timeout 5m -e MODE=fast -- ./build.sh',
       'tar c . | blixard run -i -- tar tv',
       'id=$(blixard run -d -- sleep 60) && blixard job logs -f "$id"',
+      'blixard run --after "$id" --after-failed skip --group nightly -- ./report.sh',
     ],
     setUp: declare,
     run,
@@ -35,6 +37,7 @@ function declare(command: Command): void {
     .option('-d, --detach', 'print the id of the job and leave it to the server');
   declareJobFlags(command);
   declareSubmitFlags(command);
+  declareTogetherFlags(command);
 }
 
 async function run(call: Call<Options>): Promise<number | undefined> {
@@ -42,8 +45,9 @@ async function run(call: Call<Options>): Promise<number | undefined> {
   if (call.json && options.detach !== true) {
     throw new BlixardError('USAGE', { problem: '-o json needs -d; otherwise the output is the command’s' });
   }
-  const body = await submissionOf(context, args, options);
+  const submission = await submissionOf(context, args, options);
   return await withClient(call, async (client) => {
+    const [body = submission] = await withTogetherFlags(client, [submission], options);
     const job = await client.call('submitJob', { body, headers: submitHeadersOf(options) });
     if (options.detach !== true) return await attach(context, client, job.id);
     await (call.json ? printJson(call, job) : print(call, `${job.id}\n`));

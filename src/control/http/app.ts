@@ -14,6 +14,7 @@ import { logHandlers } from './handlers/logs.ts';
 import { queueHandlers } from './handlers/queues.ts';
 import { scheduleHandlers } from './handlers/schedules.ts';
 import { systemHandlers } from './handlers/system.ts';
+import { togetherHandlers } from './handlers/together.ts';
 import { webhookHandlers } from './handlers/webhooks.ts';
 import { workerHandlers } from './handlers/workers.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -89,6 +90,7 @@ function createServer(deps: AppDeps): FastifyInstance {
 function handlersOf(deps: AppDeps): Handlers {
   return {
     ...jobHandlers(deps),
+    ...togetherHandlers(deps),
     ...queueHandlers(deps),
     ...scheduleHandlers(deps),
     ...workerHandlers(deps),

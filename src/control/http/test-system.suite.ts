@@ -26,6 +26,9 @@ import { QueueCommands } from '../queue-commands.ts';
 import { QueueQueries } from '../queue-queries.ts';
 import { makeSchedules } from '../schedules/make-schedules.ts';
 import { Signals } from '../signals.ts';
+import { Groups } from '../together/groups.ts';
+import { ParentEnds } from '../together/parent-ends.ts';
+import { ParentWatch } from '../together/parent-watch.ts';
 import { WebhookSender } from '../webhooks/sender.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import { WorkerCommands } from '../worker-commands.ts';
@@ -60,6 +63,8 @@ export async function startTestSystem(
   const sender = new WebhookSender({ clock, targets: 'private', version: '0.0.0-test' });
   const webhooks = new Webhooks({ ...shared, events, sender });
   webhooks.start();
+  const watch = new ParentWatch({ ...shared, parentEnds: new ParentEnds(shared) });
+  watch.start();
   const deps: AppDeps = {
     jobs,
     schedules: makeSchedules({ ...shared, jobs }).schedules,
@@ -67,6 +72,7 @@ export async function startTestSystem(
     queries: new JobQueries(shared),
     queues: new QueueCommands(shared),
     queueQueries: new QueueQueries(shared),
+    groups: new Groups(shared),
     forget: new ForgetCommands({ ...shared, logs }),
     logs,
     events,
@@ -87,6 +93,7 @@ export async function startTestSystem(
     ids,
     close: async () => {
       await app.close();
+      await watch.stop();
       await webhooks.stop();
       await logs.close();
       await db.close();

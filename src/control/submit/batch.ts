@@ -6,6 +6,9 @@ import { limits } from '../../domain/limits.ts';
 import type { Row } from '../../store/database.ts';
 import { insertJobs, insertJobsData, jobsByIds, obstacles } from '../../store/statements/batch.ts';
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
+import { unknownIds } from '../../store/statements/together.ts';
+import { parentsFirst } from '../together/order.ts';
+import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
 import { type Draft, draftOf } from './draft.ts';
@@ -27,25 +30,34 @@ export class BatchSubmits {
       const nowMs = this.#deps.clock.nowMs();
       const drafts = forEachLine(bodies, (body, index) => draftOf(body, { id: ids[index] ?? '', nowMs }));
       assertApart(drafts);
-      const jobs = (await this.#store(drafts, nowMs)) ?? (await this.#storedBefore(drafts));
+      const family = familyOf(drafts);
+      const jobs = (await this.#store(family, drafts, nowMs)) ?? (await this.#storedBefore(family, drafts));
       if (jobs !== undefined) return jobs;
     }
     throw new BlixardError('OVERLOADED', { problem: 'what keeps the batch out keeps changing' });
   }
 
-  async #store(drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
-    const jobs = listOf(drafts);
-    const write = this.#deps.db.batch([insertJobs.with({ jobs, nowMs }), insertJobsData.with({ jobs })]);
+  async #store(family: Family, drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
+    const jobs = listOf(family.order);
+    const { parents, children } = family;
+    const write = this.#deps.db.batch([
+      insertJobs.with({ jobs, parents: parents.length === 0 ? null : JSON.stringify(parents), nowMs }),
+      insertJobsData.with({ jobs }),
+      ...(children.length === 0 ? [] : settling(children, nowMs)),
+    ]);
     tellReady(this.#deps.signals, drafts);
-    const rows = (await write)[0]?.rows ?? [];
+    const results = await write;
+    const rows = results[0]?.rows ?? [];
     if (rows.length === 0) return undefined;
     tellTimes(this.#deps.signals, drafts);
-    const rowOf = byId(rows);
+    tellSettled(this.#deps.signals, results);
+    // Those that wait for others may have gone on in the same write.
+    const rowOf = byId([...rows, ...(children.length === 0 ? [] : await this.#rowsOf(children))]);
     return drafts.map(({ job, spec }) => jobOf(rowOf(job.id), spec));
   }
 
   /** The same jobs when they are all there: the answer was lost. Undefined when nothing is in the way any more. */
-  async #storedBefore(drafts: readonly Draft[]): Promise<Job[] | undefined> {
+  async #storedBefore(family: Family, drafts: readonly Draft[]): Promise<Job[] | undefined> {
     const found = await this.#deps.db.query(obstacles.with({ jobs: listOf(drafts) }), {
       level: 'linearizable',
     });
@@ -54,17 +66,33 @@ export class BatchSubmits {
       const draft = drafts[index];
       if (draft !== undefined) await this.#assertFree(draft, row, index);
     }
+    if (family.parents.length > 0) await this.#assertParents(family.parents, drafts);
     return undefined;
   }
 
   async #sameJobs(drafts: readonly Draft[]): Promise<Job[]> {
-    const ids = JSON.stringify(drafts.map(({ job }) => job.id));
-    const rowOf = byId(await this.#deps.db.query(jobsByIds.with({ ids }), { level: 'linearizable' }));
+    const rowOf = byId(await this.#rowsOf(drafts.map(({ job }) => job.id)));
     return drafts.map(({ job, spec }, index) => {
       const row = rowOf(job.id);
       if (isDeepStrictEqual(json<JobSpec>(row, 'spec'), spec)) return jobOf(row);
       throw refusedLine(index, 'JOB_ID_CONFLICT', `Job ${job.id} exists already with another spec.`);
     });
+  }
+
+  #rowsOf(ids: readonly string[]): Promise<readonly Row[]> {
+    return this.#deps.db.query(jobsByIds.with({ ids: JSON.stringify(ids) }), { level: 'linearizable' });
+  }
+
+  async #assertParents(parents: readonly string[], drafts: readonly Draft[]): Promise<void> {
+    const ids = JSON.stringify(parents);
+    const rows = await this.#deps.db.query(unknownIds.with({ ids }), { level: 'linearizable' });
+    const unknown = new Set(rows.map((row) => text(row, 'id')));
+    for (const [index, { spec }] of drafts.entries()) {
+      const parentId = spec.after?.find((id) => unknown.has(id));
+      if (parentId === undefined) continue;
+      const error = new BlixardError('PARENT_UNKNOWN', { parentId });
+      throw refusedLine(index, error.code, error.message, error);
+    }
   }
 
   async #assertFree({ job, spec }: Draft, row: Row, index: number): Promise<void> {
@@ -98,6 +126,39 @@ function assertApart(drafts: readonly Draft[]): void {
       throw refusedLine(index, 'VALIDATION_FAILED', 'unique.policy: in a batch only reject is allowed.');
     claim(`The unique key ${job.uniqueKey}`, `unique ${job.queue} ${job.uniqueKey}`, index);
   }
+}
+
+/** What jobs that come together have to do with each other. */
+interface Family {
+  /** All of them, parents first: so a job is always stored after those it runs after. */
+  readonly order: readonly Draft[];
+  /** Ids of those that run after others. */
+  readonly children: readonly string[];
+  /** Ids they run after that are not among them. */
+  readonly parents: readonly string[];
+}
+
+/** Throws BATCH_LINE_REFUSED for a cycle, and VALIDATION_FAILED for more parents than `limits.batchParents`. */
+function familyOf(drafts: readonly Draft[]): Family {
+  const nodes = drafts.map(({ job, spec }) => ({ id: job.id, after: spec.after ?? [] }));
+  const named = nodes.flatMap(({ after }) => after);
+  if (named.length > limits.batchParents)
+    throw new BlixardError('VALIDATION_FAILED', {
+      field: 'after',
+      problem: `has ${named.length} ids on all lines together; allowed: at most ${limits.batchParents}`,
+    });
+  const order = parentsFirst(nodes);
+  if ('cycle' in order) {
+    const error = new BlixardError('JOB_CYCLE', { cycle: order.cycle.join(' → ') });
+    const line = nodes.findIndex(({ id }) => id === order.cycle[0]);
+    throw refusedLine(line, error.code, error.message, error);
+  }
+  const own = new Set(nodes.map(({ id }) => id));
+  return {
+    order: order.flatMap((index) => drafts[index] ?? []),
+    children: nodes.filter(({ after }) => after.length > 0).map(({ id }) => id),
+    parents: [...new Set(named)].filter((id) => !own.has(id)),
+  };
 }
 
 /** The specs go as text, so that they are stored as they were written. */

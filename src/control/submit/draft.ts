@@ -16,13 +16,15 @@ export interface Draft {
   readonly policy: UniquePolicy | undefined;
 }
 
-/** Throws SPEC_TOO_LARGE, and VALIDATION_FAILED for times that cannot be. */
+/** Throws SPEC_TOO_LARGE, JOB_CYCLE for a job that runs after itself, and VALIDATION_FAILED for what cannot be. */
 export function draftOf(
   body: SubmitJob,
   given: { readonly id: string; readonly nowMs: number; readonly idempotencyKey?: string | undefined },
 ): Draft {
   const { id, nowMs, idempotencyKey = null } = given;
   const spec = specOf(body);
+  const waits = spec.after !== undefined && spec.after.length > 0;
+  assertFamily(id, spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -32,7 +34,7 @@ export function draftOf(
       queue: spec.queue,
       executor: spec.executor,
       image: fullImageName(spec.image),
-      state: runAtMs > nowMs ? 'scheduled' : 'pending',
+      state: waits ? 'blocked' : runAtMs > nowMs ? 'scheduled' : 'pending',
       priority: spec.priority ?? 0,
       runAtMs,
       expiresAtMs: spec.expireInMs === undefined ? null : runAtMs + spec.expireInMs,
@@ -41,10 +43,19 @@ export function draftOf(
       tenant: spec.tenant ?? defaults.tenant,
       concurrencyKey: spec.concurrencyKey ?? null,
       attemptsMax: spec.attemptsMax,
+      after: waits ? JSON.stringify(spec.after) : null,
+      afterFailed: waits ? (spec.afterFailed ?? 'fail') : null,
+      groupName: spec.group ?? null,
     },
     nowMs,
     policy: spec.unique === undefined ? undefined : (spec.unique.policy ?? 'reject'),
   };
+}
+
+function assertFamily(id: string, { after, afterFailed }: JobSpec): void {
+  if (after?.includes(id)) throw new BlixardError('JOB_CYCLE', { cycle: `${id} → ${id}` });
+  if (after !== undefined || afterFailed === undefined) return;
+  throw new BlixardError('VALIDATION_FAILED', { field: 'afterFailed', problem: 'it needs after, too' });
 }
 
 /** A time gone by is now: being late buys no place in the line. */

@@ -15,8 +15,11 @@ import {
   postpone,
   uniqueHolder,
 } from '../../store/statements/submit.ts';
+import { unknownIds } from '../../store/statements/together.ts';
 import { knownImages } from '../../store/statements/workers.ts';
+import { tellCancelled } from '../moved.ts';
 import type { Signals } from '../signals.ts';
+import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf, jobStateOf } from '../views.ts';
 import { type Draft, draftOf } from './draft.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
@@ -54,26 +57,36 @@ export class Submits {
   /** See `JobCommands.assertSubmittable`. */
   async assertSubmittable(body: SubmitJob): Promise<void> {
     const { clock, ids } = this.#deps;
-    await this.#assertImage(draftOf(body, { id: ids(), idempotencyKey: undefined, nowMs: clock.nowMs() }));
+    const draft = draftOf(body, { id: ids(), idempotencyKey: undefined, nowMs: clock.nowMs() });
+    await this.#assertImage(draft);
+    await this.#assertParents(draft);
   }
 
   /** The new job, or the one whose start it moved; undefined when something stands in its way. */
   async #store(draft: Draft): Promise<Job | undefined> {
-    const write = this.#deps.db.batch([...makingRoom(draft), ...inserting(draft)]);
+    const before = makingRoom(draft);
+    const write = this.#deps.db.batch([...before, ...inserting(draft)]);
     tellReady(this.#deps.signals, [draft]);
     const results = await write;
     tellTimes(this.#deps.signals, [draft]);
-    const room = draft.policy === 'replace' || draft.policy === 'debounce' ? rowOf(results[0]) : undefined;
+    const room = before.length === 0 ? undefined : rowOf(results[0]);
     if (room !== undefined) this.#tellMadeRoom(room);
-    const inserted = rowOf(results.at(-2));
+    const inserted = rowOf(results[before.length]);
+    if (inserted !== undefined && draft.job.after !== null)
+      return jobOf((await this.#settled(draft.job.id, results)) ?? inserted, draft.spec);
     if (inserted !== undefined) return jobOf(inserted, draft.spec);
     return room === undefined ? undefined : jobOf(room);
   }
 
+  /** The row of a new job whose parents had all ended, or one of them badly: it went on in the same write. */
+  async #settled(id: string, results: readonly Result[]): Promise<Row | undefined> {
+    tellSettled(this.#deps.signals, results);
+    return await this.#find(jobById.with({ id }));
+  }
+
   #tellMadeRoom(row: Row): void {
-    const id = text(row, 'id');
-    if (jobStateOf(row) === 'cancelled') this.#deps.signals.ended(id);
-    else this.#deps.signals.changed(id);
+    if (jobStateOf(row) === 'cancelled') tellCancelled(this.#deps.signals, row);
+    else this.#deps.signals.changed(text(row, 'id'));
     const { expires_at_ms: expiresAtMs } = row;
     if (typeof expiresAtMs === 'number') this.#deps.signals.due(expiresAtMs);
   }
@@ -102,6 +115,7 @@ export class Submits {
     const row = key === null ? undefined : await this.#find(uniqueHolder.with({ queue, key }));
     if (row !== undefined && policy === 'existing') return jobOf(row);
     await this.#assertImage({ job, spec });
+    await this.#assertParents({ job });
     if (row === undefined) return undefined;
     throw new BlixardError('UNIQUE_CONFLICT', { jobId: text(row, 'id'), queue, key });
   }
@@ -110,6 +124,12 @@ export class Submits {
     const allowed = await this.#find(imageAllowed.with({ image: job.image }));
     if (allowed !== undefined && integer(allowed, 'fine') === 0)
       throw await imageUnknown(this.#deps.db, spec.image);
+  }
+
+  async #assertParents({ job }: Pick<Draft, 'job'>): Promise<void> {
+    if (job.after === null) return;
+    const unknown = await this.#find(unknownIds.with({ ids: job.after }));
+    if (unknown !== undefined) throw new BlixardError('PARENT_UNKNOWN', { parentId: text(unknown, 'id') });
   }
 
   async #find(statement: Statement): Promise<Row | undefined> {
@@ -145,7 +165,11 @@ function makingRoom({ policy, job, nowMs }: Draft): Statement[] {
 }
 
 function inserting({ job, specText, nowMs }: Draft): Statement[] {
-  return [insertJob.with({ ...job, nowMs }), insertJobData.with({ id: job.id, spec: specText })];
+  return [
+    insertJob.with({ ...job, nowMs }),
+    insertJobData.with({ id: job.id, spec: specText }),
+    ...(job.after === null ? [] : settling([job.id], nowMs)),
+  ];
 }
 
 function rowOf(result: Result | undefined): Row | undefined {

@@ -170,7 +170,9 @@ export class WorkDesk {
   #reconsider({ done }: WorkRequest): void {
     const { signals, clock } = this.#deps;
     for (const { jobId } of done) signals.changed(jobId);
-    if (done.length > 0) signals.due(clock.nowMs());
+    if (done.length === 0) return;
+    signals.due(clock.nowMs());
+    signals.parentEnded();
   }
 
   #hasNews(call: Call, { claimed, lease }: Turn): boolean {

@@ -1,6 +1,6 @@
 /** Many jobs in one write: they come as one JSON list, and all of them are stored or none. */
 import { define } from './define.ts';
-import { imageIsFine, jobColumns } from './jobs.ts';
+import { areStored, imageIsFine, jobColumns } from './jobs.ts';
 
 /** What keeps the job `value` of a list out. */
 const idTaken = (value: string): string => `EXISTS (SELECT 1 FROM jobs WHERE id = ${value}->>'id')`;
@@ -8,17 +8,21 @@ const holderOf = (value: string): string =>
   `jobs INDEXED BY jobs_unique WHERE queue = ${value}->>'queue' AND unique_key = ${value}->>'uniqueKey'
      AND ended_at_ms IS NULL`;
 
-/** New jobs `[{...NewJob, spec}]`, in this order; none when one of them cannot be stored. */
-export const insertJobs = define<{ jobs: string; nowMs: number }>(
+/**
+ * New jobs `[{...NewJob, spec}]`, in this order; none when one of them cannot be stored, or a job of `parents`, a list
+ * of ids or null, is not there.
+ */
+export const insertJobs = define<{ jobs: string; parents: string | null; nowMs: number }>(
   'batch.insert',
   `INSERT INTO jobs
      (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant, attempts_max,
-      concurrency_key, created_at_ms, updated_at_ms)
+      concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms)
    SELECT d.value->>'id', d.value->>'queue', d.value->>'executor', d.value->>'image', d.value->>'state',
      d.value->>'priority', d.value->>'runAtMs', d.value->>'expiresAtMs', d.value->>'uniqueKey',
-     d.value->>'tenant', d.value->>'attemptsMax', d.value->>'concurrencyKey', :nowMs, :nowMs
+     d.value->>'tenant', d.value->>'attemptsMax', d.value->>'concurrencyKey',
+     d.value->>'afterFailed', d.value->>'groupName', :nowMs, :nowMs
    FROM json_each(:jobs) AS d
-   WHERE NOT EXISTS (
+   WHERE ${areStored(':parents')} AND NOT EXISTS (
      SELECT 1 FROM json_each(:jobs) AS any
      WHERE ${idTaken('any.value')} OR EXISTS (SELECT 1 FROM ${holderOf('any.value')})
        OR NOT ${imageIsFine("any.value->>'image'")})

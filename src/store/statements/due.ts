@@ -19,7 +19,7 @@ export const failExpired = define<{ nowMs: number; limit: number }>(
      message = 'It was not started in time.', ended_at_ms = :nowMs, updated_at_ms = :nowMs
    WHERE seq IN (
      SELECT seq FROM jobs INDEXED BY jobs_expiring
-     WHERE state IN ('pending', 'scheduled') AND expires_at_ms IS NOT NULL AND expires_at_ms <= :nowMs
+     WHERE state IN ('blocked', 'pending', 'scheduled') AND expires_at_ms IS NOT NULL AND expires_at_ms <= :nowMs
      ORDER BY expires_at_ms, seq LIMIT +:limit)
    RETURNING ${movedColumns}`,
 );
@@ -29,5 +29,5 @@ export const nextDue = define<Record<never, never>>(
   'due.next',
   `SELECT (SELECT min(run_at_ms) FROM jobs INDEXED BY jobs_scheduled WHERE state = 'scheduled') AS run_at_ms,
      (SELECT min(expires_at_ms) FROM jobs INDEXED BY jobs_expiring
-      WHERE state IN ('pending', 'scheduled') AND expires_at_ms IS NOT NULL) AS expires_at_ms`,
+      WHERE state IN ('blocked', 'pending', 'scheduled') AND expires_at_ms IS NOT NULL) AS expires_at_ms`,
 );

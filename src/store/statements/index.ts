@@ -9,6 +9,7 @@ import * as queues from './queues.ts';
 import * as schedules from './schedules.ts';
 import * as search from './search.ts';
 import * as submit from './submit.ts';
+import * as together from './together.ts';
 import * as webhooks from './webhooks.ts';
 import * as work from './work.ts';
 import * as workers from './workers.ts';
@@ -21,7 +22,8 @@ interface Listed {
 
 /** All named statements. */
 export const allStatements: readonly Listed[] = [
-  ...[batch, due, events, forget, jobs, lists, queues, schedules, search, submit, webhooks, work, workers],
+  ...[batch, due, events, forget, jobs, lists, queues, schedules, search, submit],
+  ...[together, webhooks, work, workers],
 ]
   .flatMap((module): unknown[] => Object.values(module))
   // Statements of one kind may stand together in an object.

@@ -17,7 +17,7 @@ export interface NewJob extends Readonly<Record<string, SqlValue>> {
   readonly executor: string;
   /** Its full name. */
   readonly image: string;
-  readonly state: 'pending' | 'scheduled';
+  readonly state: 'blocked' | 'pending' | 'scheduled';
   readonly priority: number;
   readonly runAtMs: number;
   readonly expiresAtMs: number | null;
@@ -26,6 +26,10 @@ export interface NewJob extends Readonly<Record<string, SqlValue>> {
   readonly tenant: string;
   readonly concurrencyKey: string | null;
   readonly attemptsMax: number;
+  /** A JSON list of the ids it runs after; null, like the policy, when there are none. */
+  readonly after: string | null;
+  readonly afterFailed: string | null;
+  readonly groupName: string | null;
 }
 
 /** A worker has the image, or none has told which it has. */
@@ -34,21 +38,35 @@ export function imageIsFine(image: string): string {
     OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > ''))`;
 }
 
+/** All jobs of a JSON list of ids are stored; a null list has none. */
+export function areStored(ids: string): string {
+  return `(${ids} IS NULL OR NOT EXISTS (
+    SELECT 1 FROM json_each(${ids}) AS named WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = named.value)))`;
+}
+
+/** The state of a job that a user puts back: one it runs after may have been put back, too. */
+export function stateAgain(state: string): string {
+  return `CASE WHEN after_failed IS NOT NULL AND EXISTS (
+    SELECT 1 FROM job_parents AS named CROSS JOIN jobs AS parent
+    WHERE named.child_seq = jobs.seq AND parent.id = named.parent_id AND parent.ended_at_ms IS NULL)
+    THEN 'blocked' ELSE ${state} END`;
+}
+
 const unstarted = jobMachine.sourcesOf('cancelled').filter((state) => state !== 'running');
 const retried = endedStates.filter((state) => jobMachine.can(state, 'pending'));
 
 /**
- * A new job, unless its id, idempotency key or unique key is taken, or workers have told their images and none has
- * this one.
+ * A new job, unless its id, idempotency key or unique key is taken, workers have told their images and none has
+ * this one, or a job it runs after is not there.
  */
 export const insertJob = define<NewJob & { nowMs: number }>(
   'jobs.insert',
   `INSERT INTO jobs
      (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, idempotency_key, unique_key, tenant,
-      attempts_max, concurrency_key, created_at_ms, updated_at_ms)
+      attempts_max, concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms)
    SELECT :id, :queue, :executor, :image, :state, :priority, :runAtMs, :expiresAtMs, :idempotencyKey, :uniqueKey,
-     :tenant, :attemptsMax, :concurrencyKey, :nowMs, :nowMs
-   WHERE ${imageIsFine(':image')}
+     :tenant, :attemptsMax, :concurrencyKey, :afterFailed, :groupName, :nowMs, :nowMs
+   WHERE ${imageIsFine(':image')} AND ${areStored(':after')}
    ON CONFLICT DO NOTHING
    RETURNING ${jobColumns}`,
 );
@@ -88,7 +106,7 @@ export const requestCancel = define<{ id: string; reason: string | null; nowMs: 
 
 /**
  * Puts an ended job back with all its attempts allowed anew, unless another has taken its unique key; the number
- * of its next attempt goes on, and it expires no more.
+ * of its next attempt goes on, and it expires no more. It is blocked while a job it runs after has not ended.
  */
 export const retryJob = define<{
   id: string;
@@ -97,7 +115,7 @@ export const retryJob = define<{
   nowMs: number;
 }>(
   'jobs.retry',
-  `UPDATE jobs SET state = :state, run_at_ms = :runAtMs, expires_at_ms = NULL, attempts_used = 0, infra_failures = 0,
+  `UPDATE jobs SET state = ${stateAgain(':state')}, run_at_ms = :runAtMs, expires_at_ms = NULL, attempts_used = 0, infra_failures = 0,
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
      cancel_requested_at_ms = NULL, cancel_reason = NULL,
      started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs

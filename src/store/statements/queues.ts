@@ -1,6 +1,7 @@
 /** Queues: their settings, their pause, what is in them, and which jobs of a key are ready under a new limit. */
 import { endedStates, heldStates } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
+import { stateAgain } from './jobs.ts';
 
 const ended = `state IN (${literals(endedStates)})`;
 const settings = `name, paused, concurrency_max, key_concurrency_max, completed_ms, failed_ms, cancelled_ms,
@@ -118,11 +119,11 @@ export const admitKeys = define<KeyLimit>(
 );
 
 /** A job whose unique key another has by now stays as it is. */
-const redrive = `UPDATE OR IGNORE jobs SET state = 'pending', run_at_ms = :nowMs, expires_at_ms = NULL,
+const redrive = `UPDATE OR IGNORE jobs SET state = ${stateAgain("'pending'")}, run_at_ms = :nowMs, expires_at_ms = NULL,
   attempts_used = 0, infra_failures = 0, reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
   cancel_requested_at_ms = NULL, cancel_reason = NULL,
   started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs`;
-const redriven = 'RETURNING id, queue, executor';
+const redriven = 'RETURNING id, state, queue, executor';
 
 /** Failed jobs of a queue run again, the oldest first. */
 export const redriveFailed = define<{ name: string; limit: number; nowMs: number }>(
@@ -148,7 +149,7 @@ export const redriveNamed = define<{ name: string; reason: string | null; ids: s
   `${redrive} FROM json_each(:ids) AS d
    WHERE jobs.id = d.value AND +jobs.queue = :name AND +jobs.state = 'failed'
      AND (:reason IS NULL OR +jobs.reason = :reason)
-   RETURNING jobs.id, queue, executor`,
+   RETURNING jobs.id, jobs.state, queue, executor`,
 );
 
 /** Whether failed jobs of a queue are left; with a reason, those only. */

@@ -12,6 +12,7 @@ type Conditions = {
   state: string | null;
   queue: string | null;
   tenant: string | null;
+  group: string | null;
   text: string | null;
   labels: string;
   createdAfterMs: number | null;
@@ -40,6 +41,7 @@ const walks = {
     seq: 'jobs.seq',
     where: "jobs.tenant = :tenant AND jobs.tenant <> 'default'",
   },
+  group: { from: 'jobs INDEXED BY jobs_by_group', seq: 'jobs.seq', where: 'jobs.group_name = :group' },
   label: {
     from: 'job_labels AS label CROSS JOIN jobs ON jobs.seq = label.job_seq',
     seq: 'label.job_seq',
@@ -53,6 +55,7 @@ type WalkValues = {
   state: string | null;
   queue: string | null;
   tenant: string | null;
+  group: string | null;
   labelName: string | null;
   labelValue: string | null;
 };
@@ -65,6 +68,7 @@ const commandText = `(SELECT group_concat(part.value, ' ') FROM job_data
 const conditions = `(:state IS NULL OR +jobs.state = :state)
   AND (:queue IS NULL OR +jobs.queue = :queue)
   AND (:tenant IS NULL OR +jobs.tenant = :tenant)
+  AND (:group IS NULL OR +jobs.group_name = :group)
   AND (:createdAfterMs IS NULL OR jobs.created_at_ms > :createdAfterMs)
   AND (:createdBeforeMs IS NULL OR jobs.created_at_ms < :createdBeforeMs)
   AND NOT EXISTS (
@@ -97,6 +101,7 @@ export const searches = {
   queue: searchBy(walks.queue, 'queue'),
   queueAndState: searchBy(walks.queueAndState, 'queueAndState'),
   tenant: searchBy(walks.tenant, 'tenant'),
+  group: searchBy(walks.group, 'group'),
   label: searchBy(walks.label, 'label'),
 } as const;
 
@@ -107,6 +112,7 @@ export const floors = {
   queue: floorBy(walks.queue, 'queue'),
   queueAndState: floorBy(walks.queueAndState, 'queueAndState'),
   tenant: floorBy(walks.tenant, 'tenant'),
+  group: floorBy(walks.group, 'group'),
   label: floorBy(walks.label, 'label'),
 } as const;
 

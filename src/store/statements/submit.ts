@@ -1,6 +1,6 @@
 /** What a submit has to know of, and do to, the jobs that stand in its way: found by id or by key, never by scan. */
 import { define } from './define.ts';
-import { imageIsFine, jobColumns, type NewJob } from './jobs.ts';
+import { areStored, imageIsFine, jobColumns, type NewJob } from './jobs.ts';
 
 /** The job that has a unique key now. */
 const holder = (queue: string, key: string): string =>
@@ -9,7 +9,7 @@ const holder = (queue: string, key: string): string =>
 /** Nothing else than the holder of its unique key keeps the new job out. */
 const otherwiseFree = `NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
   AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_idempotent WHERE idempotency_key = :idempotencyKey)
-  AND ${imageIsFine(':image')}`;
+  AND ${imageIsFine(':image')} AND ${areStored(':after')}`;
 
 /** Cancels the waiting holder of a unique key, for the insert that follows in the same batch. */
 export const cancelReplaced = define<NewJob & { nowMs: number }>(
@@ -18,17 +18,18 @@ export const cancelReplaced = define<NewJob & { nowMs: number }>(
      cancel_requested_at_ms = :nowMs, cancel_reason = 'replaced by job ' || :id,
      ended_at_ms = :nowMs, updated_at_ms = :nowMs
    WHERE seq = (SELECT seq FROM ${holder(':queue', ':uniqueKey')})
-     AND +state IN ('scheduled', 'pending') AND ${otherwiseFree}
+     AND +state IN ('blocked', 'scheduled', 'pending') AND ${otherwiseFree}
    RETURNING ${jobColumns}`,
 );
 
-/** Moves the start of the waiting holder of a unique key, and its expiry with it. */
+/** Moves the start of the waiting holder of a unique key, and its expiry with it; a blocked one stays blocked. */
 export const postpone = define<NewJob & { nowMs: number }>(
   'submit.postpone',
-  `UPDATE jobs SET state = :state, run_at_ms = :runAtMs, expires_at_ms = expires_at_ms + :runAtMs - run_at_ms,
-     updated_at_ms = :nowMs
+  `UPDATE jobs SET state = CASE
+       WHEN state = 'blocked' THEN state WHEN :runAtMs > :nowMs THEN 'scheduled' ELSE 'pending' END,
+     run_at_ms = :runAtMs, expires_at_ms = expires_at_ms + :runAtMs - run_at_ms, updated_at_ms = :nowMs
    WHERE seq = (SELECT seq FROM ${holder(':queue', ':uniqueKey')})
-     AND +state IN ('scheduled', 'pending') AND ${otherwiseFree}
+     AND +state IN ('blocked', 'scheduled', 'pending') AND ${otherwiseFree}
    RETURNING ${jobColumns}`,
 );
 

@@ -13,9 +13,14 @@ const live = literals(workerMachine.sourcesOf('offline'));
 const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
+const isWaitedFor = `EXISTS (
+  SELECT 1 FROM job_parents INDEXED BY job_parents_open
+  WHERE parent_id = jobs.id AND state = 'open') AS is_waited_for`;
+
 /** What is told of a job that has moved. */
-export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, expires_at_ms, concurrency_key,
-  EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited`;
+export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, expires_at_ms, concurrency_key, group_name,
+  EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited,
+  ${isWaitedFor}`;
 
 type OfHolder = { workerId: string; generation: number };
 
@@ -76,7 +81,8 @@ export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }
 /** What became of the attempts `[{jobId, attempt}]`, and how their jobs are now. */
 export const attemptsNamed = define<{ attempts: string }>(
   'work.attemptsNamed',
-  `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, jobs.expires_at_ms, attempts.attempt,
+  `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, jobs.expires_at_ms,
+     jobs.group_name, ${isWaitedFor}, attempts.attempt,
      attempts.state AS attempt_state, attempts.worker_id, attempts.worker_generation, attempts.reason
    FROM json_each(:attempts) AS d CROSS JOIN attempts CROSS JOIN jobs
    WHERE attempts.job_id = d.value->>'jobId' AND attempts.attempt = d.value->>'attempt'

@@ -1,6 +1,6 @@
 /** blixard job get: one job with its attempts. */
 import type { Command } from 'commander';
-import type { Attempt, Job } from '../../../contract/job.ts';
+import type { Attempt, Job, JobPage } from '../../../contract/job.ts';
 import { isEnded, jobMachine } from '../../../domain/job.ts';
 import { formatBytes, formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
@@ -27,7 +27,11 @@ async function run(call: Call): Promise<undefined> {
     const job = await client.call('getJob', { params: { id } });
     if (call.json) return await printJson(call, job);
     const { attempts } = await client.call('listAttempts', { params: { id: job.id } });
-    await print(call, renderFacts(factsOf(call, job), call.paint));
+    const children = await client.call('listChildren', {
+      params: { id: job.id },
+      query: { limit: childrenShown },
+    });
+    await print(call, renderFacts(factsOf(call, job, children), call.paint));
     if (attempts.length === 0) return;
     await print(
       call,
@@ -36,7 +40,10 @@ async function run(call: Call): Promise<undefined> {
   });
 }
 
-function factsOf(call: Call, job: Job): readonly (readonly [string, string | undefined])[] {
+/** Children named of a job that has more. */
+const childrenShown = 10;
+
+function factsOf(call: Call, job: Job, children: JobPage): readonly (readonly [string, string | undefined])[] {
   const { spec } = job;
   const backedOff = job.state === 'scheduled' ? call.time(job.runAtMs) : undefined;
   return [
@@ -52,6 +59,7 @@ function factsOf(call: Call, job: Job): readonly (readonly [string, string | und
     ['resources', `${spec.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
     ['queue', spec.queue],
     ...optionsOf(call, job),
+    ...familyOf(job, children),
     ['attempts', `${job.attemptsUsed} of ${spec.attemptsMax} used${infraText(job)}`],
     ['created', call.time(job.createdAtMs)],
     ['started', job.startedAtMs === null ? undefined : call.time(job.startedAtMs)],
@@ -78,7 +86,19 @@ function optionsOf(
     ['expires', expiresAtMs === null ? undefined : call.time(expiresAtMs)],
     ['unique', spec.unique === undefined ? undefined : printable(spec.unique.key)],
     ['tenant', spec.tenant],
+    ['group', spec.group],
     ['labels', labels.length === 0 ? undefined : labels.join(', ')],
+  ];
+}
+
+function familyOf({ spec }: Job, { jobs, nextCursor }: JobPage): readonly (readonly [string, string])[] {
+  const { after = [], afterFailed } = spec;
+  const children = jobs.map(({ id, state }) => `${id} (${state})`);
+  if (nextCursor !== null) children.push('…');
+  return [
+    ...after.map((id, index) => [index === 0 ? 'runs after' : '', id] as const),
+    ...(afterFailed === undefined ? [] : [['if failed', afterFailed] as const]),
+    ...children.map((text, index) => [index === 0 ? 'before' : '', text] as const),
   ];
 }
 

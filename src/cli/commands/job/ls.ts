@@ -15,6 +15,7 @@ interface Options {
   readonly queue?: string;
   readonly label?: readonly string[];
   readonly tenant?: string;
+  readonly group?: string;
   readonly since?: string;
   readonly until?: string;
   readonly text?: string;
@@ -39,6 +40,7 @@ export function addJobLs(parent: Command, home: CommandHome): void {
         .option('--queue <name>', 'only jobs of this queue')
         .option('--label <name=value>', 'only jobs with this label; may be given often', collect)
         .option('--tenant <name>', 'only jobs of this tenant')
+        .option('--group <name>', 'only jobs of this group')
         .option('--since <time>', 'only jobs submitted since, for example 2h or 2030-01-31')
         .option('--until <time>', 'only jobs submitted before')
         .option('--text <text>', 'only jobs with this in their command')
@@ -65,11 +67,12 @@ async function run(call: Call<Options>): Promise<undefined> {
 }
 
 function searchOf({ options, context }: Call<Options>) {
-  const { label, tenant, since, until, text } = options;
+  const { label, tenant, group, since, until, text } = options;
   const nowMs = context.clock.nowMs();
   return {
     ...(label === undefined ? {} : { label: [...label] }),
     ...(tenant === undefined ? {} : { tenant }),
+    ...(group === undefined ? {} : { group }),
     ...(since === undefined ? {} : { createdAfterMs: readPastMs('--since', since, nowMs) - 1 }),
     ...(until === undefined ? {} : { createdBeforeMs: readPastMs('--until', until, nowMs) }),
     ...(text === undefined ? {} : { text }),

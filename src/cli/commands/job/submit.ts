@@ -5,9 +5,10 @@ import type { Command } from 'commander';
 import type { SubmitJob } from '../../../contract/job.ts';
 import { BlixardError, problemOf } from '../../../domain/errors.ts';
 import { limits } from '../../../domain/limits.ts';
+import { declareTogetherFlags, type TogetherFlags, withTogetherFlags } from '../../together-flags.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 
-interface Options {
+interface Options extends TogetherFlags {
   readonly file: string;
 }
 
@@ -22,15 +23,20 @@ export function addJobSubmit(parent: Command, home: CommandHome): void {
       `echo '{"command":["echo","hello"],"labels":{"team":"a"}}' | blixard job submit --file -`,
     ],
     setUp: (command) =>
-      command.requiredOption('--file <file>', 'a job on each line, as JSON; - is standard input'),
+      declareTogetherFlags(
+        command.requiredOption('--file <file>', 'a job on each line, as JSON; - is standard input'),
+      ),
     run,
   });
 }
 
 async function run(call: Call<Options>): Promise<undefined> {
   const { file } = call.options;
-  const body = jobsOf(file === '-' ? await readAll(call.context.stdin) : await readText(file), file);
-  const { jobs } = await withClient(call, (client) => client.call('submitJobs', { body }));
+  const given = jobsOf(file === '-' ? await readAll(call.context.stdin) : await readText(file), file);
+  const { jobs } = await withClient(call, async (client) => {
+    const body = await withTogetherFlags(client, given, call.options);
+    return await client.call('submitJobs', { body });
+  });
   await (call.json ? printJson(call, { jobs }) : print(call, jobs.map(({ id }) => `${id}\n`).join('')));
 }
 

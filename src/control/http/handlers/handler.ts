@@ -22,6 +22,7 @@ import type { QueueCommands } from '../../queue-commands.ts';
 import type { QueueQueries } from '../../queue-queries.ts';
 import type { ScheduleCommands } from '../../schedules/schedule-commands.ts';
 import type { Signals } from '../../signals.ts';
+import type { Groups } from '../../together/groups.ts';
 import type { Webhooks } from '../../webhooks/webhooks.ts';
 import type { WorkerCommands } from '../../worker-commands.ts';
 
@@ -33,6 +34,7 @@ export interface AppDeps {
   readonly queries: JobQueries;
   readonly queues: QueueCommands;
   readonly queueQueries: QueueQueries;
+  readonly groups: Groups;
   readonly forget: ForgetCommands;
   readonly logs: LogStore;
   readonly events: EventFeed;
