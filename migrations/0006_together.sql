@@ -75,7 +75,7 @@ END;
 CREATE TRIGGER job_child_again AFTER UPDATE OF state ON jobs
   WHEN OLD.state IN ('failed', 'cancelled') AND NEW.state NOT IN ('completed', 'failed', 'cancelled')
     AND NEW.after_failed IS NOT NULL BEGIN
-  UPDATE job_parents SET state = CASE WHEN EXISTS (
+  UPDATE job_parents SET state = CASE WHEN NEW.state = 'blocked' AND EXISTS (
       SELECT 1 FROM jobs AS parent
       WHERE parent.id = job_parents.parent_id AND parent.ended_at_ms IS NULL) THEN 'open' ELSE 'done' END
     WHERE child_seq = NEW.seq;

@@ -18,9 +18,10 @@ export function declareTogetherFlags(command: Command): Command {
   return command
     .option('--after <job>', 'run after this job has ended; may be given often', collect)
     .addOption(
-      new Option('--after-failed <policy>', 'when one of them failed or was cancelled (default: fail)').choices(
-        afterFailedPolicies,
-      ),
+      new Option(
+        '--after-failed <policy>',
+        'when one of them failed or was cancelled (default: fail)',
+      ).choices(afterFailedPolicies),
     )
     .option('--group <name>', 'group to add it to');
 }
@@ -32,8 +33,7 @@ export async function withTogetherFlags(
   { after = [], afterFailed, group }: TogetherFlags,
 ): Promise<SubmitJob[]> {
   const parents: string[] = [];
-  for (const id of after.map(readJobId))
-    parents.push((await client.call('getJob', { params: { id } })).id);
+  for (const id of after.map(readJobId)) parents.push((await client.call('getJob', { params: { id } })).id);
   return jobs.map((job) => ({
     ...job,
     ...(parents.length === 0 ? {} : { after: [...new Set([...(job.after ?? []), ...parents])] }),

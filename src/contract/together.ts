@@ -22,9 +22,7 @@ export const togetherOptions = {
       description: 'ids of the jobs that must have ended before; stored ones, or of the same batch',
     }),
   ),
-  afterFailed: Type.Optional(
-    oneOf(afterFailedPolicies, { default: 'fail', description: afterFailedWords }),
-  ),
+  afterFailed: Type.Optional(oneOf(afterFailedPolicies, { default: 'fail', description: afterFailedWords })),
   group: Type.Optional(
     Type.String({ pattern: groupPattern, description: 'a group is there as long as it has jobs' }),
   ),

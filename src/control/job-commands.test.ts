@@ -125,7 +125,7 @@ describe('cancel', () => {
     await control.jobs.cancel(id);
     await expect(control.jobs.cancel(id)).rejects.toMatchObject({
       code: 'JOB_INVALID_TRANSITION',
-      details: { jobId: id, from: 'cancelled', to: 'cancelled', allowed: 'scheduled, pending' },
+      details: { jobId: id, from: 'cancelled', to: 'cancelled', allowed: 'blocked, scheduled, pending' },
     });
   });
 

@@ -46,8 +46,8 @@ describe('job transitions', () => {
 
   it('lets a completed job go nowhere, and ended ones only wait again', () => {
     expect(jobMachine.allowedFrom('completed')).toEqual([]);
-    expect(jobMachine.allowedFrom('failed')).toEqual(['scheduled', 'pending']);
-    expect(jobMachine.allowedFrom('cancelled')).toEqual(['scheduled', 'pending']);
+    expect(jobMachine.allowedFrom('failed')).toEqual(['blocked', 'scheduled', 'pending']);
+    expect(jobMachine.allowedFrom('cancelled')).toEqual(['blocked', 'scheduled', 'pending']);
   });
 
   it('lets every state but the ended ones be cancelled', () => {

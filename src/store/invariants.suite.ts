@@ -105,6 +105,50 @@ const rules: readonly (readonly [string, string])[] = [
      WHERE webhooks.name IS NULL OR (d.state = 'retrying' AND d.event_seq <= webhooks.cursor_seq)`,
   ],
   [
+    'a job is blocked by no other, or is not although another has not ended',
+    `SELECT id, state FROM jobs WHERE state IN ('blocked', 'scheduled', 'pending', 'claimed', 'running')
+       AND (state = 'blocked') <> EXISTS (
+         SELECT 1 FROM job_parents WHERE child_seq = jobs.seq AND job_parents.state = 'open')`,
+  ],
+  [
+    'a job has not heard of the end of one that it runs after, and will not',
+    `SELECT edge.child_seq, edge.parent_id FROM job_parents AS edge
+     LEFT JOIN jobs AS parent ON parent.id = edge.parent_id
+     WHERE edge.state = 'open' AND (parent.id IS NULL OR parent.ended_at_ms IS NOT NULL)
+       AND edge.parent_id NOT IN (SELECT parent_id FROM ended_parents)`,
+  ],
+  [
+    'a blocked job was to end with one that it runs after',
+    `SELECT id FROM jobs WHERE state = 'blocked' AND after_failed <> 'run' AND EXISTS (
+       SELECT 1 FROM job_parents WHERE child_seq = jobs.seq AND state IN ('failed', 'cancelled'))`,
+  ],
+  [
+    'jobs run after others than their specs say',
+    `SELECT child_seq, parent_id, sum(n) AS difference FROM (
+       SELECT child_seq, parent_id, 1 AS n FROM job_parents UNION ALL
+       SELECT DISTINCT job_data.seq, named.value, -1
+       FROM job_data, json_each(job_data.spec, '$.after') AS named)
+     GROUP BY child_seq, parent_id HAVING difference <> 0`,
+  ],
+  [
+    'the counts of a group differ from its jobs',
+    `SELECT name, state, sum(n) AS difference FROM (
+       SELECT name, 'blocked' AS state, blocked AS n FROM job_groups UNION ALL
+       SELECT name, 'scheduled', scheduled FROM job_groups UNION ALL
+       SELECT name, 'pending', pending FROM job_groups UNION ALL
+       SELECT name, 'claimed', claimed FROM job_groups UNION ALL
+       SELECT name, 'running', running FROM job_groups UNION ALL
+       SELECT name, 'completed', completed FROM job_groups UNION ALL
+       SELECT name, 'failed', failed FROM job_groups UNION ALL
+       SELECT name, 'cancelled', cancelled FROM job_groups UNION ALL
+       SELECT group_name, state, -1 FROM jobs WHERE group_name IS NOT NULL)
+     GROUP BY name, state HAVING difference <> 0`,
+  ],
+  [
+    'a group has no jobs',
+    'SELECT name FROM job_groups WHERE name NOT IN (SELECT group_name FROM jobs WHERE group_name IS NOT NULL)',
+  ],
+  [
     'counts differ from the jobs',
     `SELECT queue, state, sum(n) AS difference FROM (
        SELECT queue, state, n FROM job_counts UNION ALL SELECT queue, state, -1 FROM jobs)
@@ -165,7 +209,7 @@ function replayEvent(event: Row, states: Map<string, JobState>, first: number): 
   if (to === undefined) return stepless.has(step) ? [] : [`I9: unknown event ${step}`];
   states.set(id, to);
   if (from === undefined || from !== data.from) return [`I9: job ${id} left ${data.from}, but was ${from}`];
-  if (isEnded(from) && to !== 'pending' && to !== 'scheduled')
+  if (isEnded(from) && to !== 'blocked' && to !== 'pending' && to !== 'scheduled')
     return [`I4: job ${id} left ${from} for ${to}`];
   return jobMachine.can(from, to) ? [] : [`I9: job ${id} went from ${from} to ${to}`];
 }

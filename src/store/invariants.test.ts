@@ -14,7 +14,8 @@ import { registerWorker } from './statements/workers.ts';
 const job = {
   ...{ id: 'j', queue: 'q', executor: 'e', image: 'i', attemptsMax: 1, nowMs: 1 },
   ...{ state: 'pending' as const, priority: 0, runAtMs: 1, expiresAtMs: null, tenant: 'default' },
-  ...{ idempotencyKey: null, uniqueKey: null, concurrencyKey: null },
+  ...{ idempotencyKey: null, uniqueKey: null, concurrencyKey: null, after: null, afterFailed: null },
+  ...{ groupName: null },
 };
 const schedule = {
   ...{
@@ -78,6 +79,20 @@ describe('the checker of invariants', () => {
       'a job that was started expires',
     ],
     ['DELETE FROM events WHERE seq = 2', 'I9: event 2 is missing'],
+    [
+      "INSERT INTO job_parents (child_seq, parent_id, state) VALUES (1, 'p', 'open')",
+      'is blocked by no other, or is not',
+    ],
+    [
+      "INSERT INTO job_parents (child_seq, parent_id, state) VALUES (1, 'p', 'open')",
+      'a job has not heard of the end',
+    ],
+    [
+      "INSERT INTO job_parents (child_seq, parent_id, state) VALUES (1, 'p', 'done')",
+      'jobs run after others than their specs say',
+    ],
+    ["UPDATE jobs SET group_name = 'g'", 'the counts of a group differ'],
+    ["INSERT INTO job_groups VALUES ('g', 0, 0, 0, 0, 0, 0, 0, 0)", 'a group has no jobs'],
     ["UPDATE schedules SET name = 'other'", 'a run belongs to no schedule'],
     ['UPDATE schedules SET fired = 0', 'a schedule has told other numbers'],
     [

@@ -118,7 +118,10 @@ export const admitKeys = define<KeyLimit>(
      WHERE :keyConcurrencyMax IS NULL OR held + place <= :keyConcurrencyMax)`,
 );
 
-/** A job whose unique key another has by now stays as it is. */
+/**
+ * A job whose unique key another has by now stays as it is. Rows change one after another in the order of seq, so a
+ * child finds those it runs after put back before it.
+ */
 const redrive = `UPDATE OR IGNORE jobs SET state = ${stateAgain("'pending'")}, run_at_ms = :nowMs, expires_at_ms = NULL,
   attempts_used = 0, infra_failures = 0, reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
   cancel_requested_at_ms = NULL, cancel_reason = NULL,
@@ -146,10 +149,11 @@ export const redriveByReason = define<{ name: string; reason: string; limit: num
 /** The same of those named, as far as they have failed in this queue, with a reason for that one. */
 export const redriveNamed = define<{ name: string; reason: string | null; ids: string; nowMs: number }>(
   'queues.redriveNamed',
-  `${redrive} FROM json_each(:ids) AS d
-   WHERE jobs.id = d.value AND +jobs.queue = :name AND +jobs.state = 'failed'
-     AND (:reason IS NULL OR +jobs.reason = :reason)
-   RETURNING jobs.id, jobs.state, queue, executor`,
+  `${redrive} WHERE seq IN (
+     SELECT named.seq FROM json_each(:ids) AS d CROSS JOIN jobs AS named
+     WHERE named.id = d.value AND +named.queue = :name AND +named.state = 'failed'
+       AND (:reason IS NULL OR +named.reason = :reason))
+   ${redriven}`,
 );
 
 /** Whether failed jobs of a queue are left; with a reason, those only. */

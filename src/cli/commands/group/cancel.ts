@@ -16,7 +16,9 @@ export function addGroupCancel(parent: Command, home: CommandHome): void {
     printsData: true,
     examples: ['blixard group cancel nightly --reason "wrong data"'],
     setUp: (command) =>
-      command.argument(...groupArgument).option('--reason <text>', 'why, for those who look at the jobs later'),
+      command
+        .argument(...groupArgument)
+        .option('--reason <text>', 'why, for those who look at the jobs later'),
     run,
   });
 }

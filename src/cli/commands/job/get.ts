@@ -43,7 +43,11 @@ async function run(call: Call): Promise<undefined> {
 /** Children named of a job that has more. */
 const childrenShown = 10;
 
-function factsOf(call: Call, job: Job, children: JobPage): readonly (readonly [string, string | undefined])[] {
+function factsOf(
+  call: Call,
+  job: Job,
+  children: JobPage,
+): readonly (readonly [string, string | undefined])[] {
   const { spec } = job;
   const backedOff = job.state === 'scheduled' ? call.time(job.runAtMs) : undefined;
   return [

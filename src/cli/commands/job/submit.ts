@@ -5,8 +5,8 @@ import type { Command } from 'commander';
 import type { SubmitJob } from '../../../contract/job.ts';
 import { BlixardError, problemOf } from '../../../domain/errors.ts';
 import { limits } from '../../../domain/limits.ts';
-import { declareTogetherFlags, type TogetherFlags, withTogetherFlags } from '../../together-flags.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { declareTogetherFlags, type TogetherFlags, withTogetherFlags } from '../../together-flags.ts';
 
 interface Options extends TogetherFlags {
   readonly file: string;
