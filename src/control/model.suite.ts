@@ -1,4 +1,6 @@
 /** A small model of jobs and workers in plain memory, to hold the commands against. */
+
+import type { AfterFailed } from '../contract/together.ts';
 import { type AttemptEnd, decideEnd, isEnded, isHeld, type JobState } from '../domain/job.ts';
 import { priorityStepMs } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
@@ -8,11 +10,24 @@ export interface ModelWorker {
   state: 'online' | 'draining' | 'offline';
 }
 
+/** What a test chooses of a job. */
+export interface ModelOptions {
+  readonly attemptsMax: number;
+  readonly priority: number;
+  readonly after: readonly ModelJob[];
+  readonly afterFailed: AfterFailed;
+  readonly group: string | undefined;
+}
+
 export interface ModelJob {
   readonly id: string;
   readonly order: number;
   readonly attemptsMax: number;
   readonly priority: number;
+  readonly afterFailed: AfterFailed;
+  readonly group: string | undefined;
+  /** How each job it runs after ended, as far as it has heard. */
+  readonly parents: Map<ModelJob, JobState | undefined>;
   state: JobState;
   attempt: number;
   attemptsUsed: number;
@@ -27,12 +42,13 @@ export class Model {
   readonly jobs: ModelJob[] = [];
   readonly workers: ModelWorker[] = [];
 
-  submit(id: string, options: { attemptsMax: number; priority: number }, nowMs: number): void {
+  submit(id: string, { after, ...options }: ModelOptions, nowMs: number): void {
     this.jobs.push({
       id,
       ...options,
       order: this.jobs.length,
-      state: 'pending',
+      parents: new Map(after.map((parent) => [parent, undefined])),
+      state: after.length > 0 ? 'blocked' : 'pending',
       attempt: 0,
       attemptsUsed: 0,
       infraFailures: 0,
@@ -97,12 +113,48 @@ export class Model {
   /** False when it is refused. */
   retry(job: ModelJob, nowMs: number, delayMs: number): boolean {
     if (job.state !== 'failed' && job.state !== 'cancelled') return false;
-    job.state = delayMs > 0 ? 'scheduled' : 'pending';
+    const going = [...job.parents.keys()].filter((parent) => !isEnded(parent.state));
+    job.state = going.length > 0 ? 'blocked' : delayMs > 0 ? 'scheduled' : 'pending';
+    for (const parent of job.parents.keys())
+      job.parents.set(parent, going.includes(parent) ? undefined : 'completed');
     job.runAtMs = nowMs + delayMs;
     job.attemptsUsed = 0;
     job.infraFailures = 0;
     job.cancelRequested = false;
     return true;
+  }
+
+  /** Children hear of the ends of their parents, and of the ends which that brings, until nothing changes. */
+  tellChildren(nowMs: number): void {
+    for (const job of this.jobs) {
+      for (const [parent, heard] of job.parents)
+        if (heard === undefined && isEnded(parent.state)) job.parents.set(parent, parent.state);
+      // Parents stand before their children, so one round tells all.
+      if (job.state === 'blocked') this.#settle(job, nowMs);
+    }
+  }
+
+  #settle(job: ModelJob, nowMs: number): void {
+    const ends = [...job.parents];
+    const bad = ends.filter(([, heard]) => heard === 'failed' || heard === 'cancelled');
+    const [first] = bad.sort(([a], [b]) => (a.id < b.id ? -1 : 1));
+    if (first !== undefined && job.afterFailed !== 'run')
+      job.state = job.afterFailed === 'skip' ? 'cancelled' : (first[1] ?? 'failed');
+    else if (ends.every(([, heard]) => heard !== undefined)) {
+      job.state = job.runAtMs > nowMs ? 'scheduled' : 'pending';
+      job.runAtMs = Math.max(job.runAtMs, nowMs);
+    }
+  }
+
+  /** Jobs per group and state. */
+  groups(): Record<string, Record<string, number>> {
+    const counts: Record<string, Record<string, number>> = {};
+    for (const { group, state } of this.jobs) {
+      if (group === undefined) continue;
+      const count = counts[group] ?? {};
+      counts[group] = { ...count, [state]: (count[state] ?? 0) + 1 };
+    }
+    return counts;
   }
 
   promote(nowMs: number): void {

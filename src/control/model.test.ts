@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { afterFailedPolicies } from '../contract/together.ts';
 import type { AttemptDone } from '../contract/worker.ts';
+import { isEnded } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { type Control, endOf, openControl, TestWorker, trueJob } from './control.suite.ts';
@@ -23,6 +25,9 @@ const step = fc.oneof(
     do: fc.constant('submit' as const),
     attemptsMax: fc.integer({ min: 1, max: 3 }),
     priority: fc.integer({ min: -1, max: 1 }),
+    after: fc.uniqueArray(fc.nat(7), { maxLength: 2 }),
+    afterFailed: fc.constantFrom(...afterFailedPolicies),
+    group: fc.constantFrom(undefined, 'a', 'b'),
   }),
   fc.record({ do: fc.constant('claim' as const), worker, want: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ do: fc.constant('start' as const), worker }),
@@ -31,6 +36,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('stale' as const), worker, job, end: fc.constantFrom(...ends) }),
   fc.record({ do: fc.constant('cancel' as const), job }),
   fc.record({ do: fc.constant('retry' as const), job, delayMs: fc.constantFrom(0, 5_000) }),
+  fc.record({ do: fc.constant('cancelGroup' as const), group: fc.constantFrom('a', 'b') }),
   fc.record({ do: fc.constant('register' as const), worker }),
   fc.record({ do: fc.constant('drain' as const), worker }),
   fc.record({ do: fc.constant('remove' as const), worker }),
@@ -58,13 +64,19 @@ class Pair {
   async take(each: Step): Promise<void> {
     const act = this.#acts[each.do] as (step: Step) => Promise<void>;
     await act(each);
+    await this.#control.parentEnds.tellAll();
+    this.#model.tellChildren(this.#nowMs());
     await this.#compare();
   }
 
   readonly #acts: { [D in Step['do']]: (step: StepOf<D>) => Promise<void> } = {
-    submit: async ({ attemptsMax, priority }) => {
-      const { id } = await this.#control.jobs.submit({ ...trueJob, attemptsMax, priority });
-      this.#model.submit(id, { attemptsMax, priority }, this.#nowMs());
+    submit: async ({ attemptsMax, priority, after: indexes, afterFailed, group }) => {
+      const after = indexes.flatMap((index) => this.#model.jobs[index] ?? []);
+      const { id } = await this.#control.jobs.submit({
+        ...{ ...trueJob, attemptsMax, priority, after: after.map((parent) => parent.id), afterFailed },
+        ...(group === undefined ? {} : { group }),
+      });
+      this.#model.submit(id, { attemptsMax, priority, after, afterFailed, group }, this.#nowMs());
     },
     claim: ({ worker: index, want }) => this.#work(index, want, []),
     start: async ({ worker: index }) => {
@@ -96,6 +108,16 @@ class Pair {
       const retried = this.#control.jobs.retry(target.id, delayMs);
       if (this.#model.retry(target, this.#nowMs(), delayMs)) await retried;
       else await expect(retried).rejects.toMatchObject({ code: 'JOB_INVALID_TRANSITION' });
+    },
+    cancelGroup: async ({ group }) => {
+      const going = this.#model.jobs.filter(
+        (each) => each.group === group && !isEnded(each.state) && !each.cancelRequested,
+      );
+      if (this.#model.groups()[group] === undefined) return;
+      const { cancelled, stopping } = await this.#control.groups.cancel(group);
+      for (const each of going) this.#model.cancel(each);
+      expect(stopping).toBe(going.filter(({ state }) => state === 'running').length);
+      expect(cancelled + stopping).toBe(going.length);
     },
     register: async ({ worker: index }) => {
       const { generation, requeued } = await this.#worker(index).register();
@@ -173,6 +195,10 @@ class Pair {
       if (holder !== undefined) expect(found.workerId).toBe(this.#worker(holder.worker).id);
       expect(found.cancelRequestedAtMs !== null).toBe(expected.cancelRequested);
     }
+    const { groups } = await this.#control.groups.list();
+    expect(Object.fromEntries(groups.map(({ name, counts }) => [name, counts]))).toEqual(
+      this.#model.groups(),
+    );
   }
 
   #report({ id, attempt }: ModelJob, end: Partial<AttemptDone>, number = attempt): AttemptDone {

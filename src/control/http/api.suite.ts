@@ -118,7 +118,7 @@ export function apiSuite(name: string, makeTransport: (system: TestSystem) => Tr
       expect(await call('cancelJob', { params: { id } })).toMatchObject({ state: 'cancelled' });
       expect(await refusal(call('cancelJob', { params: { id } }))).toEqual({
         code: 'JOB_INVALID_TRANSITION',
-        details: { jobId: id, from: 'cancelled', to: 'cancelled', allowed: 'scheduled, pending' },
+        details: { jobId: id, from: 'cancelled', to: 'cancelled', allowed: 'blocked, scheduled, pending' },
       });
       expect(await call('retryJob', { params: { id }, body: { delayMs: 3_600_000 } })).toMatchObject({
         state: 'scheduled',
