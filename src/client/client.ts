@@ -123,6 +123,11 @@ export class BlixardClient {
     return page as EventPage;
   }
 
+  /** A fresh id, for jobs of one batch that name each other. */
+  newJobId(): string {
+    return this.#ids();
+  }
+
   /** The group, once all of its jobs have ended; `timeoutMs` is for each of the calls that wait for it. */
   async waitGroup(name: string, options: CallOptions = {}): Promise<Group> {
     for (;;) {

@@ -55,12 +55,12 @@ export class FakeLogs implements JobLogs {
   }
 }
 
-/** Opens one; `close` it. Scheduler and forgetter are not started. */
-export async function openControl(seed = 1): Promise<Control> {
+/** Opens one, on a file if told so; `close` it. Scheduler and forgetter are not started. */
+export async function openControl(seed = 1, file = ':memory:'): Promise<Control> {
   const clock = new FakeClock();
   const random = seededRandom(seed);
   const ids = makeIds(clock, random);
-  const db = await openSqlite({ file: ':memory:', clock, log: silentLog });
+  const db = await openSqlite({ file, clock, log: silentLog });
   await migrate(db, await loadMigrations(), clock.nowMs());
   const signals = new Signals();
   const deps = { db, clock, ids, random, signals, log: silentLog };

@@ -47,7 +47,7 @@ export class JobCommands {
     return this.#batches.submit(bodies);
   }
 
-  /** Throws what `submit` says of this job as such, and stores nothing: SPEC_TOO_LARGE, IMAGE_UNKNOWN, PARENT_UNKNOWN. */
+  /** Throws what `submit` says of this job as such (SPEC_TOO_LARGE, IMAGE_UNKNOWN, PARENT_UNKNOWN); stores nothing. */
   assertSubmittable(body: SubmitJob): Promise<void> {
     return this.#submits.assertSubmittable(body);
   }

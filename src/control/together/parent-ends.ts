@@ -24,7 +24,7 @@ export class ParentEnds {
     this.#deps = deps;
   }
 
-  /** Tells all children that are to be told, and the children of those that end by it. Rejects with STORE_UNAVAILABLE. */
+  /** Tells all children that are to be told, and those of the ones that end by it. Rejects with STORE_UNAVAILABLE. */
   async tellAll(): Promise<void> {
     const { db } = this.#deps;
     for (;;) {

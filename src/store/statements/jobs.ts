@@ -115,7 +115,8 @@ export const retryJob = define<{
   nowMs: number;
 }>(
   'jobs.retry',
-  `UPDATE jobs SET state = ${stateAgain(':state')}, run_at_ms = :runAtMs, expires_at_ms = NULL, attempts_used = 0, infra_failures = 0,
+  `UPDATE jobs SET state = ${stateAgain(':state')}, run_at_ms = :runAtMs, expires_at_ms = NULL,
+     attempts_used = 0, infra_failures = 0,
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
      cancel_requested_at_ms = NULL, cancel_reason = NULL,
      started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Job, SubmitJob } from '../../contract/job.ts';
 import type { AttemptDone } from '../../contract/worker.ts';
-import { limits } from '../../domain/limits.ts';
 import { silentLog } from '../../platform/log.ts';
 import { seededRandom } from '../../platform/random.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
 import { ParentWatch } from './parent-watch.ts';
+
+const watchOf = (parts: Pick<Control, 'parentEnds' | 'clock' | 'signals'>): ParentWatch =>
+  new ParentWatch({ ...parts, random: seededRandom(1), log: silentLog });
 
 let control: Control;
 let worker: TestWorker;
@@ -14,7 +16,7 @@ let watch: ParentWatch;
 beforeEach(async () => {
   control = await openControl();
   worker = await TestWorker.join(control);
-  watch = new ParentWatch({ ...control, random: seededRandom(1), log: silentLog });
+  watch = watchOf(control);
   watch.start();
 });
 afterEach(async () => {
@@ -239,66 +241,5 @@ describe('a job that runs after others', () => {
     const replacing = submit({ after: [parentId], unique: { key: 'k', policy: 'replace' } });
     await expect(replacing).rejects.toMatchObject({ code: 'PARENT_UNKNOWN' });
     expect(await stateOf(holder)).toBe('pending');
-  });
-});
-
-describe('when the children of an ended job are told', () => {
-  it('and the process dies before that, the next one tells them', async () => {
-    await watch.stop();
-    const parent = await submit();
-    const child = await submit({ after: [parent.id] });
-    await runNext();
-    expect(await stateOf(child)).toBe('blocked');
-    expect(await checkInvariants(control.db)).toEqual([]);
-    // Forgotten before it is told: that it completed is not.
-    await control.forget.remove(parent.id);
-    watch = new ParentWatch({ ...control, random: seededRandom(2), log: silentLog });
-    watch.start();
-    await settle();
-    expect(await stateOf(child)).toBe('pending');
-    expect(await control.db.query({ sql: 'SELECT parent_id FROM ended_parents' })).toEqual([]);
-  });
-
-  it('and it is retried before that, they wait for it again', async () => {
-    await watch.stop();
-    const parent = await submit();
-    const child = await submit({ after: [parent.id] });
-    await runNext(failed);
-    await control.jobs.retry(parent.id);
-    await control.parentEnds.tellAll();
-    expect(await stateOf(child)).toBe('blocked');
-    await runNext();
-    await control.parentEnds.tellAll();
-    expect(await stateOf(child)).toBe('pending');
-  });
-
-  it('no commit tells more than it may, however many there are', async () => {
-    await watch.stop();
-    const parent = await submit();
-    const count = limits.jobsPerStep + 1;
-    const bodies = Array.from({ length: limits.batchJobs }, () => ({ ...trueJob, after: [parent.id] }));
-    await control.jobs.submitAll(bodies.slice(0, count));
-    await runNext();
-    const told = async () => (await control.queueQueries.get('default')).counts;
-    expect(await told()).toEqual({ completed: 1, blocked: count });
-    const moved: number[] = [];
-    const unsubscribe = control.signals.onReady((_queue, _executor, jobs) => moved.push(jobs));
-    await control.parentEnds.tellAll();
-    unsubscribe();
-    expect(moved).toEqual([limits.jobsPerStep, 1]);
-    expect(await told()).toEqual({ completed: 1, pending: count });
-  });
-
-  it('a chain longer than any stack ends link by link', async () => {
-    const ids = Array.from({ length: limits.batchJobs }, () => control.ids());
-    const bodies = ids.map((id, index) => ({
-      ...trueJob,
-      id,
-      ...(index === 0 ? {} : { after: [ids[index - 1] ?? ''] }),
-    }));
-    await control.jobs.submitAll(bodies.reverse());
-    await control.jobs.cancel(ids[0] ?? '');
-    await control.parentEnds.tellAll();
-    expect((await control.queueQueries.get('default')).counts).toEqual({ cancelled: ids.length });
   });
 });
