@@ -68,7 +68,8 @@ export class JobCommands {
 
   /**
    * Puts a failed or cancelled job back, due at once or after `delayMs`, with all its attempts allowed
-   * anew; it waits for the jobs it runs after only as far as they have not ended. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION, UNIQUE_CONFLICT.
+   * anew; of the jobs it runs after it waits for those that have not ended. Throws JOB_NOT_FOUND,
+   * JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION, UNIQUE_CONFLICT.
    */
   async retry(idOrPrefix: string, delayMs = 0): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);
