@@ -55,30 +55,20 @@ CREATE TRIGGER job_runs_after AFTER INSERT ON job_data
     ON CONFLICT (child_seq, parent_id) DO NOTHING;
 END;
 
--- However many children it has, its end is one small write.
-CREATE TRIGGER job_parent_ended AFTER UPDATE OF state ON jobs
-  WHEN NEW.state IN ('completed', 'failed', 'cancelled') AND OLD.state <> NEW.state
-    AND EXISTS (
-      SELECT 1 FROM job_parents INDEXED BY job_parents_open WHERE parent_id = NEW.id AND state = 'open') BEGIN
+-- Only statements that end jobs, or put ended ones back, name ended_at_ms: no other pays for this.
+-- An end is one small write, however many children there are. A job that is put back waits for those parents that were,
+-- too; how the others ended no longer matters. Children that were not told of its end yet wait for it again.
+CREATE TRIGGER job_ended_or_again AFTER UPDATE OF ended_at_ms ON jobs
+  WHEN CASE WHEN NEW.ended_at_ms IS NULL THEN OLD.ended_at_ms IS NOT NULL ELSE EXISTS (
+    SELECT 1 FROM job_parents INDEXED BY job_parents_open WHERE parent_id = NEW.id AND state = 'open') END BEGIN
   INSERT INTO ended_parents (parent_id, state)
-    VALUES (NEW.id, CASE NEW.state WHEN 'completed' THEN 'done' ELSE NEW.state END)
+    SELECT NEW.id, CASE NEW.state WHEN 'completed' THEN 'done' ELSE NEW.state END WHERE NEW.ended_at_ms IS NOT NULL
     ON CONFLICT (parent_id) DO UPDATE SET state = excluded.state;
-END;
-
--- Children that were not told yet wait for it again.
-CREATE TRIGGER job_parent_again AFTER UPDATE OF state ON jobs
-  WHEN OLD.state IN ('failed', 'cancelled') AND NEW.state NOT IN ('completed', 'failed', 'cancelled') BEGIN
-  DELETE FROM ended_parents WHERE parent_id = NEW.id;
-END;
-
--- A job that runs again waits for those parents that do so, too; how the others ended no longer matters.
-CREATE TRIGGER job_child_again AFTER UPDATE OF state ON jobs
-  WHEN OLD.state IN ('failed', 'cancelled') AND NEW.state NOT IN ('completed', 'failed', 'cancelled')
-    AND NEW.after_failed IS NOT NULL BEGIN
+  DELETE FROM ended_parents WHERE parent_id = NEW.id AND NEW.ended_at_ms IS NULL;
   UPDATE job_parents SET state = CASE WHEN NEW.state = 'blocked' AND EXISTS (
       SELECT 1 FROM jobs AS parent
       WHERE parent.id = job_parents.parent_id AND parent.ended_at_ms IS NULL) THEN 'open' ELSE 'done' END
-    WHERE child_seq = NEW.seq;
+    WHERE child_seq = NEW.seq AND NEW.ended_at_ms IS NULL AND NEW.after_failed IS NOT NULL;
 END;
 
 CREATE TRIGGER job_child_gone AFTER DELETE ON jobs WHEN OLD.after_failed IS NOT NULL BEGIN
