@@ -86,9 +86,9 @@ describe('when the children of an ended job are told', () => {
     const failing: Database = {
       batch: (statements) => db.batch(statements),
       close: () => db.close(),
-      query: async (...args) => {
+      query: async (statement) => {
         if (failures-- > 0) throw new BlixardError('STORE_UNAVAILABLE', { problem: 'gone' });
-        return await db.query(...args);
+        return await db.query(statement);
       },
     };
     watch = watchOf({ ...control, parentEnds: new ParentEnds({ ...control, db: failing }) });
