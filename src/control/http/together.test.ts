@@ -38,7 +38,8 @@ const get = (id: string, waitMs = 0) => call('getJob', { params: { id }, query: 
 
 describe('jobs that run after others, over HTTP', () => {
   it('a diamond runs in order, and a waiting worker gets each job as soon as it may run', async () => {
-    const ids = { top: system.ids(), left: system.ids(), right: system.ids(), bottom: system.ids() };
+    const id = (): string => client.newJobId();
+    const ids = { top: id(), left: id(), right: id(), bottom: id() };
     await call('submitJobs', {
       body: [
         { command, id: ids.bottom, after: [ids.left, ids.right] },
