@@ -27,6 +27,10 @@ const flagOfField: Readonly<Record<string, string>> = {
   labels: '--label',
   tenant: '--tenant',
   concurrencyKey: '--concurrency-key',
+  weights: '--weight',
+  rateLimit: '--rate',
+  rateLimitPerKey: '--rate-per-key',
+  fairBy: '--fair-by',
 };
 
 /** The whole name of a command, for example `blixard job get`. */
