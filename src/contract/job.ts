@@ -178,6 +178,7 @@ export const Job = strict({
   endedAtMs: nullable(timeMs),
   cancelRequestedAtMs: nullable(timeMs),
   cancelReason: nullable(Type.String()),
+  cancelledBy: nullable(Type.String({ description: 'who, as it was told; or for example schedule:NAME' })),
   waiting: nullable(Type.String({ description: 'why a pending job does not start, in words' })),
 });
 export type Job = Static<typeof Job>;

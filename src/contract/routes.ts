@@ -72,6 +72,9 @@ export const routes = table({
     params: jobParams,
     body: strict({
       reason: Type.Optional(Type.String({ pattern: textPattern, maxLength: limits.reasonLength })),
+      by: Type.Optional(
+        Type.String({ pattern: textPattern, maxLength: limits.actorLength, description: 'who cancels' }),
+      ),
     }),
     status: 200,
     reply: Job,

@@ -33,6 +33,7 @@ export function jobOf(row: Row, spec = json<JobSpec>(row, 'spec')): Job {
     endedAtMs: integerOrNull(row, 'ended_at_ms'),
     cancelRequestedAtMs: integerOrNull(row, 'cancel_requested_at_ms'),
     cancelReason: textOrNull(row, 'cancel_reason'),
+    cancelledBy: textOrNull(row, 'cancelled_by'),
     waiting: null,
   };
 }

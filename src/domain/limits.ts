@@ -19,6 +19,8 @@ export const limits = {
   pathLength: 4_095,
   nameLength: 64,
   reasonLength: 500,
+  /** Who did something, for example user@host. */
+  actorLength: 128,
   /** A digest, a VM id, a driver's name. */
   factLength: 128,
   timeoutMsMin: 1,

@@ -1,10 +1,12 @@
 #!/usr/bin/env -S node --
+import { readFileSync } from 'node:fs';
 /** The program `blixard`: gives the CLI this process's streams, signals and wiring, and exits with its code. */
 // The `--` above: Node.js 20 would take the --env-file of `blixard run` for its own.
-import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import type { CliContext, Interrupt } from '../cli/context.ts';
 import { reportError, runCli } from '../cli/program.ts';
 import { processTerminal } from '../cli/terminal.ts';
+import { limits } from '../domain/limits.ts';
 import { realClock } from '../platform/clock.ts';
 import { makeIds, realRandom } from '../platform/random.ts';
 import { configFlags, connect, hostCommands } from './host-commands.ts';
@@ -25,6 +27,10 @@ const machine: Machine = {
 
 const context: CliContext = {
   ...machine,
+  actor: `${env['USER'] ?? env['LOGNAME'] ?? process.getuid?.() ?? 'somebody'}@${hostname()}`.slice(
+    0,
+    limits.actorLength,
+  ),
   stdin,
   host: hostCommands(machine),
   configFlags,

@@ -9,7 +9,7 @@ import { integer, json, text, textOrNull } from '../../store/statements/columns.
 import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
 import { type Draft, draftOf } from './draft.ts';
-import { imageUnknown, type SubmitDeps } from './submits.ts';
+import { imageUnknown, keepingKey, type SubmitDeps, tellKeyPolicy } from './submits.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Submits of many jobs at once. */
@@ -35,12 +35,18 @@ export class BatchSubmits {
 
   async #store(drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
     const jobs = listOf(drafts);
-    const write = this.#deps.db.batch([insertJobs.with({ jobs, nowMs }), insertJobsData.with({ jobs })]);
+    const write = this.#deps.db.batch([
+      insertJobs.with({ jobs, nowMs }),
+      insertJobsData.with({ jobs }),
+      ...keepingKey(drafts),
+    ]);
     tellReady(this.#deps.signals, drafts);
-    const rows = (await write)[0]?.rows ?? [];
+    const [inserted, , ...kept] = await write;
+    const cancelled = tellKeyPolicy(this.#deps.signals, kept);
+    const rows = inserted?.rows ?? [];
     if (rows.length === 0) return undefined;
     tellTimes(this.#deps.signals, drafts);
-    const rowOf = byId(rows);
+    const rowOf = byId([...rows, ...cancelled.values()]);
     return drafts.map(({ job, spec }) => jobOf(rowOf(job.id), spec));
   }
 

@@ -8,6 +8,7 @@ import type { Ids } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
 import { integer, json, text } from '../../store/statements/columns.ts';
 import { insertJob, insertJobData, jobById } from '../../store/statements/jobs.ts';
+import { applyKeyPolicy } from '../../store/statements/key-policy.ts';
 import {
   cancelReplaced,
   imageAllowed,
@@ -17,6 +18,7 @@ import {
 } from '../../store/statements/submit.ts';
 import { knownImages } from '../../store/statements/workers.ts';
 import type { Signals } from '../signals.ts';
+import { tellCancelled } from '../tell-cancelled.ts';
 import { jobOf, jobStateOf } from '../views.ts';
 import { type Draft, draftOf } from './draft.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
@@ -59,14 +61,16 @@ export class Submits {
 
   /** The new job, or the one whose start it moved; undefined when something stands in its way. */
   async #store(draft: Draft): Promise<Job | undefined> {
-    const write = this.#deps.db.batch([...makingRoom(draft), ...inserting(draft)]);
+    const making = makingRoom(draft);
+    const write = this.#deps.db.batch([...making, ...inserting(draft), ...keepingKey([draft])]);
     tellReady(this.#deps.signals, [draft]);
     const results = await write;
     tellTimes(this.#deps.signals, [draft]);
-    const room = draft.policy === 'replace' || draft.policy === 'debounce' ? rowOf(results[0]) : undefined;
+    const room = making.length > 0 ? rowOf(results[0]) : undefined;
     if (room !== undefined) this.#tellMadeRoom(room);
-    const inserted = rowOf(results.at(-2));
-    if (inserted !== undefined) return jobOf(inserted, draft.spec);
+    const inserted = rowOf(results[making.length]);
+    const cancelled = tellKeyPolicy(this.#deps.signals, results.slice(making.length + 2));
+    if (inserted !== undefined) return jobOf(cancelled.get(draft.job.id) ?? inserted, draft.spec);
     return room === undefined ? undefined : jobOf(room);
   }
 
@@ -136,6 +140,22 @@ function sameJob(
 ): Job {
   if (isDeepStrictEqual(json<JobSpec>(row, 'spec'), spec)) return jobOf(row);
   throw new BlixardError(otherwise, details);
+}
+
+/** For a job with a concurrency key: what the policy of its queue says when the key is full. */
+export function keepingKey(drafts: readonly Draft[]): Statement[] {
+  return drafts.flatMap(({ job, nowMs }) =>
+    job.concurrencyKey === null || job.state !== 'pending'
+      ? []
+      : [applyKeyPolicy.with({ id: job.id, nowMs })],
+  );
+}
+
+/** Tells of the jobs that such a policy ended, or asked to stop; gives their rows by id. */
+export function tellKeyPolicy(signals: Signals, results: readonly Result[]): Map<string, Row> {
+  const rows = results.flatMap((result) => result.rows);
+  for (const row of rows) tellCancelled(signals, row);
+  return new Map(rows.map((row) => [text(row, 'id'), row]));
 }
 
 function makingRoom({ policy, job, nowMs }: Draft): Statement[] {

@@ -4,6 +4,7 @@ import * as due from './due.ts';
 import * as events from './events.ts';
 import * as forget from './forget.ts';
 import * as jobs from './jobs.ts';
+import * as keyPolicy from './key-policy.ts';
 import * as lines from './lines.ts';
 import * as lists from './lists.ts';
 import * as queues from './queues.ts';
@@ -29,6 +30,7 @@ export const allStatements: readonly Listed[] = [
     events,
     forget,
     jobs,
+    keyPolicy,
     lines,
     lists,
     queues,

@@ -9,8 +9,8 @@ import { queryPlan } from '../query-plan.suite.ts';
 import { openSqlite } from '../sqlite/sqlite.ts';
 import { allStatements } from './index.ts';
 
-/** They sort the heads of a few queues, or lines, that an index gave them, at most `want` of each. */
-const sortsAFewRows = new Set(['work.claim', 'lines.claim']);
+/** They sort the jobs of one key that is over its limit, or the heads of a few queues, or lines, that an index gave them, at most `want` of each. */
+const sortsAFewRows = new Set(['work.claim', 'lines.claim', 'keyPolicy.apply']);
 
 describe('statements', () => {
   let db: Database;

@@ -46,7 +46,7 @@ function factsOf(call: Call, job: Job): readonly (readonly [string, string | und
     ['due', backedOff],
     ['end', job.reason === null ? undefined : endOf(job)],
     ['message', textOr(job.message)],
-    ['cancelled', textOr(job.cancelReason)],
+    ['cancelled', cancelText(job)],
     ['command', printable(spec.command.join(' '))],
     ['image', spec.image],
     ['resources', `${spec.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
@@ -84,6 +84,14 @@ function optionsOf(
 
 function textOr(text: string | null): string | undefined {
   return text === null ? undefined : printable(text);
+}
+
+function cancelText({ cancelledBy, cancelReason }: Job): string | undefined {
+  const parts = [
+    ...(cancelledBy === null ? [] : [`by ${cancelledBy}`]),
+    ...(cancelReason === null ? [] : [cancelReason]),
+  ];
+  return parts.length === 0 ? undefined : printable(parts.join(': '));
 }
 
 function infraText({ infraFailures }: Job): string {
