@@ -186,8 +186,8 @@ END;
 
 -- The row of the attempt is there since its claim.
 CREATE TRIGGER attempt_with_more_memory AFTER UPDATE OF state ON jobs
-  WHEN NEW.state = 'running' AND NEW.memory_mib IS NOT NULL BEGIN
-  UPDATE attempts SET memory_mib = NEW.memory_mib WHERE job_id = NEW.id AND attempt = NEW.attempt;
+  WHEN OLD.state = 'claimed' AND NEW.state <> 'claimed' AND OLD.memory_mib IS NOT NULL BEGIN
+  UPDATE attempts SET memory_mib = OLD.memory_mib WHERE job_id = NEW.id AND attempt = OLD.attempt;
 END;
 
 -- Every cancel is told with who and why, whether or not a command has to be stopped for it.

@@ -24,6 +24,7 @@ const flagOfField: Readonly<Record<string, string>> = {
   expireInMs: '--expire-in',
   priority: '--priority',
   unique: '--unique',
+  retry: '--retry',
   labels: '--label',
   tenant: '--tenant',
   concurrencyKey: '--concurrency-key',

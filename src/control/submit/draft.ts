@@ -16,13 +16,14 @@ export interface Draft {
   readonly policy: UniquePolicy | undefined;
 }
 
-/** Throws SPEC_TOO_LARGE, and VALIDATION_FAILED for times that cannot be. */
+/** Throws SPEC_TOO_LARGE, and VALIDATION_FAILED for times and memory that cannot be. */
 export function draftOf(
   body: SubmitJob,
   given: { readonly id: string; readonly nowMs: number; readonly idempotencyKey?: string | undefined },
 ): Draft {
   const { id, nowMs, idempotencyKey = null } = given;
   const spec = specOf(body);
+  assertMemoryGrows(spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -56,6 +57,14 @@ function runAtMsOf({ delayMs, runAtMs }: SubmitJob, nowMs: number): number {
       `is ${runAtMs}; allowed: at most ${limits.delayMsMax} ms ahead, now that is ${nowMs + limits.delayMsMax}`,
     );
   return Math.max(nowMs, runAtMs);
+}
+
+/** A cap below the memory of the first attempt is a mistake. */
+function assertMemoryGrows({ memoryMiB, retry }: JobSpec): void {
+  const max = retry?.oom?.memoryMiBMax;
+  if (max === undefined || max >= memoryMiB) return;
+  const problem = `is ${max}; allowed: at least memoryMiB, that is ${memoryMiB}`;
+  throw new BlixardError('VALIDATION_FAILED', { field: 'retry.oom.memoryMiBMax', problem });
 }
 
 function badTime(problem: string): BlixardError {

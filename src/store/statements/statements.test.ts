@@ -9,7 +9,10 @@ import { queryPlan } from '../query-plan.suite.ts';
 import { openSqlite } from '../sqlite/sqlite.ts';
 import { allStatements } from './index.ts';
 
-/** They sort the jobs of one key that is over its limit, or the heads of a few queues, or lines, that an index gave them, at most `want` of each. */
+/**
+ * They sort the heads of a few queues, or lines, that an index gave them, at most `want` of each; or the jobs of one
+ * key that is over its limit.
+ */
 const sortsAFewRows = new Set(['work.claim', 'lines.claim', 'keyPolicy.apply']);
 
 describe('statements', () => {

@@ -51,20 +51,23 @@ export const giveBackAttempts = define<OfHolder & { attempts: string; nowMs: num
 export const heldForEnd = define<OfHolder & { attempts: string }>(
   'work.heldForEnd',
   `SELECT jobs.id, jobs.attempt, jobs.state, jobs.attempts_used, jobs.attempts_max, jobs.infra_failures,
-     jobs.cancel_requested_at_ms,
-     (SELECT spec->'backoff' FROM job_data WHERE job_data.seq = jobs.seq) AS backoff
-   FROM json_each(:attempts) AS d CROSS JOIN jobs WHERE ${heldByWorker} AND +jobs.${held}`,
+     jobs.cancel_requested_at_ms, jobs.memory_mib, jobs.used_by_reason,
+     job_data.spec->'backoff' AS backoff, job_data.spec->'retry' AS retry,
+     job_data.spec->>'memoryMiB' AS spec_memory_mib
+   FROM json_each(:attempts) AS d CROSS JOIN jobs CROSS JOIN job_data
+   WHERE job_data.seq = jobs.seq AND ${heldByWorker} AND +jobs.${held}`,
 );
 
 /**
  * Decided ends: `[{jobId, attempt, from, cancelRequested, state, runAtMs, attemptsUsed, infraFailures,
- * reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as
+ * memoryMiB, usedByReason, reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as
  * it is.
  */
 export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
   'work.end',
   `UPDATE jobs SET state = d.value->>'state', run_at_ms = coalesce(d.value->>'runAtMs', run_at_ms),
      attempts_used = d.value->>'attemptsUsed', infra_failures = d.value->>'infraFailures',
+     memory_mib = d.value->>'memoryMiB', used_by_reason = d.value->>'usedByReason',
      reason = d.value->>'reason', exit_code = d.value->>'exitCode', signal = d.value->>'signal',
      message = d.value->>'message', ended_at_ms = d.value->>'endedAtMs', updated_at_ms = :nowMs
    FROM json_each(:attempts) AS d

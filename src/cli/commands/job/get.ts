@@ -49,10 +49,10 @@ function factsOf(call: Call, job: Job): readonly (readonly [string, string | und
     ['cancelled', cancelText(job)],
     ['command', printable(spec.command.join(' '))],
     ['image', spec.image],
-    ['resources', `${spec.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
+    ['resources', `${job.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
     ['queue', spec.queue],
     ...optionsOf(call, job),
-    ['attempts', `${job.attemptsUsed} of ${spec.attemptsMax} used${infraText(job)}`],
+    ['attempts', `${job.attemptsUsed} of ${spec.attemptsMax} used${ruledText(job)}${infraText(job)}`],
     ['created', call.time(job.createdAtMs)],
     ['started', job.startedAtMs === null ? undefined : call.time(job.startedAtMs)],
     ['ended', job.endedAtMs === null ? undefined : call.time(job.endedAtMs)],
@@ -92,6 +92,16 @@ function cancelText({ cancelledBy, cancelReason }: Job): string | undefined {
     ...(cancelReason === null ? [] : [cancelReason]),
   ];
   return parts.length === 0 ? undefined : printable(parts.join(': '));
+}
+
+/** Attempts that are counted by themselves. */
+function ruledText({ attemptsUsedByReason, spec: { retry = {} } }: Job): string {
+  return Object.entries(retry)
+    .filter(([, rule]) => rule.attemptsMax !== undefined)
+    .map(
+      ([reason, { attemptsMax }]) => `, ${attemptsUsedByReason[reason] ?? 0} of ${attemptsMax} by ${reason}`,
+    )
+    .join('');
 }
 
 function infraText({ infraFailures }: Job): string {
