@@ -8,7 +8,7 @@ type OomRule = NonNullable<Retry['oom']>;
 
 /** For the help of a command. */
 export const retryUsage =
-  'rule for one reason, for example oom=3,memory=x2,memory-max=1g or exit=5,backoff=10s,backoff-max=1m; may be given often';
+  'rule for one reason, for example oom=3,memory=x2,memory-max=1g or exit=5,backoff=10s; may be given often';
 
 const allowed = `reason=attempts with reason one of ${ruledReasons.join(', ')}, then backoff=, backoff-max=, and for oom memory=x2, memory-max=`;
 

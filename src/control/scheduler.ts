@@ -1,5 +1,6 @@
 /**
- * Moves what time moves: jobs that become due or expire, rates that have tokens again, workers whose lease is over. Sleeps until then, never polls.
+ * Moves what time moves: jobs that become due or expire, rates that have tokens again, workers whose lease
+ * is over. Sleeps until then, never polls.
  */
 import { problemOf } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';

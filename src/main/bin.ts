@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --
-import { readFileSync } from 'node:fs';
 /** The program `blixard`: gives the CLI this process's streams, signals and wiring, and exits with its code. */
 // The `--` above: Node.js 20 would take the --env-file of `blixard run` for its own.
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { CliContext, Interrupt } from '../cli/context.ts';
 import { reportError, runCli } from '../cli/program.ts';

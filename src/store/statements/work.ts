@@ -60,8 +60,8 @@ export const heldForEnd = define<OfHolder & { attempts: string }>(
 
 /**
  * Decided ends: `[{jobId, attempt, from, cancelRequested, state, runAtMs, attemptsUsed, infraFailures,
- * memoryMiB, usedByReason, reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as
- * it is.
+ * memoryMiB, usedByReason, reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since
+ * the decision stays as it is.
  */
 export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
   'work.end',
@@ -121,9 +121,9 @@ export const roomOfWorker = `max(0, min(:want, ${limits.slotsMax} - (
 
 /**
  * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; of a queue with
- * a limit no more than there is room for, over all its executors; of a shaped queue nothing: see `claimShaped`. None while a job is still held by the same
- * token, so that a call sent twice claims once. The cost depends on the pairs and on `want`, never on the jobs stored
- * or waiting.
+ * a limit no more than there is room for, over all its executors; of a shaped queue nothing, see `claimShaped`. None
+ * while a job is still held by the same token, so that a call sent twice claims once. The cost depends on the pairs
+ * and on `want`, never on the jobs stored or waiting.
  */
 export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
   'work.claim',
