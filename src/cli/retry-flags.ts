@@ -10,7 +10,9 @@ type OomRule = NonNullable<Retry['oom']>;
 export const retryUsage =
   'rule for one reason, for example oom=3,memory=x2,memory-max=1g or exit=5,backoff=10s; may be given often';
 
-const allowed = `reason=attempts with reason one of ${ruledReasons.join(', ')}, then backoff=, backoff-max=, and for oom memory=x2, memory-max=`;
+const allowed =
+  `reason=attempts with reason one of ${ruledReasons.join(', ')}, then backoff=, backoff-max=, ` +
+  'and for oom memory=x2, memory-max=';
 
 /** Reads all of these flags. */
 export function retryOfFlags(texts: readonly string[]): Retry {

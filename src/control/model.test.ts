@@ -12,6 +12,7 @@ const ends: readonly Partial<AttemptDone>[] = [
   { reason: 'exit', exitCode: 0 },
   { reason: 'exit', exitCode: 3 },
   { reason: 'timeout', exitCode: null, signal: 9 },
+  { reason: 'oom', exitCode: null },
   { reason: 'vm_crashed', exitCode: null },
   { reason: 'cancelled', exitCode: null, signal: 15 },
 ];
@@ -23,6 +24,10 @@ const step = fc.oneof(
     do: fc.constant('submit' as const),
     attemptsMax: fc.integer({ min: 1, max: 3 }),
     priority: fc.integer({ min: -1, max: 1 }),
+    retry: fc.constantFrom(undefined, {
+      oom: { attemptsMax: 2, memoryFactor: 2 },
+      timeout: { attemptsMax: 1 },
+    }),
   }),
   fc.record({ do: fc.constant('claim' as const), worker, want: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ do: fc.constant('start' as const), worker }),
@@ -62,9 +67,10 @@ class Pair {
   }
 
   readonly #acts: { [D in Step['do']]: (step: StepOf<D>) => Promise<void> } = {
-    submit: async ({ attemptsMax, priority }) => {
-      const { id } = await this.#control.jobs.submit({ ...trueJob, attemptsMax, priority });
-      this.#model.submit(id, { attemptsMax, priority }, this.#nowMs());
+    submit: async ({ attemptsMax, priority, retry }) => {
+      const body = { ...trueJob, attemptsMax, priority, ...(retry === undefined ? {} : { retry }) };
+      const { id } = await this.#control.jobs.submit(body);
+      this.#model.submit(id, { attemptsMax, priority, retry }, this.#nowMs());
     },
     claim: ({ worker: index, want }) => this.#work(index, want, []),
     start: async ({ worker: index }) => {
@@ -144,7 +150,9 @@ class Pair {
     }
     if (ended?.state === 'scheduled') ended.runAtMs = (await this.#control.queries.get(ended.id)).runAtMs;
     expect(reply.fenced).toEqual([]);
-    const expected = this.#model.claim(index, want).map(({ id, attempt }) => ({ jobId: id, attempt }));
+    const expected = this.#model
+      .claim(index, want)
+      .map(({ id, attempt, memoryMiB }) => ({ jobId: id, attempt, spec: { memoryMiB } }));
     expect(reply.claimed).toMatchObject(expected);
     expect(reply.claimed).toHaveLength(expected.length);
     const stopping = this.#model.heldBy(index, 'running').filter(({ cancelRequested }) => cancelRequested);
@@ -167,9 +175,10 @@ class Pair {
 
   async #compare(): Promise<void> {
     for (const expected of this.#model.jobs) {
-      const { id, state, attempt, attemptsUsed, infraFailures, runAtMs, holder } = expected;
+      const { id, state, attempt, attemptsUsed, infraFailures, runAtMs, holder, memoryMiB } = expected;
       const found = await this.#control.queries.get(id);
-      expect(found).toMatchObject({ state, attempt, attemptsUsed, infraFailures, runAtMs });
+      expect(found).toMatchObject({ state, attempt, attemptsUsed, infraFailures, runAtMs, memoryMiB });
+      expect(found.attemptsUsedByReason).toEqual(expected.usedByReason);
       if (holder !== undefined) expect(found.workerId).toBe(this.#worker(holder.worker).id);
       expect(found.cancelRequestedAtMs !== null).toBe(expected.cancelRequested);
     }

@@ -76,7 +76,8 @@ type Cancel = { id: string; reason: string | null; by: string | null; nowMs: num
 export const cancelUnstarted = define<Cancel>(
   'jobs.cancelUnstarted',
   `UPDATE jobs SET state = 'cancelled', reason = 'cancelled', exit_code = NULL, signal = NULL, message = NULL,
-     cancel_requested_at_ms = :nowMs, cancel_reason = :reason, cancelled_by = :by, ended_at_ms = :nowMs, updated_at_ms = :nowMs
+     cancel_requested_at_ms = :nowMs, cancel_reason = :reason, cancelled_by = :by,
+     ended_at_ms = :nowMs, updated_at_ms = :nowMs
    WHERE id = :id AND +state IN (${literals(unstarted)})
    RETURNING ${jobColumns}`,
 );
