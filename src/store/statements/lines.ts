@@ -31,19 +31,6 @@ const roomOfLine = `CASE WHEN s.key_rate_max IS NULL OR l.line = '' THEN :want E
   coalesce((SELECT ${tokensNow('s.key_rate_max', 's.key_rate_per_ms', 'bucket.full_at_units')}
     FROM rates AS bucket WHERE bucket.queue = q.value AND bucket.key = l.line), s.key_rate_max) END`;
 
-/** Of each of the next lines its best jobs: as many as the whole claim may take. */
-const ofLines = `CROSS JOIN json_each(w.executors) AS e CROSS JOIN fair_lines AS l CROSS JOIN jobs AS best
-  WHERE ${mayClaim} AND s.in_lines = 1
-    AND l.queue = q.value AND l.executor = e.value->>'name' AND l.line IN (
-      SELECT next.line FROM fair_lines AS next INDEXED BY fair_lines_next
-      WHERE next.queue = q.value AND next.executor = e.value->>'name' AND next.closed = 0
-      ORDER BY next.turn, next.line LIMIT ${wanted})
-    AND l.closed = 0 AND best.seq IN (
-      SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_in_line
-      WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.line = l.line
-        AND ready.state = 'pending' AND ready.waits_for_key = 0
-      ORDER BY ready.rank_ms, ready.seq LIMIT ${wanted})`;
-
 /** Beside other queues, one with lines stands where the best of its ready jobs does, whoever has the turn. */
 const standing = `(SELECT min(head.rank_ms) FROM jobs AS head INDEXED BY jobs_ready
   WHERE head.queue = q.value AND head.executor = e.value->>'name' AND head.state = 'pending'
@@ -52,6 +39,23 @@ const standing = `(SELECT min(head.rank_ms) FROM jobs AS head INDEXED BY jobs_re
 /** Turns of one executor say nothing of those of another. */
 const firstTurn = `(SELECT min(first.turn) FROM fair_lines AS first INDEXED BY fair_lines_next
   WHERE first.queue = q.value AND first.executor = e.value->>'name' AND first.closed = 0)`;
+
+/** The lines that are next; DISTINCT has SQLite work them out once, and not again for each of their jobs. */
+const nextLines = `SELECT DISTINCT l.queue AS of_queue, l.executor AS of_executor, l.line AS next_line, l.step,
+    l.turn - ${firstTurn} AS turn, ${standing} AS standing_ms, ${room} AS room, ${roomOfLine} AS room_of_line
+  FROM ${limited} CROSS JOIN json_each(w.executors) AS e CROSS JOIN fair_lines AS l
+  WHERE ${mayClaim} AND s.in_lines = 1 AND l.closed = 0
+    AND l.queue = q.value AND l.executor = e.value->>'name' AND l.line IN (
+      SELECT next.line FROM fair_lines AS next INDEXED BY fair_lines_next
+      WHERE next.queue = q.value AND next.executor = e.value->>'name' AND next.closed = 0
+      ORDER BY next.turn, next.line LIMIT ${wanted})`;
+
+/** The best jobs of a line: as many as the whole claim may take. */
+const bestOfLine = `best.seq IN (
+  SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_in_line
+  WHERE ready.queue = of_queue AND ready.executor = of_executor AND ready.line = next_line
+    AND ready.state = 'pending' AND ready.waits_for_key = 0
+  ORDER BY ready.rank_ms, ready.seq LIMIT ${wanted})`;
 
 /**
  * `claimJobs` for a worker that serves a queue with lines or a rate, its other queues included. From a queue with
@@ -75,14 +79,14 @@ export const claimShaped = define<OfHolder & { token: string; want: number; nowM
        WHERE place <= room
        UNION ALL
        SELECT seq, rank_ms, place FROM (
-         SELECT seq, rank_ms, room,
-           row_number() OVER (PARTITION BY queue ORDER BY turn + (of_line - 1) * step, line, seq) AS place
+         SELECT seq, standing_ms AS rank_ms, room,
+           row_number() OVER (
+             PARTITION BY of_queue ORDER BY turn + (of_line - 1) * step, next_line, seq) AS place
          FROM (
-           SELECT best.seq, q.value AS queue, l.line, l.step, l.turn - ${firstTurn} AS turn,
-             ${standing} AS rank_ms, ${room} AS room, ${roomOfLine} AS room_of_line,
+           SELECT best.seq, of_queue, next_line, step, turn, standing_ms, room, room_of_line,
              row_number() OVER (
-               PARTITION BY q.value, l.line, l.executor ORDER BY best.rank_ms, best.seq) AS of_line
-           FROM ${limited} ${ofLines})
+               PARTITION BY of_queue, next_line, of_executor ORDER BY best.rank_ms, best.seq) AS of_line
+           FROM (${nextLines}) CROSS JOIN jobs AS best WHERE ${bestOfLine})
          WHERE of_line <= room_of_line)
        WHERE place <= room)
      ORDER BY rank_ms, place, seq
