@@ -2,13 +2,12 @@
 /** The program `blixard`: gives the CLI this process's streams, signals and wiring, and exits with its code. */
 // The `--` above: Node.js 20 would take the --env-file of `blixard run` for its own.
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import type { CliContext, Interrupt } from '../cli/context.ts';
 import { reportError, runCli } from '../cli/program.ts';
 import { processTerminal } from '../cli/terminal.ts';
-import { limits } from '../domain/limits.ts';
 import { realClock } from '../platform/clock.ts';
 import { makeIds, realRandom } from '../platform/random.ts';
+import { actorOf } from './actor.ts';
 import { configFlags, connect, hostCommands } from './host-commands.ts';
 import type { Machine } from './machine.ts';
 
@@ -27,10 +26,7 @@ const machine: Machine = {
 
 const context: CliContext = {
   ...machine,
-  actor: `${env['USER'] ?? env['LOGNAME'] ?? process.getuid?.() ?? 'somebody'}@${hostname()}`.slice(
-    0,
-    limits.actorLength,
-  ),
+  actor: actorOf(),
   stdin,
   host: hostCommands(machine),
   configFlags,
