@@ -11,6 +11,8 @@ const pages = [
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'docs/queues.md',
+  'docs/submit.md',
   'docs/webhooks.md',
   'docs/together.md',
 ];

@@ -23,7 +23,7 @@ export async function attach(context: CliContext, client: BlixardClient, jobId: 
     if (notice !== undefined) await say(context, notice);
     return job.state === 'cancelled' ? (interrupts.code ?? exitCodeOf(job)) : exitCodeOf(job);
   } catch (error) {
-    if (error instanceof OutputClosed) return await cancelUnread(client, jobId);
+    if (error instanceof OutputClosed) return await cancelUnread(context, client, jobId);
     if (interrupts.left.aborted && interrupts.failure === undefined) {
       await say(context, `left job ${jobId} while it is being cancelled`);
       return interrupts.code ?? exitCodes.ownError;
@@ -37,8 +37,9 @@ export async function attach(context: CliContext, client: BlixardClient, jobId: 
 }
 
 /** Like any program of a pipe whose reader has gone, the job ends. */
-async function cancelUnread(client: BlixardClient, jobId: string): Promise<number> {
-  await client.call('cancelJob', { params: { id: jobId }, body: { reason: 'nobody reads its output' } });
+async function cancelUnread(context: CliContext, client: BlixardClient, jobId: string): Promise<number> {
+  const body = { reason: 'nobody reads its output', by: context.actor };
+  await client.call('cancelJob', { params: { id: jobId }, body });
   return outputClosedCode;
 }
 
@@ -104,7 +105,8 @@ class InterruptedJob {
     if (this.#context.terminal.isTty('stderr')) {
       await say(this.#context, 'cancelling; press Ctrl-C again to leave without waiting for the end');
     }
-    await this.#client.call('cancelJob', { params: { id: this.#jobId }, body: { reason: 'interrupted' } });
+    const body = { reason: 'interrupted', by: this.#context.actor };
+    await this.#client.call('cancelJob', { params: { id: this.#jobId }, body });
   }
 
   #giveUp(error: unknown): void {

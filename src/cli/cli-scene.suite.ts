@@ -80,6 +80,7 @@ export class CliScene {
     const { transport, stdin = '', env = {}, clock = realClock, host = {} } = this.#options;
     return {
       version: '1.2.3',
+      actor: 'ann@desk',
       terminal: this.terminal,
       stdin: Readable.from([Buffer.from(stdin)]),
       env,

@@ -61,6 +61,8 @@ export type Interrupt = 'SIGINT' | 'SIGTERM';
 /** Everything outside the CLI that a command may use. */
 export interface CliContext {
   readonly version: string;
+  /** Who calls, for example user@host; at most `limits.actorLength` characters. */
+  readonly actor: string;
   readonly terminal: Terminal;
   readonly stdin: Readable;
   readonly env: Readonly<Record<string, string | undefined>>;

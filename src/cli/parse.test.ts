@@ -5,8 +5,10 @@ import {
   readLabel,
   readMemoryMiB,
   readPastMs,
+  readRate,
   readSignedInteger,
   readTimeMs,
+  readWeight,
 } from './parse.ts';
 
 describe('flags', () => {
@@ -20,6 +22,9 @@ describe('flags', () => {
     expect(readPastMs('--since', '2h', 10_000_000)).toBe(2_800_000);
     expect(readPastMs('--since', '2h', 5)).toBe(1);
     expect(readPastMs('--since', '2030-01-31T08:00Z', 5)).toBe(Date.UTC(2030, 0, 31, 8));
+    expect(readRate('--rate', '100/1m')).toEqual({ max: 100, perMs: 60_000 });
+    expect(readRate('--rate', '5')).toEqual({ max: 5, perMs: 1_000 });
+    expect(readWeight('--weight', 'a=b=3')).toEqual(['a=b', 3]);
     expect(readLabel('--label', 'a=b=c')).toEqual(['a', 'b=c']);
   });
 

@@ -49,6 +49,29 @@ export const readLabel: FlagReader<readonly [string, string]> = (flag, text) => 
   );
 };
 
+/** `name=3`, where the name may hold `=` → its two parts. */
+export const readWeight: FlagReader<readonly [string, number]> = (flag, text) => {
+  const [, name, weight] = /^(.+)=(\d{1,9})$/s.exec(text) ?? [];
+  return orRefuse(
+    name === undefined || weight === undefined ? undefined : [name, Number(weight)],
+    flag,
+    text,
+    'name=weight, for example ci=3',
+  );
+};
+
+/** `100/1m`, or `100` a second → a rate. */
+export const readRate: FlagReader<{ max: number; perMs: number }> = (flag, text) => {
+  const [, max, per = '1s'] = /^(\d{1,9})(?:\/(.+))?$/.exec(text) ?? [];
+  const perMs = parseDurationMs(per);
+  return orRefuse(
+    max === undefined || perMs === undefined ? undefined : { max: Number(max), perMs },
+    flag,
+    text,
+    'a rate such as 100/1m or 5/1s',
+  );
+};
+
 /** For a flag that may be given often. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];

@@ -36,10 +36,37 @@ describe('blixard queue', () => {
     });
     await blixard('queue', 'set', 'builds', '--concurrency', 'none', '--keep-completed', 'forever');
     const got = await blixard('queue', 'get', 'builds');
-    expect(got.stdout).toMatch(/concurrency {2}no limit/);
-    expect(got.stdout).toMatch(/keeps {8}completed for ever, failed 90d, cancelled 7d/);
+    expect(got.stdout).toMatch(/concurrency +no limit/);
+    expect(got.stdout).toMatch(/keeps +completed for ever, failed 90d, cancelled 7d/);
     const refused = await blixard('queue', 'set', 'builds', '--concurrency', 'many');
     expect(refused).toMatchObject({ code: 125, stderr: expect.stringContaining('--concurrency many') });
+  });
+
+  it('set takes turns, weights, rates and what to do over the limit of a key', async () => {
+    const flags = '--fair-by key --weight ci=3 --rate 100/1m --rate-per-key 5 --concurrency-per-key 1';
+    await blixard('queue', 'set', 'builds', ...flags.split(' '), '--key-policy', 'cancel_oldest');
+    const more = ['--weight', 'a=b=2', '--rate-per-key', 'none', '-o', 'json'];
+    const { stdout } = await blixard('queue', 'set', 'builds', ...more);
+    expect(JSON.parse(stdout) as Queue).toMatchObject({
+      fairBy: 'key',
+      weights: { ci: 3, 'a=b': 2 },
+      rateLimit: { max: 100, perMs: 60_000 },
+      rateLimitPerKey: null,
+      keyPolicy: 'cancel_oldest',
+    });
+    const got = await blixard('queue', 'get', 'builds');
+    expect(got.stdout).toMatch(/over it +cancel_oldest\nrate +100 in 1m\nrate per key +no limit/);
+    expect(got.stdout).toMatch(/fair by +key, weights ci=3, a=b=2/);
+    for (const wrong of [
+      ['--rate', '5/'],
+      ['--weight', 'a'],
+      ['--fair-by', 'mood'],
+      ['--weight', 'a=101'],
+    ])
+      expect(await blixard('queue', 'set', 'builds', ...wrong)).toMatchObject({
+        code: 125,
+        stderr: expect.stringContaining(wrong[0] ?? ''),
+      });
   });
 
   it('pause holds jobs back until resume, and ls shows it', async () => {

@@ -251,7 +251,8 @@ describe('the commands about jobs', () => {
     expect(await output('job', 'cancel', '--reason', 'not needed', first, second)).toBe(
       `${first}  cancelled\n${second}  cancelled\n`,
     );
-    expect((await world.get(second)).cancelReason).toBe('not needed');
+    expect(await world.get(second)).toMatchObject({ cancelReason: 'not needed', cancelledBy: 'ann@desk' });
+    expect(await output('job', 'get', second)).toMatch(/cancelled +by ann@desk: not needed\n/);
     expect(await output('job', 'retry', first)).toBe(`${first}  pending\n`);
     expect(await output('job', 'retry', '--delay', '1h', second)).toBe(`${second}  scheduled\n`);
   });

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { type SubmitOptions, type UniquePolicy, uniquePolicies } from '../contract/submit-options.ts';
 import { collect, readDurationMs, readLabel, readSignedInteger, readTimeMs } from './parse.ts';
+import { retryOfFlags, retryUsage } from './retry-flags.ts';
 
 /** These flags as commander gives them. */
 export interface SubmitFlags {
@@ -12,6 +13,7 @@ export interface SubmitFlags {
   readonly unique?: string;
   readonly uniquePolicy?: UniquePolicy;
   readonly idempotencyKey?: string;
+  readonly retry?: readonly string[];
   readonly label?: readonly string[];
   readonly tenant?: string;
 }
@@ -26,19 +28,21 @@ export function declareSubmitFlags(command: Command): Command {
     .option('--unique <key>', 'at most one job of the queue with this key that has not ended')
     .addOption(new Option('--unique-policy <policy>', 'when there is one').choices(uniquePolicies))
     .option('--idempotency-key <key>', 'the same key and job again give the first job again')
+    .option('--retry <rule>', retryUsage, collect)
     .option('--label <name=value>', 'label to find it by; may be given often', collect)
     .option('--tenant <name>', 'whose job it is');
 }
 
 /** What was given; the rest is left to the server. A policy without a key is for the server to refuse. */
 export function submitOptionsOfFlags(flags: SubmitFlags): SubmitOptions {
-  const { priority, delay, at, expireIn, unique, uniquePolicy, label, tenant } = flags;
+  const { priority, delay, at, expireIn, unique, uniquePolicy, retry, label, tenant } = flags;
   return {
     ...(priority === undefined ? {} : { priority: readSignedInteger('--priority', priority) }),
     ...(delay === undefined ? {} : { delayMs: readDurationMs('--delay', delay) }),
     ...(at === undefined ? {} : { runAtMs: readTimeMs('--at', at) }),
     ...(expireIn === undefined ? {} : { expireInMs: readDurationMs('--expire-in', expireIn) }),
     ...(unique === undefined && uniquePolicy === undefined ? {} : { unique: uniqueOf(unique, uniquePolicy) }),
+    ...(retry === undefined ? {} : { retry: retryOfFlags(retry) }),
     ...(label === undefined ? {} : { labels: labelsOf(label) }),
     ...(tenant === undefined ? {} : { tenant }),
   };

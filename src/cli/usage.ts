@@ -24,9 +24,14 @@ const flagOfField: Readonly<Record<string, string>> = {
   expireInMs: '--expire-in',
   priority: '--priority',
   unique: '--unique',
+  retry: '--retry',
   labels: '--label',
   tenant: '--tenant',
   concurrencyKey: '--concurrency-key',
+  weights: '--weight',
+  rateLimit: '--rate',
+  rateLimitPerKey: '--rate-per-key',
+  fairBy: '--fair-by',
 };
 
 /** The whole name of a command, for example `blixard job get`. */

@@ -4,6 +4,7 @@ import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
+import { Backoff } from './retry-policy.ts';
 import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 import { submitOptions, submitOptionsOf } from './submit-options.ts';
 
@@ -14,13 +15,6 @@ export const namePattern = '^[a-z0-9][a-z0-9._-]{0,63}$';
 export const imagePattern = '^[a-z0-9][a-z0-9._-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,63})?$';
 
 export const JobId = Type.String({ pattern: uuidPattern, description: 'UUID version 7' });
-
-export const Backoff = strict({
-  type: oneOf(['fixed', 'exponential'], { default: defaultBackoff.type }),
-  delayMs: Type.Integer({ minimum: 0, maximum: limits.delayMsMax, default: defaultBackoff.delayMs }),
-  delayMaxMs: Type.Integer({ minimum: 0, maximum: limits.delayMsMax, default: defaultBackoff.delayMaxMs }),
-  jitter: Type.Number({ minimum: 0, maximum: 1, default: defaultBackoff.jitter }),
-});
 
 const specFields = {
   command: Type.Array(Type.String({ pattern: textPattern, maxLength: limits.argBytes }), {
@@ -144,6 +138,7 @@ export const Attempt = strict({
   attempt: wholeNumber(1),
   state: oneOf(['claimed', 'running', 'ended']),
   workerId: Type.String(),
+  memoryMiB: wholeNumber(1, { description: 'of its VM' }),
   claimedAtMs: timeMs,
   startedAtMs: nullable(timeMs),
   endedAtMs: nullable(timeMs),
@@ -164,7 +159,16 @@ export const Job = strict({
   spec: JobSpec,
   attempt: wholeNumber(0, { description: 'number of the newest attempt; 0 before the first' }),
   attemptsUsed: wholeNumber(0, { description: 'attempts that count against attemptsMax' }),
-  infraFailures: wholeNumber(0, { description: 'attempts that failed through no fault of the job' }),
+  attemptsUsedByReason: Type.Record(Type.String(), wholeNumber(1), {
+    description:
+      'attempts that ended for a reason with an attemptsMax of its own in spec.retry; the others are not here',
+  }),
+  infraFailures: wholeNumber(0, {
+    description: 'newest attempts in a row that failed through no fault of the job',
+  }),
+  memoryMiB: wholeNumber(1, {
+    description: 'of its next or newest VM; more than in the spec after oom, where spec.retry says so',
+  }),
   reason: nullable(EndReason),
   exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),
   signal: nullable(Type.Integer({ minimum: 1, maximum: 64 })),
@@ -178,6 +182,7 @@ export const Job = strict({
   endedAtMs: nullable(timeMs),
   cancelRequestedAtMs: nullable(timeMs),
   cancelReason: nullable(Type.String()),
+  cancelledBy: nullable(Type.String({ description: 'who, as it was told; or for example schedule:NAME' })),
   waiting: nullable(Type.String({ description: 'why a pending or blocked job does not start, in words' })),
 });
 export type Job = Static<typeof Job>;

@@ -22,9 +22,49 @@ const Retention = strict({
   cancelledMs: retained('cancelled', defaults.retainCancelledMs),
 });
 
+/** A tenant, or a concurrency key. */
+export const weightNamePattern = `^[^\\u0000\\ud800-\\udfff]{1,${limits.concurrencyKeyLength}}$`;
+
+/** Whose jobs take turns. */
+export const fairBys = ['none', 'tenant', 'key'] as const;
+export type FairBy = (typeof fairBys)[number];
+/** What becomes of a job submitted over the limit of its key. */
+export const keyPolicies = ['wait', 'cancel_oldest', 'cancel_newest'] as const;
+export type KeyPolicy = (typeof keyPolicies)[number];
+
+export const RateLimit = strict({
+  max: Type.Integer({
+    minimum: 1,
+    maximum: limits.rateMax,
+    description: 'starts, and the size of the bucket',
+  }),
+  perMs: Type.Integer({
+    minimum: 1,
+    maximum: limits.ratePerMsMax,
+    description: 'in which so many tokens flow in',
+  }),
+});
+export type RateLimit = Static<typeof RateLimit>;
+
 const settings = {
   concurrencyMax: concurrency('jobs of the queue held by workers at once; null is no limit'),
   concurrencyMaxPerKey: concurrency('the same of the jobs that share a concurrencyKey'),
+  keyPolicy: oneOf(keyPolicies, {
+    description: 'over concurrencyMaxPerKey a new job waits, or ends the oldest of its key, or ends itself',
+  }),
+  fairBy: oneOf(fairBys, { description: 'the jobs of which take turns: all in one line, tenants, or keys' }),
+  weights: Type.Record(
+    Type.String({ pattern: weightNamePattern }),
+    Type.Integer({ minimum: 1, maximum: limits.weightMax }),
+    {
+      maxProperties: limits.weightsMax,
+      additionalProperties: false,
+      description:
+        'of tenants, or keys: one of weight 3 gets three turns for one of weight 1, which all others have',
+    },
+  ),
+  rateLimit: nullable(RateLimit),
+  rateLimitPerKey: nullable(RateLimit),
 };
 
 /** What is set of a queue; every default filled in. */
@@ -35,6 +75,11 @@ export type QueueSettings = Static<typeof QueueSettings>;
 export const SetQueue = strict({
   concurrencyMax: Type.Optional(settings.concurrencyMax),
   concurrencyMaxPerKey: Type.Optional(settings.concurrencyMaxPerKey),
+  keyPolicy: Type.Optional(settings.keyPolicy),
+  fairBy: Type.Optional(settings.fairBy),
+  weights: Type.Optional(settings.weights),
+  rateLimit: Type.Optional(settings.rateLimit),
+  rateLimitPerKey: Type.Optional(settings.rateLimitPerKey),
   retention: Type.Optional(Type.Partial(Retention, { additionalProperties: false })),
 });
 export type SetQueue = Static<typeof SetQueue>;

@@ -1,7 +1,8 @@
-/** Path parameters that routes share. */
+/** Path parameters and bodies that routes share. */
 import { Type } from 'typebox';
+import { limits } from '../domain/limits.ts';
 import { JobId } from './job.ts';
-import { strict, wholeNumber } from './schema.ts';
+import { strict, textPattern, wholeNumber } from './schema.ts';
 import { WorkerId } from './worker.ts';
 
 /** A full job id, or the unique start of one. */
@@ -16,3 +17,10 @@ export const jobParams = strict({ id: JobIdOrPrefix });
 export const workerParams = strict({ id: WorkerId });
 /** Of an attempt, for its worker. */
 export const attemptParams = strict({ id: JobId, attempt: wholeNumber(1) });
+/** Why, and who says so. */
+export const cancelBody = strict({
+  reason: Type.Optional(Type.String({ pattern: textPattern, maxLength: limits.reasonLength })),
+  by: Type.Optional(
+    Type.String({ pattern: textPattern, maxLength: limits.actorLength, description: 'who cancels' }),
+  ),
+});

@@ -4,11 +4,11 @@ import type { ErrorCode } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job } from './job.ts';
 import { queueRoutes } from './queue-routes.ts';
-import { attemptParams, jobParams, workerParams } from './route-params.ts';
+import { attemptParams, cancelBody, jobParams, workerParams } from './route-params.ts';
 import { tellRoutes } from './routes/tell.ts';
 import { togetherRoutes } from './routes/together.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
-import { cursor, oneOf, pageSize, strict, textPattern, wholeNumber } from './schema.ts';
+import { cursor, oneOf, pageSize, strict, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
 import { Health, Ready, Stats } from './system.ts';
 import {
@@ -71,9 +71,7 @@ export const routes = table({
     path: '/v1/jobs/{id}/cancel',
     summary: 'Cancel. A running command gets SIGTERM, a grace time, then its VM is killed.',
     params: jobParams,
-    body: strict({
-      reason: Type.Optional(Type.String({ pattern: textPattern, maxLength: limits.reasonLength })),
-    }),
+    body: cancelBody,
     status: 200,
     reply: Job,
     errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'JOB_INVALID_TRANSITION', 'STORE_UNAVAILABLE'],

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type KeyPolicy, keyPolicies } from '../contract/queue.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { type Control, endOf, openControl, TestWorker, trueJob } from './control.suite.ts';
 
@@ -23,7 +24,13 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('retry' as const), job }),
   fc.record({ do: fc.constant('redrive' as const) }),
   fc.record({ do: fc.constant('lose' as const), worker }),
-  fc.record({ do: fc.constant('set' as const), queueMax: limit, keyMax: limit }),
+  fc.record({
+    do: fc.constant('set' as const),
+    queueMax: limit,
+    keyMax: limit,
+    fairBy: fc.constantFrom('none', 'tenant', 'key'),
+    keyPolicy: fc.constantFrom(...keyPolicies),
+  }),
   fc.record({ do: fc.constant('pause' as const) }),
   fc.record({ do: fc.constant('resume' as const) }),
   fc.record({ do: fc.constant('purge' as const) }),
@@ -44,7 +51,19 @@ class Model {
   readonly jobs: ModelJob[] = [];
   queueMax: number | null = null;
   keyMax: number | null = null;
+  keyPolicy: KeyPolicy = 'wait';
   paused = false;
+
+  /** What a submit does to the jobs of its key; no job of this model runs while it is asked to stop. */
+  submit(job: ModelJob): void {
+    const others = this.jobs.filter(
+      ({ key, state }) => key !== undefined && key === job.key && (state === 'pending' || state === 'held'),
+    );
+    this.jobs.push(job);
+    if (this.keyMax === null || this.keyPolicy === 'wait' || others.length < this.keyMax) return;
+    const surplus = others.slice(0, others.length - this.keyMax + 1);
+    for (const each of this.keyPolicy === 'cancel_newest' ? [job] : surplus) each.state = 'cancelled';
+  }
 
   /** How many a claim must give: all that is ready, but never more than there is room for. */
   claimable(want: number): number {
@@ -76,14 +95,18 @@ class Pair {
   async take(each: Step): Promise<void> {
     this.#control.clock.advance(1);
     await (this.#acts[each.do] as (step: Step) => Promise<void>)(each);
+    for (const { id, state } of this.#model.jobs) {
+      if (state === 'gone') continue;
+      const found = (await this.#control.queries.get(id)).state;
+      expect(found === 'claimed' || found === 'running' ? 'held' : found).toBe(state);
+    }
   }
 
   readonly #acts: { [D in Step['do']]: (step: StepOf<D>) => Promise<void> } = {
     submit: async ({ key: concurrencyKey }) => {
       const body = { ...trueJob, ...(concurrencyKey === undefined ? {} : { concurrencyKey }) };
       const { id } = await this.#control.jobs.submit(body);
-      const job = { id, key: concurrencyKey, state: 'pending', attempt: 0, worker: -1 } as const;
-      this.#model.jobs.push({ ...job });
+      this.#model.submit({ id, key: concurrencyKey, state: 'pending', attempt: 0, worker: -1 });
     },
     claim: async ({ worker: index, want }) => {
       const expected = this.#model.claimable(want);
@@ -131,8 +154,10 @@ class Pair {
           each.state = (await this.#control.queries.get(each.id)).state === 'failed' ? 'failed' : 'pending';
         }
     },
-    set: async ({ queueMax, keyMax }) => {
-      await this.#control.queues.set('default', { concurrencyMax: queueMax, concurrencyMaxPerKey: keyMax });
+    set: async ({ queueMax, keyMax, fairBy, keyPolicy }) => {
+      const limits = { concurrencyMax: queueMax, concurrencyMaxPerKey: keyMax };
+      await this.#control.queues.set('default', { ...limits, fairBy, keyPolicy });
+      this.#model.keyPolicy = keyPolicy;
       this.#model.queueMax = queueMax;
       this.#model.keyMax = keyMax;
     },

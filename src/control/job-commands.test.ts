@@ -83,9 +83,21 @@ describe('submit', () => {
 describe('cancel', () => {
   it('ends a pending job at once', async () => {
     const { id } = await control.jobs.submit(trueJob);
-    const job = await control.jobs.cancel(id, 'not needed');
+    const job = await control.jobs.cancel(id, 'not needed', 'ann@desk');
     expect(job).toMatchObject({ state: 'cancelled', reason: 'cancelled', cancelReason: 'not needed' });
-    expect(job.endedAtMs).toBe(control.clock.nowMs());
+    expect(job).toMatchObject({ cancelledBy: 'ann@desk', endedAtMs: control.clock.nowMs() });
+    const told = (await control.queries.events(id)).events.filter(
+      ({ kind }) => kind === 'job.cancel_requested',
+    );
+    expect(told.map(({ data }) => data)).toEqual([{ reason: 'not needed', by: 'ann@desk' }]);
+  });
+
+  it('ends a job that is due later at once', async () => {
+    const { id } = await control.jobs.submit({ ...trueJob, delayMs: 60_000 });
+    expect(await control.jobs.cancel(id)).toMatchObject({ state: 'cancelled', cancelledBy: null });
+    control.clock.advance(60_000);
+    await control.scheduler.tick();
+    expect((await control.queries.get(id)).state).toBe('cancelled');
   });
 
   it('ends a claimed job at once; its worker cannot start it', async () => {
@@ -103,10 +115,10 @@ describe('cancel', () => {
     const worker = await TestWorker.join(control);
     const { id } = await control.jobs.submit(trueJob);
     const running = await worker.run();
-    const asked = await control.jobs.cancel(id, 'enough');
-    expect(asked).toMatchObject({ state: 'running', cancelReason: 'enough' });
+    const asked = await control.jobs.cancel(id, 'enough', 'ann@desk');
+    expect(asked).toMatchObject({ state: 'running', cancelReason: 'enough', cancelledBy: 'ann@desk' });
     control.clock.advance(10);
-    expect(await control.jobs.cancel(id, 'again')).toEqual(asked);
+    expect(await control.jobs.cancel(id, 'again', 'bob@desk')).toEqual(asked);
     const reply = await worker.work({ want: 0, waitMs: 1_000 });
     expect(reply.cancel).toEqual([{ jobId: id, attempt: running.attempt }]);
     await worker.work({
@@ -177,7 +189,7 @@ describe('retry', () => {
     await control.jobs.cancel(id);
     const job = await control.jobs.retry(id, 5_000);
     expect(job).toMatchObject({ state: 'scheduled', runAtMs: control.clock.nowMs() + 5_000 });
-    expect(job.cancelReason).toBeNull();
+    expect(job).toMatchObject({ cancelReason: null, cancelledBy: null });
   });
 
   it('refuses a job that has not ended, and one that completed', async () => {

@@ -1,17 +1,17 @@
 /** What users do to jobs: submit, cancel, retry; each one batch that touches one job by its id. */
-import type { Job, JobSpec, SubmitJob } from '../contract/job.ts';
+import type { Job, SubmitJob } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Ids } from '../platform/random.ts';
-import type { Database, Row } from '../store/database.ts';
-import { integer, json, text } from '../store/statements/columns.ts';
+import type { Database } from '../store/database.ts';
+import { text } from '../store/statements/columns.ts';
 import { cancelUnstarted, requestCancel, retryJob } from '../store/statements/jobs.ts';
 import { uniqueHolderOf } from '../store/statements/submit.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
-import { tellCancelled } from './moved.ts';
 import type { Signals } from './signals.ts';
 import { BatchSubmits } from './submit/batch.ts';
 import { Submits } from './submit/submits.ts';
+import { tellCancelled } from './tell-cancelled.ts';
 import { jobOf, jobStateOf } from './views.ts';
 
 /** The commands of users. Each may also reject with STORE_UNAVAILABLE. */
@@ -53,16 +53,16 @@ export class JobCommands {
   }
 
   /**
-   * Ends a job that does not run; asks the worker of a running one to stop it. Throws JOB_NOT_FOUND,
-   * JOB_ID_AMBIGUOUS, and JOB_INVALID_TRANSITION for a job that has ended.
+   * Ends a job that does not run; asks the worker of a running one to stop it. Who and why are kept as they are told
+   * first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, and JOB_INVALID_TRANSITION for a job that has ended.
    */
-  async cancel(idOrPrefix: string, reason: string | null = null): Promise<Job> {
+  async cancel(idOrPrefix: string, reason: string | null = null, by: string | null = null): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);
-    const values = { id, reason, nowMs: this.#clock.nowMs() };
+    const values = { id, reason, by, nowMs: this.#clock.nowMs() };
     const results = await this.#db.batch([cancelUnstarted.with(values), requestCancel.with(values)]);
     const row = results[0]?.rows[0] ?? results[1]?.rows[0];
     if (row === undefined) return this.#cancelledBefore(id);
-    this.#tellCancelled(row);
+    tellCancelled(this.#signals, row);
     return jobOf(row);
   }
 
@@ -100,17 +100,5 @@ export class JobCommands {
     const row = await readJob(this.#db, id);
     if (jobStateOf(row) === 'running' && row['cancel_requested_at_ms'] !== null) return jobOf(row);
     throw refusedStep(row, 'cancelled');
-  }
-
-  #tellCancelled(row: Row): void {
-    const id = text(row, 'id');
-    // What it held, or was next for, goes to another job of its queue.
-    if (row['worker_id'] !== null || json<JobSpec>(row, 'spec').concurrencyKey !== undefined)
-      this.#signals.room(text(row, 'queue'));
-    // A claim that was never started has this worker, too: it may be booting a VM for it.
-    if (row['worker_id'] !== null)
-      this.#signals.cancel(text(row, 'worker_id'), { jobId: id, attempt: integer(row, 'attempt') });
-    if (jobStateOf(row) === 'cancelled') tellCancelled(this.#signals, row);
-    else this.#signals.changed(id);
   }
 }

@@ -2,8 +2,8 @@
 
 import type { AfterFailed } from '../contract/together.ts';
 import { type AttemptEnd, decideEnd, isEnded, isHeld, type JobState } from '../domain/job.ts';
-import { priorityStepMs } from '../domain/limits.ts';
-import { defaultBackoff } from '../domain/retry.ts';
+import { defaults, priorityStepMs } from '../domain/limits.ts';
+import { defaultBackoff, type ReasonRules, type UsedByReason } from '../domain/retry.ts';
 
 export interface ModelWorker {
   generation: number;
@@ -28,10 +28,13 @@ export interface ModelJob {
   readonly group: string | undefined;
   /** How each job it runs after ended, as far as it has heard. */
   readonly parents: Map<ModelJob, JobState | undefined>;
+  readonly retry: ReasonRules | undefined;
   state: JobState;
   attempt: number;
   attemptsUsed: number;
   infraFailures: number;
+  usedByReason: UsedByReason;
+  memoryMiB: number;
   cancelRequested: boolean;
   runAtMs: number;
   /** Index of the worker, and its generation at the claim. */
@@ -52,6 +55,8 @@ export class Model {
       attempt: 0,
       attemptsUsed: 0,
       infraFailures: 0,
+      usedByReason: {},
+      memoryMiB: defaults.memoryMiB,
       cancelRequested: false,
       runAtMs: nowMs,
       holder: undefined,
@@ -84,11 +89,15 @@ export class Model {
 
   end(job: ModelJob, end: AttemptEnd, nowMs: number): void {
     const { attemptsUsed, attemptsMax, infraFailures, cancelRequested } = job;
+    const { retry: rules, usedByReason: used, memoryMiB } = job;
+    const byReason = rules === undefined ? {} : { byReason: { rules, used, memoryMiB } };
     const before = { attemptsUsed, attemptsMax, infraFailures, cancelRequested, backoff: defaultBackoff };
-    const decision = decideEnd(before, end, nowMs, 0);
+    const decision = decideEnd({ ...before, ...byReason }, end, nowMs, 0);
     job.state = decision.state;
     job.attemptsUsed = decision.attemptsUsed;
     job.infraFailures = decision.infraFailures;
+    job.usedByReason = decision.byReason?.used ?? {};
+    job.memoryMiB = decision.byReason?.memoryMiB ?? defaults.memoryMiB;
     job.holder = undefined;
   }
 
@@ -120,6 +129,8 @@ export class Model {
     job.runAtMs = nowMs + delayMs;
     job.attemptsUsed = 0;
     job.infraFailures = 0;
+    job.usedByReason = {};
+    job.memoryMiB = defaults.memoryMiB;
     job.cancelRequested = false;
     return true;
   }

@@ -14,6 +14,7 @@ const ends: readonly Partial<AttemptDone>[] = [
   { reason: 'exit', exitCode: 0 },
   { reason: 'exit', exitCode: 3 },
   { reason: 'timeout', exitCode: null, signal: 9 },
+  { reason: 'oom', exitCode: null },
   { reason: 'vm_crashed', exitCode: null },
   { reason: 'cancelled', exitCode: null, signal: 15 },
 ];
@@ -28,6 +29,10 @@ const step = fc.oneof(
     after: fc.uniqueArray(fc.nat(7), { maxLength: 2 }),
     afterFailed: fc.constantFrom(...afterFailedPolicies),
     group: fc.constantFrom(undefined, 'a', 'b'),
+    retry: fc.constantFrom(undefined, {
+      oom: { attemptsMax: 2, memoryFactor: 2 },
+      timeout: { attemptsMax: 1 },
+    }),
   }),
   fc.record({ do: fc.constant('claim' as const), worker, want: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ do: fc.constant('start' as const), worker }),
@@ -70,13 +75,14 @@ class Pair {
   }
 
   readonly #acts: { [D in Step['do']]: (step: StepOf<D>) => Promise<void> } = {
-    submit: async ({ attemptsMax, priority, after: indexes, afterFailed, group }) => {
+    submit: async ({ attemptsMax, priority, after: indexes, afterFailed, group, retry }) => {
       const after = indexes.flatMap((index) => this.#model.jobs[index] ?? []);
       const { id } = await this.#control.jobs.submit({
         ...{ ...trueJob, attemptsMax, priority, after: after.map((parent) => parent.id), afterFailed },
         ...(group === undefined ? {} : { group }),
+        ...(retry === undefined ? {} : { retry }),
       });
-      this.#model.submit(id, { attemptsMax, priority, after, afterFailed, group }, this.#nowMs());
+      this.#model.submit(id, { attemptsMax, priority, after, afterFailed, group, retry }, this.#nowMs());
     },
     claim: ({ worker: index, want }) => this.#work(index, want, []),
     start: async ({ worker: index }) => {
@@ -166,7 +172,9 @@ class Pair {
     }
     if (ended?.state === 'scheduled') ended.runAtMs = (await this.#control.queries.get(ended.id)).runAtMs;
     expect(reply.fenced).toEqual([]);
-    const expected = this.#model.claim(index, want).map(({ id, attempt }) => ({ jobId: id, attempt }));
+    const expected = this.#model
+      .claim(index, want)
+      .map(({ id, attempt, memoryMiB }) => ({ jobId: id, attempt, spec: { memoryMiB } }));
     expect(reply.claimed).toMatchObject(expected);
     expect(reply.claimed).toHaveLength(expected.length);
     const stopping = this.#model.heldBy(index, 'running').filter(({ cancelRequested }) => cancelRequested);
@@ -189,9 +197,10 @@ class Pair {
 
   async #compare(): Promise<void> {
     for (const expected of this.#model.jobs) {
-      const { id, state, attempt, attemptsUsed, infraFailures, runAtMs, holder } = expected;
+      const { id, state, attempt, attemptsUsed, infraFailures, runAtMs, holder, memoryMiB } = expected;
       const found = await this.#control.queries.get(id);
-      expect(found).toMatchObject({ state, attempt, attemptsUsed, infraFailures, runAtMs });
+      expect(found).toMatchObject({ state, attempt, attemptsUsed, infraFailures, runAtMs, memoryMiB });
+      expect(found.attemptsUsedByReason).toEqual(expected.usedByReason);
       if (holder !== undefined) expect(found.workerId).toBe(this.#worker(holder.worker).id);
       expect(found.cancelRequestedAtMs !== null).toBe(expected.cancelRequested);
     }

@@ -28,7 +28,7 @@ export function tellMoved(signals: Signals, rows: readonly Row[]): void {
 }
 
 /** The same of one job that a user's command has ended; the row has `jobColumns`. */
-export function tellCancelled(signals: Signals, row: Row): void {
+export function tellEndedByCommand(signals: Signals, row: Row): void {
   tellEnded(signals, text(row, 'id'), json<JobSpec>(row, 'spec').group ?? null);
   signals.parentEnded();
 }

@@ -1,9 +1,11 @@
 /** What users do to queues: set, pause, resume, redrive; each one batch. */
 import type { Queue, Redrive, Redriven, SetQueue } from '../contract/queue.ts';
+import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Row, Statement } from '../store/database.ts';
 import { integer, text } from '../store/statements/columns.ts';
+import { joinLines, renewLines, unfinishedLines, useLines } from '../store/statements/lines.ts';
 import {
   admitKeys,
   failedLeft,
@@ -35,14 +37,56 @@ export class QueueCommands {
 
   /**
    * Sets all settings of a queue. A lower limit stops nothing that runs: no more is started until there is
-   * room. When the limit per key changes, the pending jobs of the queue that have a key are looked at, once.
+   * room. When the limit per key changes, the pending jobs of the queue that have a key are looked at, once; when
+   * its lines change, all its pending jobs, `limits.jobsPerStep` in a step. A rate begins with a full bucket. Throws
+   * VALIDATION_FAILED for a rate per key beside turns of tenants.
    */
   async set(name: string, given: SetQueue): Promise<Queue> {
-    const values = { name, paused: 0, nowMs: this.#clock.nowMs(), ...valuesOf(settingsOf(given)) };
-    await this.#db.batch([parkKeys.with(values), admitKeys.with(values), setQueue.with(values)]);
+    const settings = settingsOf(given);
+    if (settings.rateLimitPerKey !== null && settings.fairBy === 'tenant')
+      throw new BlixardError('VALIDATION_FAILED', {
+        field: 'fairBy',
+        problem: 'is tenant; allowed beside rateLimitPerKey: none, key',
+      });
+    const values = { name, paused: 0, nowMs: this.#clock.nowMs(), ...valuesOf(settings) };
+    const results = await this.#db.batch([
+      parkKeys.with(values),
+      admitKeys.with(values),
+      renewLines.buckets.with(values),
+      setQueue.with(values),
+      renewLines.steps.with({ name }),
+    ]);
+    const row = results[3]?.rows[0];
+    if (values.linesBy !== 'none' && row?.['in_lines'] === 0) await this.#formLines(name, values.linesBy);
     this.#signals.queueSet();
     this.#signals.room(name, limits.slotsMax);
     return this.#queues.read(name);
+  }
+
+  /** Goes on with what a process began that died while jobs joined their lines. */
+  async finishLines(): Promise<void> {
+    for (;;) {
+      const rows = await this.#db.query(unfinishedLines.with({ limit: limits.pageMax }));
+      for (const row of rows) {
+        await this.#formLines(text(row, 'name'), text(row, 'lines_by'));
+        this.#signals.room(text(row, 'name'), limits.slotsMax);
+      }
+      if (rows.length < limits.pageMax) return;
+    }
+  }
+
+  /**
+   * Every pending job joins its line; new ones do so by themselves. Until all have, claims go on as before. Another
+   * set that comes in between forms the lines of its own.
+   */
+  async #formLines(name: string, linesBy: string): Promise<void> {
+    const limit = limits.jobsPerStep;
+    for (let after = 0; ; ) {
+      const rows = (await this.#db.batch([joinLines.with({ name, after, limit })]))[0]?.rows ?? [];
+      if (rows.length < limit) break;
+      after = Math.max(...rows.map((row) => integer(row, 'seq')));
+    }
+    await this.#db.batch([useLines.with({ name, linesBy })]);
   }
 
   /** No more jobs of the queue are started; those that run go on. The same again changes nothing. */

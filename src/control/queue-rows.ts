@@ -1,16 +1,28 @@
 /** Rows of queues as they go over the wire, and the settings of a queue that has none of its own. */
-import type { Queue, QueueSettings, SetQueue } from '../contract/queue.ts';
+import type { FairBy, KeyPolicy, Queue, QueueSettings, RateLimit, SetQueue } from '../contract/queue.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Row } from '../store/database.ts';
-import { integer, integerOrNull, text } from '../store/statements/columns.ts';
+import { integer, integerOrNull, json, text } from '../store/statements/columns.ts';
 import type { QueueValues } from '../store/statements/queues.ts';
 
 /** All settings, those left out with their default. */
 export function settingsOf(given: SetQueue): QueueSettings {
   const { concurrencyMax = null, concurrencyMaxPerKey = null, retention } = given;
+  const {
+    keyPolicy = 'wait',
+    fairBy = 'none',
+    weights = {},
+    rateLimit = null,
+    rateLimitPerKey = null,
+  } = given;
   return {
     concurrencyMax,
     concurrencyMaxPerKey,
+    keyPolicy,
+    fairBy,
+    weights,
+    rateLimit,
+    rateLimitPerKey,
     retention: {
       completedMs: defaults.retainCompletedMs,
       failedMs: defaults.retainFailedMs,
@@ -20,9 +32,22 @@ export function settingsOf(given: SetQueue): QueueSettings {
   };
 }
 
-/** Settings as the store has them. */
-export function valuesOf({ concurrencyMax, concurrencyMaxPerKey, retention }: QueueSettings): QueueValues {
-  return { concurrencyMax, keyConcurrencyMax: concurrencyMaxPerKey, ...retention };
+/** Settings as the store has them. A rate of each key needs its jobs in a line of their own. */
+export function valuesOf(settings: QueueSettings): QueueValues {
+  const { concurrencyMax, concurrencyMaxPerKey, retention, rateLimit, rateLimitPerKey } = settings;
+  return {
+    concurrencyMax,
+    keyConcurrencyMax: concurrencyMaxPerKey,
+    keyPolicy: settings.keyPolicy,
+    fairBy: settings.fairBy,
+    linesBy: rateLimitPerKey === null ? settings.fairBy : 'key',
+    weights: JSON.stringify(settings.weights),
+    rateMax: rateLimit?.max ?? null,
+    ratePerMs: rateLimit?.perMs ?? null,
+    keyRateMax: rateLimitPerKey?.max ?? null,
+    keyRatePerMs: rateLimitPerKey?.perMs ?? null,
+    ...retention,
+  };
 }
 
 /** A queue from the row of its settings, if it has one, and the rows of its totals. */
@@ -41,10 +66,20 @@ function storedSettings(row: Row): QueueSettings {
   return {
     concurrencyMax: integerOrNull(row, 'concurrency_max'),
     concurrencyMaxPerKey: integerOrNull(row, 'key_concurrency_max'),
+    keyPolicy: text(row, 'key_policy') as KeyPolicy,
+    fairBy: text(row, 'fair_by') as FairBy,
+    weights: json(row, 'weights'),
+    rateLimit: rateOf(row, 'rate'),
+    rateLimitPerKey: rateOf(row, 'key_rate'),
     retention: {
       completedMs: integerOrNull(row, 'completed_ms'),
       failedMs: integerOrNull(row, 'failed_ms'),
       cancelledMs: integerOrNull(row, 'cancelled_ms'),
     },
   };
+}
+
+function rateOf(row: Row, column: string): RateLimit | null {
+  const max = integerOrNull(row, `${column}_max`);
+  return max === null ? null : { max, perMs: integer(row, `${column}_per_ms`) };
 }

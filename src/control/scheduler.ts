@@ -1,5 +1,6 @@
 /**
- * Moves what time moves: jobs that become due or expire, workers whose lease is over. Sleeps until then, never polls.
+ * Moves what time moves: jobs that become due or expire, rates that have tokens again, workers whose lease
+ * is over. Sleeps until then, never polls.
  */
 import { problemOf } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
@@ -10,6 +11,7 @@ import type { Random } from '../platform/random.ts';
 import type { Database } from '../store/database.ts';
 import { integer, integerOrNull, text } from '../store/statements/columns.ts';
 import { failExpired, nextDue, promoteDue } from '../store/statements/due.ts';
+import { openRates } from '../store/statements/rates.ts';
 import { expireWorker, leasesAfter, overdueWorkers, putBack } from '../store/statements/workers.ts';
 import { tellMoved } from './moved.ts';
 import type { Signals, Unsubscribe } from './signals.ts';
@@ -108,7 +110,19 @@ export class Scheduler {
   async #moveDue(): Promise<void> {
     // First what expires: a job that is due and expired must not be claimed in between.
     for (const statement of [failExpired, promoteDue]) await this.#moveAll(statement);
+    await this.#openRates();
     await this.#loadNextDue();
+  }
+
+  /** Who waits for a token is woken: all, because how many there are says the claim. */
+  async #openRates(): Promise<void> {
+    for (;;) {
+      const values = { nowMs: this.#clock.nowMs(), limit: limits.dueJobsPerBatch };
+      const rows = (await this.#db.batch([openRates.with(values)]))[0]?.rows ?? [];
+      for (const queue of new Set(rows.map((row) => text(row, 'queue'))))
+        this.#signals.room(queue, limits.slotsMax);
+      if (rows.length < limits.dueJobsPerBatch) break;
+    }
   }
 
   async #moveAll(statement: typeof promoteDue): Promise<void> {
@@ -124,7 +138,7 @@ export class Scheduler {
     // Told while the query runs, a due time must not be forgotten.
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     const [next] = await this.#db.query(nextDue.with({}), { level: 'linearizable' });
-    for (const column of ['run_at_ms', 'expires_at_ms']) {
+    for (const column of ['run_at_ms', 'expires_at_ms', 'opens_at_ms']) {
       const atMs = next === undefined ? null : integerOrNull(next, column);
       if (atMs !== null) this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
     }

@@ -22,7 +22,9 @@ export function jobOf(row: Row, spec = json<JobSpec>(row, 'spec')): Job {
     spec,
     attempt: integer(row, 'attempt'),
     attemptsUsed: integer(row, 'attempts_used'),
+    attemptsUsedByReason: jsonOrNull<Record<string, number>>(row, 'used_by_reason') ?? {},
     infraFailures: integer(row, 'infra_failures'),
+    memoryMiB: integerOrNull(row, 'memory_mib') ?? spec.memoryMiB,
     ...outcomeOf(row),
     workerId: hasWorker ? textOrNull(row, 'worker_id') : null,
     createdAtMs: integer(row, 'created_at_ms'),
@@ -33,6 +35,7 @@ export function jobOf(row: Row, spec = json<JobSpec>(row, 'spec')): Job {
     endedAtMs: integerOrNull(row, 'ended_at_ms'),
     cancelRequestedAtMs: integerOrNull(row, 'cancel_requested_at_ms'),
     cancelReason: textOrNull(row, 'cancel_reason'),
+    cancelledBy: textOrNull(row, 'cancelled_by'),
     waiting: null,
   };
 }
@@ -44,6 +47,7 @@ export function attemptOf(row: Row): Attempt {
     attempt: integer(row, 'attempt'),
     state: text(row, 'state') as Attempt['state'],
     workerId: text(row, 'worker_id'),
+    memoryMiB: integer(row, 'memory_mib'),
     claimedAtMs: integer(row, 'claimed_at_ms'),
     startedAtMs: integerOrNull(row, 'started_at_ms'),
     endedAtMs: integerOrNull(row, 'ended_at_ms'),
@@ -87,9 +91,11 @@ export function workerOf(row: Row): Worker {
   };
 }
 
-/** A claim as its worker gets it. */
+/** A claim as its worker gets it: the spec with the memory of this attempt. */
 export function claimedJobOf(row: Row): ClaimedJob {
-  return { jobId: text(row, 'id'), attempt: integer(row, 'attempt'), spec: json<JobSpec>(row, 'spec') };
+  const spec = json<JobSpec>(row, 'spec');
+  const memoryMiB = integerOrNull(row, 'memory_mib') ?? spec.memoryMiB;
+  return { jobId: text(row, 'id'), attempt: integer(row, 'attempt'), spec: { ...spec, memoryMiB } };
 }
 
 function outcomeOf(row: Row): Pick<Job, 'reason' | 'exitCode' | 'signal' | 'message'> {

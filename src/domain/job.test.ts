@@ -12,7 +12,7 @@ import {
   jobMachine,
 } from './job.ts';
 import { infraFailuresMax, limits } from './limits.ts';
-import { defaultBackoff } from './retry.ts';
+import { defaultBackoff, memoryFactorMax, ruledReasons, type UsedByReason } from './retry.ts';
 
 const anyState = fc.constantFrom(...jobMachine.states);
 const anyEnd = fc.record({
@@ -26,6 +26,19 @@ const anyJob = fc.record({
   cancelRequested: fc.boolean(),
   backoff: fc.constant(defaultBackoff),
 });
+const anyRule = fc.record(
+  {
+    attemptsMax: fc.integer({ min: 1, max: 5 }),
+    backoff: fc.record({ delayMs: fc.nat(1_000) }),
+    memoryFactor: fc.double({ min: 1, max: memoryFactorMax, noNaN: true }),
+    memoryMiBMax: fc.integer({ min: limits.memoryMiBMin, max: limits.memoryMiBMax }),
+  },
+  { requiredKeys: [] },
+);
+const anyRules = fc.dictionary(fc.constantFrom(...ruledReasons), anyRule);
+const anyRuledJob = fc
+  .record({ job: anyJob, rules: anyRules, memoryMiB: fc.integer({ min: 80, max: 65_536 }) })
+  .map(({ job, rules, memoryMiB }) => ({ ...job, byReason: { rules, memoryMiB, used: {} } }));
 const unit = fc.double({ min: 0, max: 0.999999, noNaN: true });
 
 describe('job transitions', () => {
@@ -67,7 +80,7 @@ describe('job transitions', () => {
 describe('what an ended attempt makes of its job', () => {
   it('is always a step the table allows from running', () => {
     fc.assert(
-      fc.property(anyJob, anyEnd, unit, (job, end, random) => {
+      fc.property(fc.oneof(anyJob, anyRuledJob), anyEnd, unit, (job, end, random) => {
         expect(jobMachine.can('running', decideEnd(job, end, 1_000, random).state)).toBe(true);
       }),
     );
@@ -79,7 +92,7 @@ describe('what an ended attempt makes of its job', () => {
         const decision = decideEnd(job, end, 1_000, random);
         const infra = endReasons[end.reason].infrastructure;
         expect(decision.attemptsUsed - job.attemptsUsed).toBe(infra ? 0 : 1);
-        expect(decision.infraFailures - job.infraFailures).toBe(infra ? 1 : 0);
+        expect(decision.infraFailures).toBe(infra ? job.infraFailures + 1 : 0);
       }),
     );
   });
@@ -97,7 +110,7 @@ describe('what an ended attempt makes of its job', () => {
             cancelRequested: false,
             backoff: defaultBackoff,
           };
-          for (let attempt = 1; attempt <= attemptsMax + infraFailuresMax; attempt++) {
+          for (let attempt = 1; attempt <= attemptsMax * infraFailuresMax; attempt++) {
             const reason = reasons.next().value ?? 'internal';
             const decision = decideEnd(job, { reason, exitCode: reason === 'exit' ? 1 : null }, 0, 0.5);
             if (isEnded(decision.state)) return;
@@ -106,6 +119,53 @@ describe('what an ended attempt makes of its job', () => {
           throw new Error('still running');
         },
       ),
+    );
+  });
+
+  it('counts a reason with a bound of its own by itself, and memory only grows, up to its cap', () => {
+    fc.assert(
+      fc.property(anyRuledJob, fc.array(anyEnd, { maxLength: 40 }), unit, (first, ends, random) => {
+        let job = first;
+        const counted: Record<string, number> = {};
+        for (const end of ends) {
+          const decision = decideEnd(job, end, 0, random);
+          const byReason = decision.byReason ?? { used: {}, memoryMiB: 0 };
+          const rule = first.byReason.rules[end.reason as keyof UsedByReason];
+          const isOwn = rule?.attemptsMax !== undefined && !(end.reason === 'exit' && end.exitCode === 0);
+          if (isOwn) counted[end.reason] = (counted[end.reason] ?? 0) + 1;
+          expect(byReason.used).toEqual(counted);
+          if (isOwn) expect(decision.attemptsUsed).toBe(job.attemptsUsed);
+          if (isOwn && !job.cancelRequested)
+            expect(decision.state === 'failed').toBe((counted[end.reason] ?? 0) >= (rule.attemptsMax ?? 0));
+          expect(byReason.memoryMiB).toBeGreaterThanOrEqual(job.byReason.memoryMiB);
+          const cap = Math.max(job.byReason.memoryMiB, rule?.memoryMiBMax ?? limits.memoryMiBMax);
+          expect(byReason.memoryMiB).toBeLessThanOrEqual(cap);
+          if (end.reason !== 'oom') expect(byReason.memoryMiB).toBe(job.byReason.memoryMiB);
+          if (isEnded(decision.state)) return;
+          job = { ...job, ...decision, byReason: { ...job.byReason, ...byReason } };
+        }
+      }),
+    );
+  });
+
+  it('goes by the back-off of the reason, and of the job where the reason says nothing', () => {
+    const job = {
+      attemptsUsed: 0,
+      attemptsMax: 1,
+      infraFailures: 3,
+      cancelRequested: false,
+      backoff: { type: 'fixed', delayMs: 7_000, delayMaxMs: 60_000, jitter: 0 },
+      byReason: { rules: { exit: { attemptsMax: 2, backoff: { delayMs: 50 } } }, memoryMiB: 128, used: {} },
+    } as const;
+    expect(decideEnd(job, { reason: 'exit', exitCode: 1 }, 1_000, 0)).toEqual({
+      state: 'scheduled',
+      runAtMs: 1_050,
+      attemptsUsed: 0,
+      infraFailures: 0,
+      byReason: { used: { exit: 1 }, memoryMiB: 128 },
+    });
+    expect(decideEnd({ ...job, attemptsMax: 2 }, { reason: 'signal', exitCode: null }, 0, 0).runAtMs).toBe(
+      7_000,
     );
   });
 

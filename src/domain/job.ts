@@ -1,8 +1,18 @@
 /** The job: its states, its table of transitions, and what an ended attempt makes of it. */
 import { BlixardError } from './errors.ts';
-import { infraFailuresMax } from './limits.ts';
+import { infraFailuresMax, limits } from './limits.ts';
 import { defineMachine } from './machine.ts';
-import { type BackoffPolicy, backoffDelayMs, infraBackoff } from './retry.ts';
+import {
+  type BackoffPolicy,
+  backoffDelayMs,
+  infraBackoff,
+  type ReasonRule,
+  type ReasonRules,
+  type RuledReason,
+  raisedMemoryMiB,
+  ruledReasons,
+  type UsedByReason,
+} from './retry.ts';
 
 export type JobState =
   | 'blocked'
@@ -109,6 +119,15 @@ export interface EndedJob {
   readonly infraFailures: number;
   readonly cancelRequested: boolean;
   readonly backoff: BackoffPolicy;
+  /** Left out of a job without rules for single reasons. */
+  readonly byReason?: ByReason & { readonly rules: ReasonRules };
+}
+
+/** What is kept of a job with rules for single reasons. */
+export interface ByReason {
+  readonly used: UsedByReason;
+  /** Of its newest attempt, or of its next. */
+  readonly memoryMiB: number;
 }
 
 export interface AttemptEnd {
@@ -122,31 +141,70 @@ export interface EndDecision {
   /** When a `scheduled` job is due, epoch ms; otherwise null. */
   readonly runAtMs: number | null;
   readonly attemptsUsed: number;
+  /** In a row. */
   readonly infraFailures: number;
+  readonly byReason?: ByReason;
 }
 
 /**
  * What becomes of a job when its attempt ends (DESIGN §5). A lost worker puts it back at once; other
- * infrastructure reasons wait a little; both are bounded by `infraFailuresMax` and never spend a user attempt.
+ * infrastructure reasons wait a little; of both, `infraFailuresMax` in a row are too many, and none spends a user
+ * attempt. A reason with a bound of its own is counted by itself. Memory grows after `oom` where a rule says so.
  *
  * @param randomUnit a number in [0, 1) for the jitter.
  */
 export function decideEnd(job: EndedJob, end: AttemptEnd, nowMs: number, randomUnit: number): EndDecision {
   const infra = endReasons[end.reason].infrastructure;
-  const attemptsUsed = job.attemptsUsed + (infra ? 0 : 1);
-  const infraFailures = job.infraFailures + (infra ? 1 : 0);
+  const success = end.reason === 'exit' && end.exitCode === 0;
+  const rule = success ? undefined : ruleOf(job, end.reason);
+  const ownMax = rule?.rule.attemptsMax;
+  const used = rule === undefined || ownMax === undefined ? undefined : usedOf(job, rule.reason) + 1;
+  const attemptsUsed = job.attemptsUsed + (infra || used !== undefined ? 0 : 1);
+  const infraFailures = infra ? job.infraFailures + 1 : 0;
+  const counts = { attemptsUsed, infraFailures, ...byReasonAfter(job, end.reason, used) };
   const ended = (state: 'completed' | 'failed' | 'cancelled'): EndDecision => ({
     state,
     runAtMs: null,
-    attemptsUsed,
-    infraFailures,
+    ...counts,
   });
-  if (end.reason === 'exit' && end.exitCode === 0) return ended('completed');
+  if (success) return ended('completed');
   if (end.reason === 'cancelled' || job.cancelRequested) return ended('cancelled');
-  if (infra ? infraFailures >= infraFailuresMax : attemptsUsed >= job.attemptsMax) return ended('failed');
-  if (end.reason === 'worker_lost') return { state: 'pending', runAtMs: null, attemptsUsed, infraFailures };
-  const policy = infra ? infraBackoff : job.backoff;
-  const failures = infra ? infraFailures : attemptsUsed;
-  const runAtMs = nowMs + backoffDelayMs(policy, failures, randomUnit);
-  return { state: 'scheduled', runAtMs, attemptsUsed, infraFailures };
+  const own = used !== undefined && ownMax !== undefined;
+  const isOver = infra
+    ? infraFailures >= infraFailuresMax
+    : own
+      ? used >= ownMax
+      : attemptsUsed >= job.attemptsMax;
+  if (isOver) return ended('failed');
+  if (end.reason === 'worker_lost') return { state: 'pending', runAtMs: null, ...counts };
+  const policy = infra ? infraBackoff : { ...job.backoff, ...rule?.rule.backoff };
+  const runAtMs = nowMs + backoffDelayMs(policy, infra ? infraFailures : (used ?? attemptsUsed), randomUnit);
+  return { state: 'scheduled', runAtMs, ...counts, ...withMoreMemory(counts.byReason, rule) };
+}
+
+function ruleOf(job: EndedJob, reason: EndReason): { reason: RuledReason; rule: ReasonRule } | undefined {
+  const ruled = ruledReasons.find((each) => each === reason);
+  const rule = ruled === undefined ? undefined : job.byReason?.rules[ruled];
+  return ruled === undefined || rule === undefined ? undefined : { reason: ruled, rule };
+}
+
+function usedOf(job: EndedJob, reason: RuledReason): number {
+  return job.byReason?.used[reason] ?? 0;
+}
+
+/** Left out where the job has no rules. */
+function byReasonAfter(job: EndedJob, reason: EndReason, used: number | undefined): { byReason?: ByReason } {
+  if (job.byReason === undefined) return {};
+  const { memoryMiB, used: before } = job.byReason;
+  return { byReason: { memoryMiB, used: used === undefined ? before : { ...before, [reason]: used } } };
+}
+
+/** For the next attempt. */
+function withMoreMemory(
+  byReason: ByReason | undefined,
+  rule: { reason: RuledReason; rule: ReasonRule } | undefined,
+): { byReason?: ByReason } {
+  if (byReason === undefined || rule?.reason !== 'oom') return {};
+  const memoryMiB = raisedMemoryMiB(byReason.memoryMiB, rule.rule, limits.memoryMiBMax);
+  return { byReason: { ...byReason, memoryMiB } };
 }

@@ -19,6 +19,8 @@ export const limits = {
   pathLength: 4_095,
   nameLength: 64,
   reasonLength: 500,
+  /** Who did something, for example user@host. */
+  actorLength: 128,
   /** A digest, a VM id, a driver's name. */
   factLength: 128,
   timeoutMsMin: 1,
@@ -104,6 +106,14 @@ export const limits = {
   concurrencyKeyLength: 128,
   /** Jobs of a queue, or of one key, held at once. */
   concurrencyMax: 10_000,
+  /** Weights of one queue, and how much one may weigh. */
+  weightsMax: 100,
+  weightMax: 100,
+  /** Starts of a rate, and the time they are for; their product with epoch ms stays a whole number of the store. */
+  rateMax: 100_000,
+  ratePerMsMax: day,
+  /** Lines of a queue that one claim looks at, and jobs it takes from one of them. */
+  lineClaimMax: 32,
   /** Longest time an ended job can be kept, other than for ever. */
   retentionMsMax: 3_650 * day,
   /** Jobs moved, cancelled or forgotten together in one commit, and children told that a parent has ended. */

@@ -10,6 +10,29 @@ export interface BackoffPolicy {
   readonly jitter: number;
 }
 
+/** Reasons of ends that are the job's own failure and may have a rule of their own. */
+export const ruledReasons = ['exit', 'signal', 'timeout', 'oom', 'disk_full'] as const;
+export type RuledReason = (typeof ruledReasons)[number];
+
+/** Most that the memory of a job may grow by after one attempt. */
+export const memoryFactorMax = 16;
+
+/** What a job says of attempts that end for one reason. */
+export interface ReasonRule {
+  /** How many may end so, counted by themselves; without it they count against the `attemptsMax` of all. */
+  readonly attemptsMax?: number;
+  /** What it leaves out is as in the back-off of the job. */
+  readonly backoff?: Partial<BackoffPolicy>;
+  /** Of `oom`: memory of the next attempt for that of this one. */
+  readonly memoryFactor?: number;
+  readonly memoryMiBMax?: number;
+}
+
+export type ReasonRules = { readonly [reason in RuledReason]?: ReasonRule };
+
+/** Attempts that ended for reasons with a bound of their own. */
+export type UsedByReason = { readonly [reason in RuledReason]?: number };
+
 /** Used when a job names none: 1 s, 2 s, 4 s, … up to 5 min, a quarter of it random. */
 export const defaultBackoff: BackoffPolicy = {
   type: 'exponential',
@@ -33,6 +56,12 @@ export const webhookBackoff: BackoffPolicy = {
   delayMaxMs: 600_000,
   jitter: 0.25,
 };
+
+/** Memory of the attempt after one that needed more than `memoryMiB`; never less than that. */
+export function raisedMemoryMiB(memoryMiB: number, rule: ReasonRule, limitMiB: number): number {
+  const { memoryFactor = 1, memoryMiBMax = limitMiB } = rule;
+  return Math.max(memoryMiB, Math.min(Math.floor(memoryMiB * memoryFactor), memoryMiBMax));
+}
 
 /**
  * Delay before the next attempt, in whole ms.

@@ -7,6 +7,7 @@ import { reportError, runCli } from '../cli/program.ts';
 import { processTerminal } from '../cli/terminal.ts';
 import { realClock } from '../platform/clock.ts';
 import { makeIds, realRandom } from '../platform/random.ts';
+import { actorOf } from './actor.ts';
 import { configFlags, connect, hostCommands } from './host-commands.ts';
 import type { Machine } from './machine.ts';
 
@@ -25,6 +26,7 @@ const machine: Machine = {
 
 const context: CliContext = {
   ...machine,
+  actor: actorOf(),
   stdin,
   host: hostCommands(machine),
   configFlags,

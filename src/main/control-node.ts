@@ -66,6 +66,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
   scheduler.start();
   teardown.add(() => scheduler.stop());
   const queues = new QueueCommands(shared);
+  await queues.finishLines();
   const queueQueries = new QueueQueries(shared);
   const forget = new ForgetCommands({ ...shared, logs });
   const forgetter = new Forgetter({ ...shared, forget });

@@ -1,6 +1,7 @@
 /** Holds a whole store to the invariants of DESIGN §15, for tests that have done their worst to it. */
 import { isEnded, type JobState, jobMachine } from '../domain/job.ts';
 import type { Database, Row } from './database.ts';
+import { replayRates } from './rate-invariants.suite.ts';
 import { integer, json, text } from './statements/columns.ts';
 
 /** Each gives one row per violation. */
@@ -65,6 +66,25 @@ const rules: readonly (readonly [string, string])[] = [
      WHERE concurrency_key IS NOT NULL AND state IN ('pending', 'claimed', 'running')
      GROUP BY queue, concurrency_key
      HAVING (ready > 0 AND held + ready > room) OR (waiting > 0 AND held + ready < coalesce(room, held + ready + 1))`,
+  ],
+  [
+    'a job is in a line and not pending, or pending and in none while claims go by lines',
+    `SELECT id, jobs.state, line FROM jobs LEFT JOIN queues ON queues.name = jobs.queue
+     WHERE (line IS NOT NULL AND jobs.state <> 'pending')
+       OR (line IS NULL AND jobs.state = 'pending' AND coalesce(in_lines, 0))`,
+  ],
+  [
+    'lines differ from the ready jobs in them',
+    `SELECT queue, line, executor, sum(n) AS difference FROM (
+       SELECT queue, line, executor, ready AS n FROM fair_lines UNION ALL
+       SELECT queue, line, executor, -1 FROM jobs WHERE line IS NOT NULL AND waits_for_key = 0)
+     GROUP BY queue, line, executor HAVING difference <> 0 OR max(n) <= 0`,
+  ],
+  [
+    'a line is closed although its key has a token, or open although it has none',
+    `SELECT fair_lines.queue, line FROM fair_lines JOIN queues ON queues.name = fair_lines.queue
+     LEFT JOIN rates ON rates.queue = fair_lines.queue AND rates.key = line AND line <> ''
+     WHERE lines_by = 'key' AND in_lines AND closed <> (rates.opens_at_ms IS NOT NULL)`,
   ],
   [
     'a job that was started expires, or one failed as expired before its time',
@@ -162,7 +182,7 @@ export async function checkInvariants(db: Database): Promise<string[]> {
   for (const [rule, sql] of rules) {
     for (const row of await db.query({ sql })) found.push(`${rule}: ${JSON.stringify(row)}`);
   }
-  return [...found, ...(await replayEvents(db)), ...(await replayLimits(db))];
+  return [...found, ...(await replayEvents(db)), ...(await replayLimits(db)), ...(await replayRates(db))];
 }
 
 /** I4 and I9: the events have no gap, take only steps of the table, and lead to the state every job is in. */

@@ -72,6 +72,12 @@ describe('the checker of invariants', () => {
     ['UPDATE job_counts SET n = n + 1', 'counts differ'],
     ["INSERT INTO job_data (seq, spec) VALUES (99, '{}')", 'outlives'],
     ['UPDATE jobs SET waits_for_key = 1', 'a job that is not pending waits'],
+    ["UPDATE jobs SET line = 'a'", 'a job is in a line and not pending'],
+    [
+      `INSERT INTO fair_lines (queue, line, executor, ready, turn, step, closed)
+       VALUES ('q', 'a', 'e', 1, 0, 1, 0)`,
+      'lines differ from the ready jobs',
+    ],
     ["UPDATE jobs SET forgotten_at_ms = 3 WHERE id = 'j'", 'I1: job j was forgotten as claimed'],
     ["UPDATE job_labels SET value = 'c'", 'labels differ'],
     [
@@ -133,5 +139,31 @@ describe('the checker of invariants', () => {
       'I8: queue q held 3 jobs, 2 are allowed',
       'I8: key q tenant held 2 jobs, 1 are allowed',
     ]);
+  });
+
+  it('finds a claim for which there was no token, of a queue and of a key', async () => {
+    const rates = { rateMax: 2, ratePerMs: 1_000, keyRateMax: 1, keyRatePerMs: 1_000 };
+    const insert = (id: string) => insertJob.with({ ...job, id, concurrencyKey: 'a' });
+    const claim = (token: string, nowMs: number) =>
+      claimJobs.with({ workerId: 'w', generation: 1, want: 1, token, nowMs });
+    await db.batch([
+      {
+        sql: 'INSERT INTO events (at_ms, kind, data) VALUES (?, ?, ?)',
+        args: [3, 'queue.changed', JSON.stringify({ queue: 'q', ...rates })],
+      },
+      ...['k', 'l', 'm'].map(insert),
+      { sql: "INSERT INTO job_data (seq, spec) SELECT seq, '{}' FROM jobs WHERE id > 'j'" },
+      claim('u', 1_000),
+      claim('v', 2_000),
+    ]);
+    expect(await checkInvariants(db)).toEqual([]);
+    await db.batch([claim('w', 2_001)]);
+    expect(await checkInvariants(db)).toEqual([
+      'I8: "q\\na" had no token of 1 in 1000 ms for a claim at 2001',
+    ]);
+    await db.batch([insert('n'), claim('x', 2_002)]);
+    expect(await checkInvariants(db)).toContainEqual(
+      'I8: "q\\n" had no token of 2 in 1000 ms for a claim at 2002',
+    );
   });
 });

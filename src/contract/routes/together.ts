@@ -2,9 +2,9 @@
 import { Type } from 'typebox';
 import { limits } from '../../domain/limits.ts';
 import { JobPage } from '../job.ts';
-import { jobParams } from '../route-params.ts';
+import { cancelBody, jobParams } from '../route-params.ts';
 import type { Route } from '../routes.ts';
-import { cursor, pageSize, strict, textPattern } from '../schema.ts';
+import { cursor, pageSize, strict } from '../schema.ts';
 import { Group, GroupCancelled, GroupPage, groupPattern } from '../together.ts';
 
 const GroupName = Type.String({ pattern: groupPattern });
@@ -47,9 +47,7 @@ export const togetherRoutes = {
     path: '/v1/groups/{name}/cancel',
     summary: `Cancel the jobs of a group that have not ended, ${limits.jobsPerStep} in one call, the oldest first.`,
     params: groupParams,
-    body: strict({
-      reason: Type.Optional(Type.String({ pattern: textPattern, maxLength: limits.reasonLength })),
-    }),
+    body: cancelBody,
     status: 200,
     reply: GroupCancelled,
     errors: ['GROUP_NOT_FOUND', 'STORE_UNAVAILABLE'],

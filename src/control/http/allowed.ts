@@ -1,5 +1,6 @@
 /** What a schema allows, in words a user can act on. */
 import { base64Pattern, envNamePattern, imagePattern, namePattern, pathPattern } from '../../contract/job.ts';
+import { weightNamePattern } from '../../contract/queue.ts';
 import { textPattern } from '../../contract/schema.ts';
 import {
   idempotencyKeyPattern,
@@ -40,6 +41,7 @@ const patternWords: Readonly<Record<string, string>> = {
   [labelPattern]: 'name=value',
   [tenantPattern]: 'a name of letters, digits, . _ @ and -, at most 64 characters',
   [idempotencyKeyPattern]: 'visible ASCII characters, at most 255',
+  [weightNamePattern]: 'a tenant or a concurrency key, at most 128 characters',
   [uuidPattern]: 'a UUID version 7 in lower case',
 };
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlixardClient } from '../../client/client.ts';
 import { limits } from '../../domain/limits.ts';
+import { memoryFactorMax } from '../../domain/retry.ts';
 import { appTransport } from './app-transport.ts';
 import { submit } from './ask.suite.ts';
 import { startTestSystem, type TestSystem, TestWorker } from './test-system.suite.ts';
@@ -83,6 +84,26 @@ describe('a job with a bad field is refused by name, value and what is allowed',
       { field: 'memoryMiB', value: '-1', allowed: 'an integer from 80 to 65536' },
     ],
     ['a priority past its edge', { command, priority: -101 }, { field: 'priority', value: '-101' }],
+    [
+      'a retry for a reason that is not the job’s',
+      { command, retry: { worker_lost: { attemptsMax: 2 } } },
+      { field: 'retry.worker_lost' },
+    ],
+    [
+      'memory that grows too fast',
+      { command, retry: { oom: { memoryFactor: memoryFactorMax + 1 } } },
+      { field: 'retry.oom.memoryFactor' },
+    ],
+    [
+      'memory raised after a timeout',
+      { command, retry: { timeout: { memoryFactor: 2 } } },
+      { field: 'retry.timeout.memoryFactor' },
+    ],
+    [
+      'too many attempts of a reason',
+      { command, retry: { exit: { attemptsMax: limits.attemptsMax + 1 } } },
+      { field: 'retry.exit.attemptsMax' },
+    ],
     ['a start too far ahead', { command, delayMs: limits.delayMsMax + 1 }, { field: 'delayMs' }],
     ['two starts', { command, delayMs: 1, runAtMs: 1 }, { field: 'runAtMs' }],
     ['an expiry at once', { command, expireInMs: 0 }, { field: 'expireInMs', value: '0' }],

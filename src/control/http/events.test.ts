@@ -62,6 +62,7 @@ describe('a page of events', () => {
     expect(await kinds({ queue: 'b' })).toEqual([['job.submitted', b.id]]);
     expect(await kinds({ queue: 'a', kind: 'job.' })).toEqual([
       ['job.submitted', a.id],
+      ['job.cancel_requested', a.id],
       ['job.cancelled', a.id],
     ]);
     expect(await kinds({ job: a.id, kind: 'job.sub' })).toEqual([['job.submitted', a.id]]);

@@ -3,6 +3,7 @@ import { Check } from 'typebox/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlixardClient } from '../../client/client.ts';
 import type { CallArgs } from '../../client/wire.ts';
+import type { SetQueue } from '../../contract/queue.ts';
 import { type JsonRouteName, type ReplyOf, routes } from '../../contract/routes.ts';
 import { limits } from '../../domain/limits.ts';
 import { appTransport } from './app-transport.ts';
@@ -101,5 +102,29 @@ describe('queues over HTTP', () => {
     ).rejects.toMatchObject({ code: 'VALIDATION_FAILED', details: { field: 'concurrencyKey' } });
     const job = await call('submitJob', { body: { command: ['true'], concurrencyKey: longest } });
     expect(job.spec.concurrencyKey).toBe(longest);
+  });
+
+  it.each([
+    ['fairBy', { fairBy: 'mood' }],
+    ['weights.a', { weights: { a: limits.weightMax + 1 } }],
+    ['weights.a', { weights: { a: 0 } }],
+    [
+      'weights',
+      { weights: Object.fromEntries(Array.from({ length: limits.weightsMax + 1 }, (_, n) => [`t${n}`, 2])) },
+    ],
+    ['rateLimit.max', { rateLimit: { max: limits.rateMax + 1, perMs: 1 } }],
+    ['rateLimit.perMs', { rateLimit: { max: 1, perMs: limits.ratePerMsMax + 1 } }],
+    ['rateLimitPerKey.max', { rateLimitPerKey: { max: 0, perMs: 1 } }],
+    ['keyPolicy', { keyPolicy: 'shout' }],
+  ])('refuses %s past its edge', async (field, body) => {
+    const refused = call('setQueue', { params: { name: 'q' }, body: body as SetQueue });
+    await expect(refused).rejects.toMatchObject({ code: 'VALIDATION_FAILED', details: { field } });
+  });
+
+  it('takes rates and weights up to their edge', async () => {
+    const rateLimit = { max: limits.rateMax, perMs: limits.ratePerMsMax };
+    const weights = { ['k'.repeat(limits.concurrencyKeyLength)]: limits.weightMax };
+    const body = { rateLimit, weights, fairBy: 'key', keyPolicy: 'cancel_newest' } as const;
+    expect(await call('setQueue', { params: { name: 'q' }, body })).toMatchObject(body);
   });
 });

@@ -82,7 +82,8 @@ export class RunDelivery {
 
   async #cancel(jobId: string, schedule: string): Promise<void> {
     try {
-      await this.#jobs.cancel(jobId, `replaced by the next job of schedule ${schedule}`);
+      const reason = `replaced by the next job of schedule ${schedule}`;
+      await this.#jobs.cancel(jobId, reason, `schedule:${schedule}`);
     } catch (error) {
       // It has ended by itself, or is forgotten.
       if (isBlixardError(error, 'JOB_INVALID_TRANSITION') || isBlixardError(error, 'JOB_NOT_FOUND')) return;

@@ -191,6 +191,7 @@ describe('a slot whose job before has not ended', () => {
     const { first } = await twoSlots('replace');
     const job = await control.queries.get(first.jobId);
     expect(job.cancelReason).toBe('replaced by the next job of schedule tick');
+    expect(job.cancelledBy).toBe('schedule:tick');
     expect(await control.schedules.get('tick')).toMatchObject({ fired: 2 });
     await pass(control, minute);
     const { jobs } = await control.queries.list({});

@@ -12,7 +12,7 @@ import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
 import { type Draft, draftOf } from './draft.ts';
-import { imageUnknown, type SubmitDeps } from './submits.ts';
+import { imageUnknown, keepingKey, type SubmitDeps, tellKeyPolicy } from './submits.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Submits of many jobs at once. */
@@ -40,19 +40,23 @@ export class BatchSubmits {
   async #store(family: Family, drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
     const jobs = listOf(family.order);
     const { parents, children } = family;
+    const keeping = keepingKey(drafts);
     const write = this.#deps.db.batch([
       insertJobs.with({ jobs, parents: parents.length === 0 ? null : JSON.stringify(parents), nowMs }),
       insertJobsData.with({ jobs }),
+      ...keeping,
       ...(children.length === 0 ? [] : settling(children, nowMs)),
     ]);
     tellReady(this.#deps.signals, drafts);
     const results = await write;
     const rows = results[0]?.rows ?? [];
+    const cancelled = tellKeyPolicy(this.#deps.signals, results.slice(2, 2 + keeping.length));
     if (rows.length === 0) return undefined;
     tellTimes(this.#deps.signals, drafts);
     tellSettled(this.#deps.signals, results);
     // Those that wait for others may have gone on in the same write.
-    const rowOf = byId([...rows, ...(children.length === 0 ? [] : await this.#rowsOf(children))]);
+    const settled = children.length === 0 ? [] : await this.#rowsOf(children);
+    const rowOf = byId([...rows, ...cancelled.values(), ...settled]);
     return drafts.map(({ job, spec }) => jobOf(rowOf(job.id), spec));
   }
 

@@ -25,6 +25,7 @@ export function draftOf(
   const spec = specOf(body);
   const waits = spec.after !== undefined && spec.after.length > 0;
   assertFamily(id, spec);
+  assertMemoryGrows(spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -67,6 +68,14 @@ function runAtMsOf({ delayMs, runAtMs }: SubmitJob, nowMs: number): number {
       `is ${runAtMs}; allowed: at most ${limits.delayMsMax} ms ahead, now that is ${nowMs + limits.delayMsMax}`,
     );
   return Math.max(nowMs, runAtMs);
+}
+
+/** A cap below the memory of the first attempt is a mistake. */
+function assertMemoryGrows({ memoryMiB, retry }: JobSpec): void {
+  const max = retry?.oom?.memoryMiBMax;
+  if (max === undefined || max >= memoryMiB) return;
+  const problem = `is ${max}; allowed: at least memoryMiB, that is ${memoryMiB}`;
+  throw new BlixardError('VALIDATION_FAILED', { field: 'retry.oom.memoryMiBMax', problem });
 }
 
 function badTime(problem: string): BlixardError {

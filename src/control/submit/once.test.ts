@@ -79,7 +79,11 @@ describe('a unique key', () => {
     await settle();
     const next = await withKey('replace', { command: ['newer'] });
     expect(next).toMatchObject({ state: 'pending', spec: { command: ['newer'] } });
-    expect(await ended).toMatchObject({ state: 'cancelled', cancelReason: `replaced by job ${next.id}` });
+    expect(await ended).toMatchObject({
+      state: 'cancelled',
+      cancelReason: `replaced by job ${next.id}`,
+      cancelledBy: 'unique policy',
+    });
   });
 
   it('replaces nothing once a worker has the job, nor for a job that cannot be stored', async () => {

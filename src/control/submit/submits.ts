@@ -8,6 +8,7 @@ import type { Ids } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
 import { integer, json, text } from '../../store/statements/columns.ts';
 import { insertJob, insertJobData, jobById } from '../../store/statements/jobs.ts';
+import { applyKeyPolicy } from '../../store/statements/key-policy.ts';
 import {
   cancelReplaced,
   imageAllowed,
@@ -17,8 +18,8 @@ import {
 } from '../../store/statements/submit.ts';
 import { unknownIds } from '../../store/statements/together.ts';
 import { knownImages } from '../../store/statements/workers.ts';
-import { tellCancelled } from '../moved.ts';
 import type { Signals } from '../signals.ts';
+import { tellCancelled } from '../tell-cancelled.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf, jobStateOf } from '../views.ts';
 import { type Draft, draftOf } from './draft.ts';
@@ -64,17 +65,19 @@ export class Submits {
 
   /** The new job, or the one whose start it moved; undefined when something stands in its way. */
   async #store(draft: Draft): Promise<Job | undefined> {
-    const before = makingRoom(draft);
-    const write = this.#deps.db.batch([...before, ...inserting(draft)]);
+    const making = makingRoom(draft);
+    const keeping = keepingKey([draft]);
+    const write = this.#deps.db.batch([...making, ...inserting(draft), ...keeping]);
     tellReady(this.#deps.signals, [draft]);
     const results = await write;
     tellTimes(this.#deps.signals, [draft]);
-    const room = before.length === 0 ? undefined : rowOf(results[0]);
+    const room = making.length === 0 ? undefined : rowOf(results[0]);
     if (room !== undefined) this.#tellMadeRoom(room);
-    const inserted = rowOf(results[before.length]);
+    const inserted = rowOf(results[making.length]);
+    const cancelled = tellKeyPolicy(this.#deps.signals, results.slice(results.length - keeping.length));
     if (inserted !== undefined && draft.job.after !== null)
       return jobOf((await this.#settled(draft.job.id, results)) ?? inserted, draft.spec);
-    if (inserted !== undefined) return jobOf(inserted, draft.spec);
+    if (inserted !== undefined) return jobOf(cancelled.get(draft.job.id) ?? inserted, draft.spec);
     return room === undefined ? undefined : jobOf(room);
   }
 
@@ -156,6 +159,22 @@ function sameJob(
 ): Job {
   if (isDeepStrictEqual(json<JobSpec>(row, 'spec'), spec)) return jobOf(row);
   throw new BlixardError(otherwise, details);
+}
+
+/** For a job with a concurrency key: what the policy of its queue says when the key is full. */
+export function keepingKey(drafts: readonly Draft[]): Statement[] {
+  return drafts.flatMap(({ job, nowMs }) =>
+    job.concurrencyKey === null || job.state !== 'pending'
+      ? []
+      : [applyKeyPolicy.with({ id: job.id, nowMs })],
+  );
+}
+
+/** Tells of the jobs that such a policy ended, or asked to stop; gives their rows by id. */
+export function tellKeyPolicy(signals: Signals, results: readonly Result[]): Map<string, Row> {
+  const rows = results.flatMap((result) => result.rows);
+  for (const row of rows) tellCancelled(signals, row);
+  return new Map(rows.map((row) => [text(row, 'id'), row]));
 }
 
 function makingRoom({ policy, job, nowMs }: Draft): Statement[] {

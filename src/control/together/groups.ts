@@ -59,12 +59,16 @@ export class Groups {
 
   /**
    * Cancels the oldest jobs of the group that have not ended, as many as one commit may hold: one that runs is asked to
-   * stop, any other ends at once. Throws GROUP_NOT_FOUND.
+   * stop, any other ends at once; who and why are kept. Throws GROUP_NOT_FOUND.
    */
-  async cancel(name: string, reason: string | null = null): Promise<GroupCancelled> {
+  async cancel(
+    name: string,
+    reason: string | null = null,
+    by: string | null = null,
+  ): Promise<GroupCancelled> {
     const limit = limits.jobsPerStep;
     const [result] = await this.#db.batch([
-      cancelOfGroup.with({ name, reason, limit, nowMs: this.#clock.nowMs() }),
+      cancelOfGroup.with({ name, reason, by, limit, nowMs: this.#clock.nowMs() }),
     ]);
     const rows = result?.rows ?? [];
     if (rows.length === 0) await this.get(name);

@@ -28,18 +28,19 @@ describe('a webhook', () => {
     expect(webhook).toMatchObject({ name, seq: 1, paused: false, retry: null, kinds: [], queue: null });
     const job = await submit('builds');
     await client.call('cancelJob', { params: { id: job.id }, body: { reason: 'enough' } });
-    await eventually(() => receiver.received.length === 2);
+    await eventually(() => receiver.received.length === 3);
 
-    expect(receiver.types).toEqual(['job.submitted', 'job.cancelled']);
+    expect(receiver.types).toEqual(['job.submitted', 'job.cancel_requested', 'job.cancelled']);
     const [first] = receiver.received;
     expect(first?.data).toMatchObject({ seq: 2, jobId: job.id, queue: 'builds', state: 'pending' });
     expect(first?.at).toBe(new Date(clock.nowMs()).toISOString());
     expect(first?.headers['content-type']).toBe('application/json');
     expect(receiver.received.every((message) => isSigned(secret ?? '', message))).toBe(true);
-    expect(new Set(receiver.received.map(({ id }) => id)).size).toBe(2);
-    await eventually(async () => (await get()).seq === 3);
+    expect(new Set(receiver.received.map(({ id }) => id)).size).toBe(3);
+    await eventually(async () => (await get()).seq === 4);
     expect(await deliveries()).toMatchObject([
-      { state: 'delivered', kind: 'job.cancelled', eventSeq: 3, statusCode: 204, tries: 1, problem: null },
+      { state: 'delivered', kind: 'job.cancelled', eventSeq: 4, statusCode: 204, tries: 1, problem: null },
+      { state: 'delivered', kind: 'job.cancel_requested', eventSeq: 3, statusCode: 204, tries: 1 },
       { state: 'delivered', kind: 'job.submitted', eventSeq: 2, statusCode: 204, tries: 1 },
     ]);
   });
@@ -51,7 +52,7 @@ describe('a webhook', () => {
       await client.call('cancelJob', { params: { id } });
     }
     await eventually(() => receiver.received.length === 1);
-    expect(receiver.received).toMatchObject([{ type: 'job.cancelled', data: { queue: 'builds', seq: 4 } }]);
+    expect(receiver.received).toMatchObject([{ type: 'job.cancelled', data: { queue: 'builds', seq: 6 } }]);
   });
 
   it('never tells its secret again', async () => {

@@ -4,13 +4,27 @@
  */
 import type { AttemptDone, AttemptRef } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
-import { type AttemptEnd, decideEnd, isEnded, jobMachine } from '../../domain/job.ts';
+import {
+  type AttemptEnd,
+  type ByReason,
+  decideEnd,
+  type EndedJob,
+  isEnded,
+  jobMachine,
+} from '../../domain/job.ts';
 import { limits } from '../../domain/limits.ts';
-import type { BackoffPolicy } from '../../domain/retry.ts';
+import type { BackoffPolicy, ReasonRules, UsedByReason } from '../../domain/retry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
-import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
+import {
+  integer,
+  integerOrNull,
+  json,
+  jsonOrNull,
+  text,
+  textOrNull,
+} from '../../store/statements/columns.ts';
 import {
   attemptsNamed,
   completeAttempts,
@@ -148,6 +162,7 @@ export class EndReports {
       infraFailures: integer(row, 'infra_failures'),
       cancelRequested,
       backoff: json<BackoffPolicy>(row, 'backoff'),
+      ...byReasonOf(row),
     };
     const nowMs = this.#clock.nowMs();
     const chance = this.#random.unit();
@@ -157,11 +172,13 @@ export class EndReports {
     const end = possible ? reported : neverStarted;
     const decision = possible ? wanted : decideEnd(job, end, nowMs, chance);
     const endedAtMs = isEnded(decision.state) ? nowMs : null;
+    const { byReason, ...counts } = decision;
     return {
       ...refOf(done),
       from,
       cancelRequested: cancelRequested ? 1 : 0,
-      ...decision,
+      ...counts,
+      ...storedByReason(row, byReason),
       ...end,
       endedAtMs,
     };
@@ -175,6 +192,21 @@ const neverStarted: End = {
   signal: null,
   message: 'The worker told the end of an attempt it had not started.',
 };
+
+/** Nothing for a job without rules for single reasons. */
+function byReasonOf(row: Row): Pick<EndedJob, 'byReason'> {
+  const rules = jsonOrNull<ReasonRules>(row, 'retry');
+  if (rules === null) return {};
+  const memoryMiB = integerOrNull(row, 'memory_mib') ?? integer(row, 'spec_memory_mib');
+  return { byReason: { rules, memoryMiB, used: jsonOrNull<UsedByReason>(row, 'used_by_reason') ?? {} } };
+}
+
+/** Memory is stored where it is other than in the spec. */
+function storedByReason(row: Row, after: ByReason | undefined) {
+  if (after === undefined) return { memoryMiB: null, usedByReason: null };
+  const isRaised = after.memoryMiB !== integer(row, 'spec_memory_mib');
+  return { memoryMiB: isRaised ? after.memoryMiB : null, usedByReason: JSON.stringify(after.used) };
+}
 
 /** A start whose answer was lost, given back as unstarted, is an attempt the worker lost. */
 function endOf(done: AttemptDone): End {

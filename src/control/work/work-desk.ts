@@ -8,7 +8,9 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
-import { integer, json, text } from '../../store/statements/columns.ts';
+import { integer, integerOrNull, json, text } from '../../store/statements/columns.ts';
+import { claimShaped } from '../../store/statements/lines.ts';
+import { forgetFullRates, nextOpening } from '../../store/statements/rates.ts';
 import { claimJobs, heldByToken, renewLease } from '../../store/statements/work.ts';
 import { workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
@@ -22,6 +24,8 @@ export interface Lease {
   readonly state: WorkReply['state'];
   readonly leaseUntilMs: number;
   readonly cancel: readonly AttemptRef[];
+  /** The worker serves a queue with lines or a rate. */
+  readonly shaped: boolean;
 }
 
 /** One call while it is served. */
@@ -38,6 +42,8 @@ interface Call {
 interface Turn {
   readonly lease: Lease;
   readonly claimed: readonly ClaimedJob[];
+  /** It did not look into shaped queues, and has learned that it should. */
+  readonly isPartial: boolean;
 }
 
 /** What a worker was told last, so that a cancel it knows of does not end its next wait. */
@@ -62,12 +68,16 @@ export class WorkDesk {
   readonly #room = new WaitingRoom();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
+  /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
+  readonly #plain = new Set<string>();
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
     deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
     deps.signals.onLease((workerId, untilMs) => {
-      if (untilMs === null) this.#told.delete(workerId);
+      if (untilMs !== null) return;
+      this.#told.delete(workerId);
+      this.#plain.delete(workerId);
     });
   }
 
@@ -102,8 +112,8 @@ export class WorkDesk {
     for (const attempt of fenced)
       this.#deps.fence.refuse(call.holder, `attempt ${attempt.attempt} of job ${attempt.jobId} is not held`);
     while (fenced.length === 0 && !this.#hasNews(call, turn)) {
-      await this.#room.rest(call.seat);
-      if (call.seat.over) break;
+      if (!turn.isPartial) await this.#room.rest(call.seat);
+      if (call.seat.over && !turn.isPartial) break;
       turn = await this.#turn(call, []);
     }
     return this.#reply(call, turn, fenced);
@@ -116,22 +126,36 @@ export class WorkDesk {
     settle?: (results: readonly Result[]) => void,
   ): Promise<Turn> {
     const claims = call.body.want > 0;
+    const shaped = !this.#plain.has(call.holder.workerId);
     call.seat.claims();
     const results = await this.#deps.db.batch([
       ...planned,
-      ...(claims ? [this.#claim(call)] : []),
+      ...(claims ? this.#claim(call, shaped) : []),
       this.#renewal(call.holder),
     ]);
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
     const rows = claims ? (results[planned.length]?.rows ?? []) : [];
     for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
-    return { lease, claimed: inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows) };
+    if (shaped && rows.length > 0) await this.#tellOpening();
+    const claimed = inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows);
+    return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
   }
 
-  #claim({ holder, body }: Call): Statement {
+  /** The buckets of keys that a shaped claim fills are taken away again at the rate at which claims make them. */
+  #claim({ holder, body }: Call, shaped: boolean): Statement[] {
     const { token, want } = body;
-    return claimJobs.with({ ...holder, token, want, nowMs: this.#deps.clock.nowMs() });
+    const nowMs = this.#deps.clock.nowMs();
+    const values = { ...holder, token, want, nowMs };
+    if (!shaped) return [claimJobs.with(values)];
+    return [claimShaped.with(values), forgetFullRates.with({ nowMs, limit: 2 * want })];
+  }
+
+  /** A bucket may be empty now: the scheduler wakes who waits for it. */
+  async #tellOpening(): Promise<void> {
+    const [row] = await this.#deps.db.query(nextOpening.with({}), { level: 'linearizable' });
+    const atMs = row === undefined ? null : integerOrNull(row, 'opens_at_ms');
+    if (atMs !== null) this.#deps.signals.due(atMs);
   }
 
   #renewal(holder: Holder): Statement {
@@ -151,7 +175,10 @@ export class WorkDesk {
     if (seat !== undefined) seat.offers = offersOf(row, state);
     const untilMs = integer(row, 'lease_until_ms');
     this.#deps.signals.lease(holder.workerId, untilMs);
-    return { state, leaseUntilMs: untilMs, cancel: json<AttemptRef[]>(row, 'cancels') };
+    const shaped = integer(row, 'shaped') === 1;
+    if (shaped) this.#plain.delete(holder.workerId);
+    else this.#plain.add(holder.workerId);
+    return { state, leaseUntilMs: untilMs, cancel: json<AttemptRef[]>(row, 'cancels'), shaped };
   }
 
   async #refusal(holder: Holder): Promise<BlixardError> {

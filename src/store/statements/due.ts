@@ -24,10 +24,14 @@ export const failExpired = define<{ nowMs: number; limit: number }>(
    RETURNING ${movedColumns}`,
 );
 
-/** When the next scheduled job is due and when the next waiting one expires, epoch ms; null when none does. */
+/**
+ * When the next scheduled job is due, when the next waiting one expires, and when the next rate has a token again,
+ * epoch ms; null when none does.
+ */
 export const nextDue = define<Record<never, never>>(
   'due.next',
   `SELECT (SELECT min(run_at_ms) FROM jobs INDEXED BY jobs_scheduled WHERE state = 'scheduled') AS run_at_ms,
      (SELECT min(expires_at_ms) FROM jobs INDEXED BY jobs_expiring
-      WHERE state IN ('blocked', 'pending', 'scheduled') AND expires_at_ms IS NOT NULL) AS expires_at_ms`,
+      WHERE state IN ('blocked', 'pending', 'scheduled') AND expires_at_ms IS NOT NULL) AS expires_at_ms,
+     (SELECT min(opens_at_ms) FROM rates INDEXED BY rates_opening WHERE opens_at_ms IS NOT NULL) AS opens_at_ms`,
 );

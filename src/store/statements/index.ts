@@ -4,8 +4,11 @@ import * as due from './due.ts';
 import * as events from './events.ts';
 import * as forget from './forget.ts';
 import * as jobs from './jobs.ts';
+import * as keyPolicy from './key-policy.ts';
+import * as lines from './lines.ts';
 import * as lists from './lists.ts';
 import * as queues from './queues.ts';
+import * as rates from './rates.ts';
 import * as schedules from './schedules.ts';
 import * as search from './search.ts';
 import * as submit from './submit.ts';
@@ -22,8 +25,25 @@ interface Listed {
 
 /** All named statements. */
 export const allStatements: readonly Listed[] = [
-  ...[batch, due, events, forget, jobs, lists, queues, schedules, search, submit],
-  ...[together, webhooks, work, workers],
+  ...[
+    batch,
+    due,
+    events,
+    forget,
+    jobs,
+    keyPolicy,
+    lines,
+    lists,
+    queues,
+    rates,
+    schedules,
+    search,
+    submit,
+    together,
+    webhooks,
+    work,
+    workers,
+  ],
 ]
   .flatMap((module): unknown[] => Object.values(module))
   // Statements of one kind may stand together in an object.

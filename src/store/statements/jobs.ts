@@ -7,6 +7,7 @@ import { define, literals } from './define.ts';
 export const jobColumns = `
   seq, id, state, queue, executor, image, attempt, attempts_used, infra_failures, worker_id,
   reason, exit_code, signal, message, cancel_requested_at_ms, cancel_reason,
+  cancelled_by, memory_mib, used_by_reason,
   created_at_ms, updated_at_ms, run_at_ms, expires_at_ms, started_at_ms, ended_at_ms,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
@@ -87,19 +88,23 @@ export const idsBetween = define<{ from: string; to: string; limit: number }>(
   'SELECT id FROM jobs WHERE id >= :from AND id < :to ORDER BY id LIMIT +:limit',
 );
 
+type Cancel = { id: string; reason: string | null; by: string | null; nowMs: number };
+
 /** Cancels a job that no command runs for. */
-export const cancelUnstarted = define<{ id: string; reason: string | null; nowMs: number }>(
+export const cancelUnstarted = define<Cancel>(
   'jobs.cancelUnstarted',
   `UPDATE jobs SET state = 'cancelled', reason = 'cancelled', exit_code = NULL, signal = NULL, message = NULL,
-     cancel_requested_at_ms = :nowMs, cancel_reason = :reason, ended_at_ms = :nowMs, updated_at_ms = :nowMs
+     cancel_requested_at_ms = :nowMs, cancel_reason = :reason, cancelled_by = :by,
+     ended_at_ms = :nowMs, updated_at_ms = :nowMs
    WHERE id = :id AND +state IN (${literals(unstarted)})
    RETURNING ${jobColumns}`,
 );
 
 /** Asks for the end of a running job, once. */
-export const requestCancel = define<{ id: string; reason: string | null; nowMs: number }>(
+export const requestCancel = define<Cancel>(
   'jobs.requestCancel',
-  `UPDATE jobs SET cancel_requested_at_ms = :nowMs, cancel_reason = :reason, updated_at_ms = :nowMs
+  `UPDATE jobs SET cancel_requested_at_ms = :nowMs, cancel_reason = :reason, cancelled_by = :by,
+     updated_at_ms = :nowMs
    WHERE id = :id AND +state = 'running' AND +cancel_requested_at_ms IS NULL
    RETURNING ${jobColumns}`,
 );
@@ -118,8 +123,8 @@ export const retryJob = define<{
   `UPDATE jobs SET state = ${stateAgain(':state')}, run_at_ms = :runAtMs, expires_at_ms = NULL,
      attempts_used = 0, infra_failures = 0,
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
-     cancel_requested_at_ms = NULL, cancel_reason = NULL,
-     started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs
+     cancel_requested_at_ms = NULL, cancel_reason = NULL, cancelled_by = NULL, memory_mib = NULL,
+     used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs
    WHERE id = :id AND +state IN (${literals(retried)}) AND NOT EXISTS (
      SELECT 1 FROM jobs AS other INDEXED BY jobs_unique
      WHERE other.queue = jobs.queue AND other.unique_key = jobs.unique_key AND other.ended_at_ms IS NULL)

@@ -32,7 +32,11 @@ export const listJobsByQueueAndState = define<Page & { queue: string; state: str
 export const attemptsOfJob = define<{ jobId: string; limit: number }>(
   'lists.attempts',
   `SELECT job_id, attempt, state, worker_id, claimed_at_ms, started_at_ms, ended_at_ms, reason, exit_code,
-     signal, message, vm, usage
+     signal, message, vm, usage,
+     coalesce(memory_mib,
+       (SELECT jobs.memory_mib FROM jobs WHERE attempts.state = 'claimed' AND jobs.id = attempts.job_id),
+       (SELECT job_data.spec->>'memoryMiB' FROM jobs CROSS JOIN job_data
+        WHERE jobs.id = attempts.job_id AND job_data.seq = jobs.seq)) AS memory_mib
    FROM attempts WHERE job_id = :jobId ORDER BY attempt DESC LIMIT +:limit`,
 );
 

@@ -4,13 +4,23 @@ import { define, literals } from './define.ts';
 import { stateAgain } from './jobs.ts';
 
 const ended = `state IN (${literals(endedStates)})`;
-const settings = `name, paused, concurrency_max, key_concurrency_max, completed_ms, failed_ms, cancelled_ms,
-  updated_at_ms`;
+const settings = `name, paused, concurrency_max, key_concurrency_max, key_policy, fair_by, weights, rate_max,
+  rate_per_ms, key_rate_max, key_rate_per_ms, completed_ms, failed_ms, cancelled_ms, updated_at_ms`;
 
 /** What is set of a queue; null is no limit, or for ever. */
 export type QueueValues = {
   concurrencyMax: number | null;
   keyConcurrencyMax: number | null;
+  keyPolicy: string;
+  fairBy: string;
+  /** Which lines its jobs join; see `lines.ts`. */
+  linesBy: string;
+  /** JSON. */
+  weights: string;
+  rateMax: number | null;
+  ratePerMs: number | null;
+  keyRateMax: number | null;
+  keyRatePerMs: number | null;
   completedMs: number | null;
   failedMs: number | null;
   cancelledMs: number | null;
@@ -18,17 +28,26 @@ export type QueueValues = {
 
 type Set = QueueValues & { name: string; nowMs: number };
 
-const upsert = `INSERT INTO queues (${settings})
-  VALUES (:name, :paused, :concurrencyMax, :keyConcurrencyMax, :completedMs, :failedMs, :cancelledMs, :nowMs)`;
+const upsert = `INSERT INTO queues (${settings}, lines_by)
+  VALUES (:name, :paused, :concurrencyMax, :keyConcurrencyMax, :keyPolicy, :fairBy, :weights, :rateMax, :ratePerMs,
+    :keyRateMax, :keyRatePerMs, :completedMs, :failedMs, :cancelledMs, :nowMs, :linesBy)`;
 
-/** Sets all of a queue but its pause; `paused` counts only for a queue that has no settings yet. */
+/**
+ * Sets all of a queue but its pause; `paused` counts only for a queue that has no settings yet. Claims go by lines
+ * again once all jobs have joined those that are new.
+ */
 export const setQueue = define<Set & { paused: number }>(
   'queues.set',
   `${upsert}
    ON CONFLICT (name) DO UPDATE SET concurrency_max = excluded.concurrency_max,
-     key_concurrency_max = excluded.key_concurrency_max, completed_ms = excluded.completed_ms,
+     key_concurrency_max = excluded.key_concurrency_max, key_policy = excluded.key_policy,
+     fair_by = excluded.fair_by, weights = excluded.weights, rate_max = excluded.rate_max,
+     rate_per_ms = excluded.rate_per_ms, key_rate_max = excluded.key_rate_max,
+     key_rate_per_ms = excluded.key_rate_per_ms, lines_by = excluded.lines_by,
+     in_lines = in_lines * (lines_by = excluded.lines_by AND lines_by <> 'none'), completed_ms = excluded.completed_ms,
      failed_ms = excluded.failed_ms, cancelled_ms = excluded.cancelled_ms,
-     updated_at_ms = excluded.updated_at_ms`,
+     updated_at_ms = excluded.updated_at_ms
+   RETURNING lines_by, in_lines`,
 );
 
 /** Pauses a queue, or lets it go on; the other values count only for a queue that has no settings yet. */
@@ -80,7 +99,10 @@ export const timesOfQueue = define<{ name: string }>(
 export const gateOfJob = define<{ id: string }>(
   'queues.gateOfJob',
   `SELECT jobs.queue, jobs.waits_for_key, jobs.concurrency_key, s.paused, s.concurrency_max,
-     s.key_concurrency_max,
+     s.key_concurrency_max, s.rate_max, s.rate_per_ms, s.key_rate_max, s.key_rate_per_ms,
+     (SELECT opens_at_ms FROM rates WHERE rates.queue = jobs.queue AND key = '') AS opens_at_ms,
+     (SELECT opens_at_ms FROM rates
+      WHERE rates.queue = jobs.queue AND key = jobs.concurrency_key) AS key_opens_at_ms,
      (SELECT coalesce(sum(n), 0) FROM job_counts
       WHERE job_counts.queue = jobs.queue AND state IN (${literals(heldStates)})) AS held
    FROM jobs CROSS JOIN queues AS s ON s.name = jobs.queue WHERE jobs.id = :id`,
@@ -124,8 +146,8 @@ export const admitKeys = define<KeyLimit>(
  */
 const redrive = `UPDATE OR IGNORE jobs SET state = ${stateAgain("'pending'")}, run_at_ms = :nowMs, expires_at_ms = NULL,
   attempts_used = 0, infra_failures = 0, reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
-  cancel_requested_at_ms = NULL, cancel_reason = NULL,
-  started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs`;
+  cancel_requested_at_ms = NULL, cancel_reason = NULL, cancelled_by = NULL, memory_mib = NULL,
+  used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs`;
 const redriven = 'RETURNING id, state, queue, executor';
 
 /** Failed jobs of a queue run again, the oldest first. */

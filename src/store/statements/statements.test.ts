@@ -9,8 +9,11 @@ import { queryPlan } from '../query-plan.suite.ts';
 import { openSqlite } from '../sqlite/sqlite.ts';
 import { allStatements } from './index.ts';
 
-/** It sorts the heads of a few queues that an index gave it, at most `want` of each. */
-const sortsAFewRows = new Set(['work.claim']);
+/**
+ * They sort the heads of a few queues, or lines, that an index gave them, at most `want` of each; or the jobs of one
+ * key that is over its limit.
+ */
+const sortsAFewRows = new Set(['work.claim', 'lines.claim', 'keyPolicy.apply']);
 
 describe('statements', () => {
   let db: Database;

@@ -15,7 +15,7 @@ const otherwiseFree = `NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
 export const cancelReplaced = define<NewJob & { nowMs: number }>(
   'submit.cancelReplaced',
   `UPDATE jobs SET state = 'cancelled', reason = 'cancelled', exit_code = NULL, signal = NULL, message = NULL,
-     cancel_requested_at_ms = :nowMs, cancel_reason = 'replaced by job ' || :id,
+     cancel_requested_at_ms = :nowMs, cancel_reason = 'replaced by job ' || :id, cancelled_by = 'unique policy',
      ended_at_ms = :nowMs, updated_at_ms = :nowMs
    WHERE seq = (SELECT seq FROM ${holder(':queue', ':uniqueKey')})
      AND +state IN ('blocked', 'scheduled', 'pending') AND ${otherwiseFree}

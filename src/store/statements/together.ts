@@ -108,13 +108,13 @@ const unstarted = jobMachine.sourcesOf('cancelled').filter((state) => state !== 
 const going = `group_name = :name AND ended_at_ms IS NULL AND cancel_requested_at_ms IS NULL`;
 const oldestGoing = `SELECT seq FROM jobs INDEXED BY jobs_going_by_group
   WHERE ${going} ORDER BY seq LIMIT +:limit`;
-type CancelStep = { name: string; reason: string | null; limit: number; nowMs: number };
+type CancelStep = { name: string; reason: string | null; by: string | null; limit: number; nowMs: number };
 
 /** Of a group's jobs that nobody cancelled yet: those that run are asked to stop, the others end. */
 export const cancelOfGroup = define<CancelStep>(
   'together.cancelOfGroup',
-  `UPDATE jobs SET cancel_requested_at_ms = :nowMs, cancel_reason = :reason, updated_at_ms = :nowMs,
-     state = CASE WHEN state IN (${literals(unstarted)}) THEN 'cancelled' ELSE state END,
+  `UPDATE jobs SET cancel_requested_at_ms = :nowMs, cancel_reason = :reason, cancelled_by = :by,
+     updated_at_ms = :nowMs, state = CASE WHEN state IN (${literals(unstarted)}) THEN 'cancelled' ELSE state END,
      reason = CASE WHEN state IN (${literals(unstarted)}) THEN 'cancelled' ELSE reason END,
      message = CASE WHEN state IN (${literals(unstarted)}) THEN NULL ELSE message END,
      exit_code = CASE WHEN state IN (${literals(unstarted)}) THEN NULL ELSE exit_code END,

@@ -22,7 +22,7 @@ export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, exp
   EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited,
   ${isWaitedFor}`;
 
-type OfHolder = { workerId: string; generation: number };
+export type OfHolder = { workerId: string; generation: number };
 
 /** Facts of attempts that are about to end: `[{jobId, attempt, vm, usage}]`. */
 export const writeFacts = define<OfHolder & { attempts: string }>(
@@ -56,20 +56,23 @@ export const giveBackAttempts = define<OfHolder & { attempts: string; nowMs: num
 export const heldForEnd = define<OfHolder & { attempts: string }>(
   'work.heldForEnd',
   `SELECT jobs.id, jobs.attempt, jobs.state, jobs.attempts_used, jobs.attempts_max, jobs.infra_failures,
-     jobs.cancel_requested_at_ms,
-     (SELECT spec->'backoff' FROM job_data WHERE job_data.seq = jobs.seq) AS backoff
-   FROM json_each(:attempts) AS d CROSS JOIN jobs WHERE ${heldByWorker} AND +jobs.${held}`,
+     jobs.cancel_requested_at_ms, jobs.memory_mib, jobs.used_by_reason,
+     job_data.spec->'backoff' AS backoff, job_data.spec->'retry' AS retry,
+     job_data.spec->>'memoryMiB' AS spec_memory_mib
+   FROM json_each(:attempts) AS d CROSS JOIN jobs CROSS JOIN job_data
+   WHERE job_data.seq = jobs.seq AND ${heldByWorker} AND +jobs.${held}`,
 );
 
 /**
  * Decided ends: `[{jobId, attempt, from, cancelRequested, state, runAtMs, attemptsUsed, infraFailures,
- * reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as
- * it is.
+ * memoryMiB, usedByReason, reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since
+ * the decision stays as it is.
  */
 export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
   'work.end',
   `UPDATE jobs SET state = d.value->>'state', run_at_ms = coalesce(d.value->>'runAtMs', run_at_ms),
      attempts_used = d.value->>'attemptsUsed', infra_failures = d.value->>'infraFailures',
+     memory_mib = d.value->>'memoryMiB', used_by_reason = d.value->>'usedByReason',
      reason = d.value->>'reason', exit_code = d.value->>'exitCode', signal = d.value->>'signal',
      message = d.value->>'message', ended_at_ms = d.value->>'endedAtMs', updated_at_ms = :nowMs
    FROM json_each(:attempts) AS d
@@ -89,42 +92,52 @@ export const attemptsNamed = define<{ attempts: string }>(
      AND jobs.id = attempts.job_id`,
 );
 
-const claimedColumns = `id, attempt, rank_ms, seq,
+/** What a worker is told of a claim. */
+export const claimedColumns = `id, attempt, rank_ms, seq, memory_mib,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
 /** The queues this worker serves, each with its settings if it has any. */
-const served = 'workers AS w CROSS JOIN json_each(w.queues) AS q LEFT JOIN queues AS s ON s.name = q.value';
+export const served =
+  'workers AS w CROSS JOIN json_each(w.queues) AS q LEFT JOIN queues AS s ON s.name = q.value';
 /** The same queues as far as they have a limit. */
-const limited = 'workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN queues AS s ON s.name = q.value';
+export const limited =
+  'workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN queues AS s ON s.name = q.value';
 /** With each executor it offers, what may be claimed in it. */
-const heads = 'CROSS JOIN json_each(w.executors) AS e CROSS JOIN jobs AS best';
-const mayClaim = `w.id = :workerId AND w.generation = :generation AND w.state = 'online'
+export const heads = 'CROSS JOIN json_each(w.executors) AS e CROSS JOIN jobs AS best';
+/** What must hold for any claim. */
+export const mayClaim = `w.id = :workerId AND w.generation = :generation AND w.state = 'online'
   AND e.value->>'unavailable' IS NULL AND coalesce(s.paused, 0) = 0
   AND NOT EXISTS (
     SELECT 1 FROM jobs INDEXED BY jobs_held
     WHERE worker_id = :workerId AND claim_token = :token AND ${held})`;
-const bestOfPair = `best.seq IN (
+/** The best of them. */
+export const bestOfPair = `best.seq IN (
   SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
   WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.state = 'pending'
     AND ready.waits_for_key = 0
   ORDER BY ready.rank_ms, ready.seq LIMIT +:want)`;
+/** What a claim sets. */
+export const claimSet = `state = 'claimed', attempt = attempt + 1,
+     worker_id = :workerId, worker_generation = :generation, claim_token = :token,
+     reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
+     started_at_ms = NULL, updated_at_ms = :nowMs`;
+/** How many jobs a claim may take. */
+export const roomOfWorker = `max(0, min(:want, ${limits.slotsMax} - (
+       SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE worker_id = :workerId AND ${held})))`;
 
 /**
  * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; of a queue with
- * a limit no more than there is room for, over all its executors. None while a job is still held by the same
- * token, so that a call sent twice claims once. The cost depends on the pairs and on `want`, never on the jobs stored
- * or waiting.
+ * a limit no more than there is room for, over all its executors; of a shaped queue nothing, see `claimShaped`. None
+ * while a job is still held by the same token, so that a call sent twice claims once. The cost depends on the pairs
+ * and on `want`, never on the jobs stored or waiting.
  */
 export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
   'work.claim',
-  `UPDATE jobs SET state = 'claimed', attempt = attempt + 1,
-     worker_id = :workerId, worker_generation = :generation, claim_token = :token,
-     reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
-     started_at_ms = NULL, updated_at_ms = :nowMs
+  `UPDATE jobs SET ${claimSet}
    WHERE seq IN (
      SELECT seq FROM (
        SELECT best.seq, best.rank_ms FROM ${served} ${heads}
-       WHERE ${mayClaim} AND s.concurrency_max IS NULL AND ${bestOfPair}
+       WHERE ${mayClaim} AND coalesce(s.shaped, 0) = 0 AND s.concurrency_max IS NULL AND ${bestOfPair}
        UNION ALL
        SELECT seq, rank_ms FROM (
          SELECT best.seq, best.rank_ms,
@@ -133,11 +146,10 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
              SELECT coalesce(sum(n), 0) FROM job_counts AS taken
              WHERE taken.queue = q.value AND taken.${held}) AS room
          FROM ${limited} ${heads}
-         WHERE ${mayClaim} AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
+         WHERE ${mayClaim} AND s.shaped = 0 AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
        WHERE place <= room)
      ORDER BY rank_ms, seq
-     LIMIT max(0, min(:want, ${limits.slotsMax} - (
-       SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE worker_id = :workerId AND ${held}))))
+     LIMIT ${roomOfWorker})
    RETURNING ${claimedColumns}`,
 );
 
@@ -154,6 +166,8 @@ export const renewLease = define<OfHolder & { leaseUntilMs: number }>(
   `UPDATE workers SET lease_until_ms = :leaseUntilMs
    WHERE id = :workerId AND generation = :generation AND state IN (${live})
    RETURNING state, lease_until_ms, queues, executors,
+     EXISTS (SELECT 1 FROM json_each(workers.queues) AS q CROSS JOIN queues AS s ON s.name = q.value
+       WHERE s.shaped = 1) AS shaped,
      (SELECT json_group_array(json_object('jobId', jobs.id, 'attempt', jobs.attempt))
       FROM jobs INDEXED BY jobs_cancelling
       WHERE jobs.worker_id = :workerId AND jobs.state = 'running'

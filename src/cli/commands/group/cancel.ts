@@ -25,7 +25,8 @@ export function addGroupCancel(parent: Command, home: CommandHome): void {
 
 async function run(call: Call<Options>): Promise<undefined> {
   const { reason } = call.options;
-  const input = { params: { name: call.args[0] ?? '' }, body: reason === undefined ? {} : { reason } };
+  const body = { by: call.context.actor, ...(reason === undefined ? {} : { reason }) };
+  const input = { params: { name: call.args[0] ?? '' }, body };
   const total = await withClient(call, async (client): Promise<GroupCancelled> => {
     // Each step is bounded by the server.
     let sum = await client.call('cancelGroup', input);

@@ -22,7 +22,7 @@ export function addJobCancel(parent: Command, home: CommandHome): void {
 
 async function run(call: Call<Options>): Promise<undefined> {
   const { reason } = call.options;
-  const body = reason === undefined ? {} : { reason };
+  const body = { by: call.context.actor, ...(reason === undefined ? {} : { reason }) };
   await withClient(call, async (client) => {
     for (const id of call.args.map(readJobId)) {
       const job = await client.call('cancelJob', { params: { id }, body });

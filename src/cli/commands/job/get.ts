@@ -57,14 +57,14 @@ function factsOf(
     ['due', backedOff],
     ['end', job.reason === null ? undefined : endOf(job)],
     ['message', textOr(job.message)],
-    ['cancelled', textOr(job.cancelReason)],
+    ['cancelled', cancelText(job)],
     ['command', printable(spec.command.join(' '))],
     ['image', spec.image],
-    ['resources', `${spec.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
+    ['resources', `${job.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
     ['queue', spec.queue],
     ...optionsOf(call, job),
     ...familyOf(job, children),
-    ['attempts', `${job.attemptsUsed} of ${spec.attemptsMax} used${infraText(job)}`],
+    ['attempts', `${job.attemptsUsed} of ${spec.attemptsMax} used${ruledText(job)}${infraText(job)}`],
     ['created', call.time(job.createdAtMs)],
     ['started', job.startedAtMs === null ? undefined : call.time(job.startedAtMs)],
     ['ended', job.endedAtMs === null ? undefined : call.time(job.endedAtMs)],
@@ -108,6 +108,24 @@ function familyOf({ spec }: Job, { jobs, nextCursor }: JobPage): readonly (reado
 
 function textOr(text: string | null): string | undefined {
   return text === null ? undefined : printable(text);
+}
+
+function cancelText({ cancelledBy, cancelReason }: Job): string | undefined {
+  const parts = [
+    ...(cancelledBy === null ? [] : [`by ${cancelledBy}`]),
+    ...(cancelReason === null ? [] : [cancelReason]),
+  ];
+  return parts.length === 0 ? undefined : printable(parts.join(': '));
+}
+
+/** Attempts that are counted by themselves. */
+function ruledText({ attemptsUsedByReason, spec: { retry = {} } }: Job): string {
+  return Object.entries(retry)
+    .filter(([, rule]) => rule.attemptsMax !== undefined)
+    .map(
+      ([reason, { attemptsMax }]) => `, ${attemptsUsedByReason[reason] ?? 0} of ${attemptsMax} by ${reason}`,
+    )
+    .join('');
 }
 
 function infraText({ infraFailures }: Job): string {

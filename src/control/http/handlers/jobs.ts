@@ -32,7 +32,7 @@ export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, Jo
     },
     listJobs: ({ query }) => queries.list(query),
     getJob: ({ params, query, signal }) => queries.waitEnded(params.id, query.waitMs ?? 0, signal),
-    cancelJob: ({ params, body }) => jobs.cancel(params.id, body.reason),
+    cancelJob: ({ params, body }) => jobs.cancel(params.id, body.reason, body.by),
     retryJob: ({ params, body }) => jobs.retry(params.id, body.delayMs),
     listAttempts: async ({ params }) => {
       const attempts: Attempt[] = [];

@@ -9,6 +9,6 @@ export function togetherHandlers({ groups, queries }: AppDeps): Pick<Handlers, T
     listChildren: ({ params, query }) => queries.children(params.id, query),
     listGroups: ({ query }) => groups.list(query),
     getGroup: ({ params, query, signal }) => groups.waitFinished(params.name, query.waitMs ?? 0, signal),
-    cancelGroup: ({ params, body }) => groups.cancel(params.name, body.reason),
+    cancelGroup: ({ params, body }) => groups.cancel(params.name, body.reason, body.by),
   };
 }
