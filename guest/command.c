@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /** Exit codes as every shell has them. */
@@ -70,7 +71,19 @@ static void volunteer_for_oom(void) {
     close(file);
 }
 
-_Noreturn static void run(const struct spec *spec, const struct pipes *pipes) {
+/** Without the pipes of others, which would keep those from ending, and with SIGTERM still blocked. */
+_Noreturn static void run_task(const struct spec *spec, task_body *task) {
+    sigset_t children;
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &children, NULL);
+    syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+    if (chdir(spec->cwd) != 0) give_up(EXIT_CANNOT_RUN, "enter", spec->cwd);
+    become(spec->uid);
+    _exit(task(spec));
+}
+
+_Noreturn static void run(const struct spec *spec, const struct pipes *pipes, task_body *task) {
     sigset_t none;
     sigemptyset(&none);
     setsid();
@@ -78,6 +91,7 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes) {
     dup2(pipes->output[1], STDOUT_FILENO);
     dup2(pipes->error[1], STDERR_FILENO);
     signal(SIGPIPE, SIG_DFL);
+    if (task != NULL) run_task(spec, task);
     sigprocmask(SIG_SETMASK, &none, NULL);
     volunteer_for_oom();
     /* As root, so that a command of another user may start in a folder only root may enter. */
@@ -116,12 +130,25 @@ static int keep(int *end) {
     return fd;
 }
 
-int command_start(struct stream *stream, const struct spec *spec) {
+/** So that a task, which ends in good order on SIGTERM, cannot get one too early. */
+static pid_t fork_without_term(void) {
+    sigset_t end;
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    sigprocmask(SIG_BLOCK, &end, NULL);
+    pid_t pid = fork();
+    int cause = errno;
+    if (pid != 0) sigprocmask(SIG_UNBLOCK, &end, NULL);
+    errno = cause;
+    return pid;
+}
+
+int command_start(struct stream *stream, const struct spec *spec, task_body *task) {
     struct pipes pipes;
     int cause = pipes_open(&pipes);
     if (cause != 0) return cause;
-    pid_t pid = fork();
-    if (pid == 0) run(spec, &pipes);
+    pid_t pid = fork_without_term();
+    if (pid == 0) run(spec, &pipes, task);
     if (pid > 0) {
         stream->pid = pid;
         stream->input.fd = keep(&pipes.input[1]);

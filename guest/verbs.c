@@ -14,6 +14,7 @@
 #include "pump.h"
 #include "report.h"
 #include "spec.h"
+#include "tasks.h"
 
 /** Answers `failed`, which ends the stream, and with it the command if one runs. */
 static void fail(struct agent *agent, struct stream *stream, const char *problem) {
@@ -49,7 +50,7 @@ static void hello(struct agent *agent, const struct frame *frame) {
     if (sscanf(text, "{\"version\":%*9d,\"token\":\"%128[A-Za-z0-9._-]\"}%n", token, &end) != 1 ||
         (size_t)end != frame->length) {
         channel_refuse(&agent->channel, frame->stream_id,
-                       "a hello must be {\"version\":1,\"token\":\"...\"}");
+                       "a hello must be {\"version\":2,\"token\":\"...\"}");
         return;
     }
     streams_reset(&agent->streams);
@@ -83,7 +84,15 @@ static void exec_part(struct agent *agent, const struct frame *frame) {
     stream->spec_length += frame->length;
 }
 
-static void exec(struct agent *agent, const struct frame *frame) {
+/** Of a spec that is a task; 0, or errno. */
+static int start_task(struct stream *stream, const struct spec *spec) {
+    task_body *task = task_find(spec);
+    if (task == NULL) return ENOSYS;
+    int cause = task_prepare(spec);
+    return cause != 0 ? cause : command_start(stream, spec, task);
+}
+
+static void start(struct agent *agent, const struct frame *frame, bool is_task) {
     struct stream *stream = find_or_open(agent, frame);
     if (stream == NULL) return;
     if (stream->pid > 0) return fail(agent, stream, "an exec of a command that runs already");
@@ -92,7 +101,7 @@ static void exec(struct agent *agent, const struct frame *frame) {
     if (problem != NULL) return fail(agent, stream, problem);
     stream->oom_kills = outcome_oom_kills();
     stream->started_ms = monotonic_ms();
-    int cause = command_start(stream, &spec);
+    int cause = is_task ? start_task(stream, &spec) : command_start(stream, &spec, NULL);
     spec_free(&spec);
     free(stream->spec);
     stream->spec = NULL;
@@ -142,7 +151,8 @@ static enum verdict handle(struct agent *agent, const struct frame *frame) {
         case HOST_HELLO: hello(agent, frame); break;
         case HOST_PING: ping(agent, frame); break;
         case HOST_EXEC_PART: exec_part(agent, frame); break;
-        case HOST_EXEC: exec(agent, frame); break;
+        case HOST_EXEC: start(agent, frame, false); break;
+        case HOST_TASK: start(agent, frame, true); break;
         case HOST_STDIN: take_stdin(agent, frame); break;
         case HOST_STDIN_END: end_stdin(agent, frame); break;
         case HOST_SIGNAL: send_signal(agent, frame); break;

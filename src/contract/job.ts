@@ -4,10 +4,11 @@ import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
-import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { Progress, tellOptions, tellOptionsOf } from './result.ts';
+import { absolutePathPattern, nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 import { submitOptions, submitOptionsOf } from './submit-options.ts';
 
-export const pathPattern = '^/[^\\u0000\\ud800-\\udfff]*$';
+export const pathPattern = absolutePathPattern;
 export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
 export const base64Pattern = '^[A-Za-z0-9+/]*={0,2}$';
 export const namePattern = '^[a-z0-9][a-z0-9._-]{0,63}$';
@@ -72,6 +73,7 @@ export const JobSpec = strict({
   ...specFields,
   backoff: Backoff,
   concurrencyKey: ConcurrencyKey,
+  ...tellOptions,
   ...submitOptions,
 });
 export type JobSpec = Static<typeof JobSpec>;
@@ -93,6 +95,7 @@ export const SubmitJob = strict({
   attemptsMax: Type.Optional(specFields.attemptsMax),
   backoff: Type.Optional(Type.Partial(Backoff, { additionalProperties: false })),
   concurrencyKey: ConcurrencyKey,
+  ...tellOptions,
   ...submitOptions,
 });
 export type SubmitJob = Static<typeof SubmitJob>;
@@ -114,6 +117,7 @@ export function specOf(submit: SubmitJob): JobSpec {
     attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
     backoff: { ...defaultBackoff, ...submit.backoff },
     ...(submit.concurrencyKey === undefined ? {} : { concurrencyKey: submit.concurrencyKey }),
+    ...tellOptionsOf(submit),
     ...submitOptionsOf(submit),
   };
 }
@@ -178,6 +182,7 @@ export const Job = strict({
   endedAtMs: nullable(timeMs),
   cancelRequestedAtMs: nullable(timeMs),
   cancelReason: nullable(Type.String()),
+  progress: nullable(Progress),
   waiting: nullable(Type.String({ description: 'why a pending job does not start, in words' })),
 });
 export type Job = Static<typeof Job>;

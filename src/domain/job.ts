@@ -84,6 +84,7 @@ export const endReasons = {
   image_missing: { infrastructure: true, text: 'the worker does not have the image' },
   executor_unavailable: { infrastructure: true, text: 'the worker cannot run this kind of job' },
   expired: { infrastructure: false, text: 'the job was not started in time' },
+  input_missing: { infrastructure: false, text: 'the output of another job that it needs cannot be had' },
   disk_full: { infrastructure: false, text: 'the disk of the microVM was full' },
   internal: { infrastructure: true, text: 'an error inside Blixard' },
 } as const satisfies Record<string, { infrastructure: boolean; text: string }>;

@@ -6,6 +6,7 @@ import * as forget from './forget.ts';
 import * as jobs from './jobs.ts';
 import * as lists from './lists.ts';
 import * as queues from './queues.ts';
+import * as results from './results.ts';
 import * as schedules from './schedules.ts';
 import * as search from './search.ts';
 import * as submit from './submit.ts';
@@ -21,7 +22,7 @@ interface Listed {
 
 /** All named statements. */
 export const allStatements: readonly Listed[] = [
-  ...[batch, due, events, forget, jobs, lists, queues, schedules, search, submit, webhooks, work, workers],
+  ...[batch, due, events, forget, jobs, lists, queues, results, schedules, search, submit, webhooks, work, workers],
 ]
   .flatMap((module): unknown[] => Object.values(module))
   // Statements of one kind may stand together in an object.
