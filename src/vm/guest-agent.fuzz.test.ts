@@ -72,7 +72,7 @@ const verb = fc
   .tuple(
     fc.constantFrom(...Object.values(hostFrames).filter((type) => type !== hostFrames.powerOff)),
     streamId,
-    fc.oneof(bytes(80), uint32, fc.constant(Buffer.from('{"version":1,"token":"t"}'))),
+    fc.oneof(bytes(80), uint32, fc.constant(Buffer.from('{"version":2,"token":"t"}'))),
   )
   .map(([type, id, payload]) => encodeFrame(type, id, payload));
 const unknown = fc
@@ -109,8 +109,8 @@ const refusals: [string, Buffer[], string][] = [
   ['a ping of 65 bytes', [encodeFrame(hostFrames.ping, 7, Buffer.alloc(65))], 'a ping of more than 64 bytes'],
   [
     'a hello of other words',
-    [encodeFrame(hostFrames.hello, 7, Buffer.from('{"version":1,"token":"\\""}'))],
-    'a hello must be {"version":1,"token":"..."}',
+    [encodeFrame(hostFrames.hello, 7, Buffer.from('{"version":2,"token":"\\""}'))],
+    'a hello must be {"version":2,"token":"..."}',
   ],
 ];
 

@@ -67,7 +67,7 @@ export const resultRoutes = {
     body: 'bytes',
     status: 200,
     reply: strict({}),
-    errors: ['VALIDATION_FAILED', 'FENCED', 'BODY_TOO_LARGE', 'STORE_UNAVAILABLE'],
+    errors: ['VALIDATION_FAILED', 'RESULT_INVALID', 'FENCED', 'BODY_TOO_LARGE', 'STORE_UNAVAILABLE'],
   },
   putArtifact: {
     method: 'PUT',

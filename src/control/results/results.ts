@@ -46,7 +46,7 @@ export class Results {
     await this.#assertHeld(result?.rows, told, id, attempt);
   }
 
-  /** Takes the result of an attempt; the same again changes nothing. Throws VALIDATION_FAILED. */
+  /** Takes the result of an attempt; the same again changes nothing. Throws RESULT_INVALID. */
   async result(id: string, attempt: number, holder: Holder, bytes: Uint8Array): Promise<void> {
     const { db, clock } = this.#deps;
     const { workerId, generation } = holder;
@@ -119,7 +119,7 @@ export class Results {
     const { workerId, generation } = holder;
     const nowMs = clock.nowMs();
     const [result] = await db.batch([
-      putArtifact.with({ id, attempt, workerId, generation, name, ...facts, nowMs }),
+      putArtifact.with({ id, attempt, workerId, generation, name, size: facts.size, hash: facts.sha256, nowMs }),
     ]);
     if (result?.rows.length === 1) return;
     await this.#assertHeld(undefined, holder, id, attempt);
@@ -153,16 +153,15 @@ function hasEnded(job: Pick<Job, 'attempt' | 'state'>, attempt: number): boolean
   return attempt > 0 && (attempt < job.attempt || !isHeld(job.state));
 }
 
-/** Throws VALIDATION_FAILED. */
+/** Throws RESULT_INVALID. */
 function jsonTextOf(bytes: Uint8Array): string {
-  const refuse = (problem: string, cause?: unknown): BlixardError =>
-    new BlixardError('VALIDATION_FAILED', { field: 'body', problem }, { cause });
-  if (bytes.length > limits.resultBytes) throw refuse(`must be at most ${limits.resultBytes} bytes`);
+  if (bytes.length > limits.resultBytes)
+    throw new BlixardError('BODY_TOO_LARGE', { maxBytes: limits.resultBytes });
   try {
     const result = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     JSON.parse(result);
     return result;
   } catch (error) {
-    throw refuse(`is no JSON in UTF-8: ${problemOf(error)}`, error);
+    throw new BlixardError('RESULT_INVALID', { problem: problemOf(error).slice(0, 100) }, { cause: error });
   }
 }

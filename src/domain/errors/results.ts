@@ -9,6 +9,13 @@ export const resultErrors = {
     message: 'Job {jobId} has no result: {problem}',
     hint: 'A job writes its result, as JSON, to the file that BLIXARD_RESULT names.',
   },
+  RESULT_INVALID: {
+    fault: 'caller',
+    status: 422,
+    exitCode: 125,
+    message: 'It is no JSON in UTF-8: {problem}',
+    hint: 'Write one JSON value to the file that BLIXARD_RESULT names.',
+  },
   ARTIFACT_NOT_FOUND: {
     fault: 'caller',
     status: 404,
@@ -36,6 +43,13 @@ export const resultErrors = {
     exitCode: 125,
     message: 'The artifact {name} is not kept: {problem}',
     hint: 'Leave fewer or smaller files.',
+  },
+  INPUT_UNAVAILABLE: {
+    fault: 'caller',
+    status: 422,
+    exitCode: 125,
+    message: 'The output of job {jobId} cannot be had: {problem}.',
+    hint: 'Name jobs as inputs that have ended and are still stored.',
   },
   DISK_FULL: {
     fault: 'system',

@@ -35,10 +35,10 @@ export const resultOf = define<OfAttempt>(
 );
 
 /** An artifact whose file is whole and on disk, as far as the attempt may have more. */
-export const putArtifact = define<OfHolder & { name: string; size: number; sha256: string; nowMs: number }>(
+export const putArtifact = define<OfHolder & { name: string; size: number; hash: string; nowMs: number }>(
   'results.putArtifact',
   `INSERT INTO artifacts (job_id, attempt, name, size, sha256, at_ms)
-   SELECT id, attempt, :name, :size, :sha256, :nowMs FROM jobs WHERE ${heldByWorker}
+   SELECT id, attempt, :name, :size, :hash, :nowMs FROM jobs WHERE ${heldByWorker}
      AND (SELECT count(*) < ${limits.artifactsMax} AND coalesce(sum(size), 0) + :size <= ${limits.artifactsBytes}
           FROM artifacts WHERE job_id = :id AND artifacts.attempt = :attempt)
    ON CONFLICT (job_id, attempt, name) DO NOTHING
