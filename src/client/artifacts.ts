@@ -47,7 +47,7 @@ async function readRange(response: WireResponse, at: number, url: string): Promi
   if (response.status === 416) {
     const size = /^bytes \*\/(\d{1,15})$/.exec(response.headers['content-range'] ?? '')?.[1];
     if (Number(size) === at) {
-      response.body.destroy();
+      await readBody(response, url);
       return { bytes: Buffer.alloc(0), attempt: 0, size: at };
     }
   }

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { BlixardError, problemOf } from '../../domain/errors.ts';
+import { BlixardError, isBlixardError, problemOf } from '../../domain/errors.ts';
 import { isUuidV7 } from '../../domain/ids.ts';
 import { limits } from '../../domain/limits.ts';
 import { removeTree, syncDirectory } from '../../platform/files.ts';
@@ -117,13 +117,21 @@ export class ArtifactFiles {
     try {
       return await asDiskError(turn);
     } catch (error) {
-      // One that could not be opened is tried anew by the next part.
-      if (this.#open.get(file) === entry && (await isBroken(entry))) this.#open.delete(file);
+      // What is on the disk now is seen when the next part opens it anew.
+      if (isBlixardError(error, 'DISK_FULL') || isBlixardError(error, 'STORE_UNAVAILABLE')) {
+        await this.#forget(file, entry);
+      }
       throw error;
     } finally {
       entry.users--;
       await this.#closeIdle();
     }
+  }
+
+  async #forget(file: string, entry: OpenUpload): Promise<void> {
+    if (this.#open.get(file) !== entry) return;
+    this.#open.delete(file);
+    await closeUpload(entry);
   }
 
   async #closeIdle(): Promise<void> {

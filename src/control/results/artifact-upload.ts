@@ -26,7 +26,9 @@ export class ArtifactUpload {
     const hash = createHash('sha256');
     let size = 0;
     try {
-      for await (const chunk of handle.createReadStream({ start: 0, autoClose: false })) {
+      const { size: there } = await handle.stat();
+      const whole = { start: 0, end: there - 1, autoClose: false };
+      for await (const chunk of there === 0 ? [] : handle.createReadStream(whole)) {
         hash.update(chunk as Buffer);
         size += (chunk as Buffer).length;
       }
@@ -41,7 +43,10 @@ export class ArtifactUpload {
     return this.#size;
   }
 
-  /** Appends what of these bytes is not there yet. Throws ARTIFACT_OFFSET_MISMATCH, ARTIFACT_REFUSED. */
+  /**
+   * Appends what of these bytes is not there yet. Throws ARTIFACT_OFFSET_MISMATCH, ARTIFACT_REFUSED; after an error of
+   * the disk it must be opened anew, to see what of them is there.
+   */
   async append(offset: number, bytes: Uint8Array): Promise<void> {
     if (offset > this.#size) {
       const details = { name: this.#name, offset, expectedOffset: this.#size };
@@ -53,21 +58,11 @@ export class ArtifactUpload {
       throw new BlixardError('ARTIFACT_REFUSED', { name: this.#name, problem });
     }
     if (fresh.length === 0) return;
-    await this.#write(fresh);
+    for (let done = 0; done < fresh.length; ) {
+      done += (await this.#handle.write(fresh, done)).bytesWritten;
+    }
     this.#hash.update(fresh);
     this.#size += fresh.length;
-  }
-
-  /** A part that only half of fitted on the disk is taken back, so that the same may be sent again. */
-  async #write(bytes: Uint8Array): Promise<void> {
-    try {
-      for (let done = 0; done < bytes.length; ) {
-        done += (await this.#handle.write(bytes, done)).bytesWritten;
-      }
-    } catch (error) {
-      await this.#handle.truncate(this.#size);
-      throw error;
-    }
   }
 
   /** The SHA-256 of all that is there, in hex. */

@@ -52,9 +52,7 @@ export class Results {
     const { workerId, generation } = holder;
     const result = jsonTextOf(bytes);
     const nowMs = clock.nowMs();
-    const [written] = await db.batch([
-      putResult.with({ id, attempt, workerId, generation, result, nowMs }),
-    ]);
+    const [written] = await db.batch([putResult.with({ id, attempt, workerId, generation, result, nowMs })]);
     await this.#assertHeld(written?.rows, holder, id, attempt);
   }
 
@@ -78,7 +76,8 @@ export class Results {
 
   /** The text of the result of the newest attempt. Throws RESULT_NOT_FOUND. */
   async resultText({ id, attempt, state }: Job): Promise<string> {
-    const none = (problem: string): BlixardError => new BlixardError('RESULT_NOT_FOUND', { jobId: id, problem });
+    const none = (problem: string): BlixardError =>
+      new BlixardError('RESULT_NOT_FOUND', { jobId: id, problem });
     if (!hasEnded({ attempt, state }, attempt)) throw none(`it is ${state}.`);
     const [row] = await this.#deps.db.query(resultOf.with({ id, attempt }));
     if (row === undefined) throw none('it ended without one.');
@@ -119,9 +118,20 @@ export class Results {
     const { workerId, generation } = holder;
     const nowMs = clock.nowMs();
     const [result] = await db.batch([
-      putArtifact.with({ id, attempt, workerId, generation, name, size: facts.size, hash: facts.sha256, nowMs }),
+      putArtifact.with({
+        id,
+        attempt,
+        workerId,
+        generation,
+        name,
+        size: facts.size,
+        hash: facts.sha256,
+        nowMs,
+      }),
     ]);
     if (result?.rows.length === 1) return;
+    // The same part sent twice may have been faster.
+    if ((await this.#artifact(id, attempt, name))?.sha256 === facts.sha256) return;
     await this.#assertHeld(undefined, holder, id, attempt);
     await this.#refuse(
       key,
