@@ -1,11 +1,12 @@
 /** Takes in what the agent collects after a command, and hands it on. The guest may be hostile: all of it is bounded. */
+
+import type { LogStream } from '../contract/log.ts';
 import { isArtifactName } from '../domain/artifact-name.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
-import { BundleReader, type BundlePart } from '../vm/guest-bundle.ts';
+import { type BundlePart, BundleReader } from '../vm/guest-bundle.ts';
 import type { GuestExec } from '../vm/guest-session.ts';
-import type { LogStream } from '../contract/log.ts';
 import type { Execution } from './executor.ts';
 
 /** Notes that are kept; the message of an attempt has room for few. */
@@ -121,7 +122,9 @@ export class Collector {
     file.bytes += data.length;
     this.#totalBytes += data.length;
     if (this.#totalBytes > limits.artifactsBytes + limits.resultBytes) {
-      throw new BlixardError('GUEST_PROTOCOL', { problem: `more than ${limits.artifactsBytes} bytes of files` });
+      throw new BlixardError('GUEST_PROTOCOL', {
+        problem: `more than ${limits.artifactsBytes} bytes of files`,
+      });
     }
     if (!file.kept) return;
     const bytesMax = file.what === 'result' ? limits.resultBytes : limits.artifactBytes;

@@ -127,7 +127,12 @@ export class Errands {
     return collector.notes;
   }
 
-  #task(cwd: string, argv: readonly string[], output: GuestIo['output'], stdin: Uint8Array = noBytes): GuestExec {
+  #task(
+    cwd: string,
+    argv: readonly string[],
+    output: GuestIo['output'],
+    stdin: Uint8Array = noBytes,
+  ): GuestExec {
     return this.#guest.task({ argv, env: [], cwd, uid: this.#execution.spec.uid }, { stdin, output });
   }
 

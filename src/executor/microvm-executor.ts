@@ -51,7 +51,8 @@ export class MicrovmExecutor implements Executor {
       return await this.#command(vm, execution, errands);
     } catch (error) {
       if (halt.aborted) return stoppedEarly(vm?.facts ?? null);
-      if (error instanceof InputFailure) return outcome(error.reason, { message: error.message, vm: vm?.facts ?? null });
+      if (error instanceof InputFailure)
+        return outcome(error.reason, { message: error.message, vm: vm?.facts ?? null });
       return this.#failed(execution, asBlixardError(error), vm?.facts ?? null);
     } finally {
       void this.#end(vm);

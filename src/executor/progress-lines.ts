@@ -3,9 +3,9 @@ import { StringDecoder } from 'node:string_decoder';
 import { limits } from '../domain/limits.ts';
 import type { ProgressTold } from './executor.ts';
 
-const line = /^\s*(?:(\d{1,3})(?:\.\d*)?\s*%?(?=\s|$))?\s*(.*?)\s*$/u;
+const line = /^(?:(\d{1,3})(?:\.\d*)? ?%?(?= |$))?(.*)$/u;
 /** Words end up on terminals, which obey control characters. */
-const controls = /[\p{Cc}\p{Cs}]+/gu;
+const controls = /[\p{Cc}\p{Cs}\s]+/gu;
 
 /** Holds at most one line that has not come to its end; a longer one is cut. */
 export class ProgressLines {
@@ -28,9 +28,10 @@ export class ProgressLines {
 
   /** A line without a number is about the percent told before. */
   #read(text: string): ProgressTold {
-    const [, percent, words = ''] = line.exec(text.replace(controls, ' ')) ?? [];
+    const plain = text.slice(0, limits.progressLineBytes).replace(controls, ' ').trim();
+    const [, percent, words = ''] = line.exec(plain) ?? [];
     if (percent !== undefined) this.#percent = Math.min(100, Number(percent));
-    return { percent: this.#percent, message: cut(words) };
+    return { percent: this.#percent, message: cut(words.trim()) };
   }
 }
 

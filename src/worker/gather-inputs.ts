@@ -20,7 +20,8 @@ export async function gatherInputs(
   for (const jobId of new Set(jobIds)) {
     for (const { size, file } of await outputOf(deps, jobId)) {
       bytes += size;
-      if (bytes > limits.inputsBytes) throw unavailable(jobId, `inputs are larger than ${limits.inputsBytes} bytes`);
+      if (bytes > limits.inputsBytes)
+        throw unavailable(jobId, `inputs are larger than ${limits.inputsBytes} bytes`);
       files.push(file);
     }
   }
@@ -32,7 +33,10 @@ interface Sized {
   readonly file: InputFile;
 }
 
-async function outputOf(deps: { readonly client: BlixardClient; readonly ask: Ask }, jobId: string): Promise<Sized[]> {
+async function outputOf(
+  deps: { readonly client: BlixardClient; readonly ask: Ask },
+  jobId: string,
+): Promise<Sized[]> {
   const { client, ask } = deps;
   try {
     const job = await ask('getJob', (signal) => client.call('getJob', { params: { id: jobId }, signal }));
@@ -55,14 +59,29 @@ async function resultOf(
   try {
     const bytes = Buffer.from(await ask('getResult', (signal) => client.readResult(jobId, { signal })));
     const name = `${jobId}/result.json`;
-    return [{ size: bytes.length, file: { name, read: async function* () { yield bytes; } } }];
+    return [
+      {
+        size: bytes.length,
+        file: {
+          name,
+          read: async function* () {
+            yield bytes;
+          },
+        },
+      },
+    ];
   } catch (error) {
     if (isBlixardError(error, 'RESULT_NOT_FOUND')) return [];
     throw error;
   }
 }
 
-function artifactOf(client: BlixardClient, jobId: string, attempt: number, { name, size, sha256 }: Artifact): Sized {
+function artifactOf(
+  client: BlixardClient,
+  jobId: string,
+  attempt: number,
+  { name, size, sha256 }: Artifact,
+): Sized {
   const read = async function* (signal: AbortSignal): AsyncGenerator<Buffer> {
     const hash = createHash('sha256');
     for await (const piece of client.downloadArtifact(jobId, name, { attempt, signal })) {

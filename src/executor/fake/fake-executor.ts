@@ -13,7 +13,7 @@ const usage = { wallMs: 1, cpuMs: 1, memoryPeakKiB: 1_024 };
 /**
  * The words a script is made of, steps apart by `;`: `print TEXT`, `print-error TEXT`, `bytes COUNT` (a pattern of
  * all byte values), `stdin` (echoes it), `sleep MS`, `ignore-stop`, `exit CODE`, `signal N`, `end REASON MESSAGE`,
- * `progress PERCENT MESSAGE`, `result JSON`, `artifact NAME TEXT`, `input NAME` (prints it).
+ * `progress PERCENT MESSAGE`, `chatter COUNT` (progress, that often), `result JSON`, `artifact NAME TEXT`, `input NAME` (prints it).
  */
 const words: Readonly<Record<string, Step>> = {
   print: (run, text = '') => run.write('stdout', Buffer.from(text)),
@@ -21,6 +21,7 @@ const words: Readonly<Record<string, Step>> = {
   bytes: (run, count = '0') => run.write('stdout', patternOfBytes(Number(count))),
   stdin: (run) => run.write('stdout', Buffer.from(run.execution.spec.stdinBase64, 'base64')),
   progress: (run, percent = '', message = '') => run.progress({ percent: Number(percent), message }),
+  chatter: (run, count = '0') => run.chatter(Number(count)),
   result: (run, text = '') => run.handOver(run.execution.result(Buffer.from(text))),
   artifact: (run, name = '', text = '') => run.artifact(name, Buffer.from(text)),
   input: (run, name = '') => run.printInput(name),
@@ -116,6 +117,10 @@ class FakeRun {
 
   async progress(told: ProgressTold): Promise<undefined> {
     this.execution.progress(told);
+  }
+
+  async chatter(count: number): Promise<undefined> {
+    for (let n = 0; n < count; n++) this.execution.progress({ percent: n % 100, message: `step ${n}` });
   }
 
   /** What is refused is noted, as the real one does. */

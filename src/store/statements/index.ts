@@ -22,7 +22,22 @@ interface Listed {
 
 /** All named statements. */
 export const allStatements: readonly Listed[] = [
-  ...[batch, due, events, forget, jobs, lists, queues, results, schedules, search, submit, webhooks, work, workers],
+  ...[
+    batch,
+    due,
+    events,
+    forget,
+    jobs,
+    lists,
+    queues,
+    results,
+    schedules,
+    search,
+    submit,
+    webhooks,
+    work,
+    workers,
+  ],
 ]
   .flatMap((module): unknown[] => Object.values(module))
   // Statements of one kind may stand together in an object.
