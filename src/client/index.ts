@@ -1,9 +1,9 @@
 /** The SDK: submit jobs, wait for them, follow their output. See `BlixardClient` for an example. */
 export type * from '../contract/job.ts';
 export type { LogRecord, LogStream } from '../contract/log.ts';
+export type { Artifact, ArtifactList, Progress } from '../contract/result.ts';
 export type { BodyOf, JsonRouteName, ParamsOf, QueryOf, ReplyOf, RouteName } from '../contract/routes.ts';
 export type { Stats } from '../contract/system.ts';
-export type { Artifact, ArtifactList, Progress } from '../contract/result.ts';
 export type * from '../contract/webhook.ts';
 export type * from '../contract/worker.ts';
 export { BlixardError, type ErrorCode, type ErrorDetails, isBlixardError } from '../domain/errors.ts';

@@ -1,9 +1,10 @@
-/** Takes in what the agent collects after a command, and hands it on. The guest may be hostile: all of it is bounded. */
+/** Takes in what the agent collects after a command, and hands it on. The guest may be hostile: all is bounded. */
 
 import type { LogStream } from '../contract/log.ts';
 import { isArtifactName } from '../domain/artifact-name.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
+import { formatDurationMs } from '../domain/units.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { type BundlePart, BundleReader } from '../vm/guest-bundle.ts';
 import type { GuestExec } from '../vm/guest-session.ts';
@@ -37,7 +38,7 @@ export class Collector {
   #patienceMs: number = defaults.collectWaitMs;
   #waitingSinceMs = 0;
   #timer: Timer | undefined;
-  #giveUp: (error: BlixardError) => void = () => undefined;
+  #giveUp: (error: Error) => void = () => undefined;
 
   constructor(deps: { execution: Execution; clock: Clock; halt: AbortSignal }) {
     this.#execution = deps.execution;
@@ -63,7 +64,7 @@ export class Collector {
     const over = new Promise<never>((_, reject) => {
       this.#giveUp = reject;
     });
-    const halted = (): void => this.#giveUp(new BlixardError('VM_CRASHED', { problem: 'stopped' }));
+    const halted = (): void => this.#giveUp(new Error('the attempt was stopped'));
     this.#halt.addEventListener('abort', halted, { once: true });
     if (this.#halt.aborted) halted();
     this.#wait();
@@ -172,8 +173,7 @@ export class Collector {
   #wait(): void {
     this.#waitingSinceMs = this.#clock.monotonicMs();
     this.#timer = this.#clock.after(Math.max(0, this.#patienceMs), () => {
-      const problem = `its guest took longer than ${defaults.collectWaitMs} ms to hand it over`;
-      this.#giveUp(new BlixardError('VM_CRASHED', { problem }));
+      this.#giveUp(new Error(`the guest took longer than ${formatDurationMs(defaults.collectWaitMs)}`));
     });
   }
 

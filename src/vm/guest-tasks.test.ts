@@ -1,5 +1,4 @@
 /** The tasks of the real agent, run as an ordinary process: run directory, progress, files in, files out. */
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
@@ -182,7 +181,7 @@ describe('collect', () => {
     await symlink('/etc/passwd', join(dir, 'artifacts/link'));
     await symlink('/etc', join(dir, 'artifacts/folder'));
     await symlink('/etc/passwd', join(dir, 'result.json'));
-    execFileSync('mkfifo', [join(dir, 'artifacts/fifo')]);
+    await run(greeted.session, command(['mkfifo', join(dir, 'artifacts/fifo')]));
     const { files, results, notes } = await collect([join(dir, 'artifacts/link')]);
     expect(files).toEqual({});
     expect(results).toEqual([]);

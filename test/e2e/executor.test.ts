@@ -39,7 +39,8 @@ const shell = (script: string): string[] => ['sh', '-c', script];
 
 /** Long texts do not fit into one argument of a command. */
 const writeArtifact = (name: string, text: string): string => {
-  const write = text.length > 1_000 ? `head -c ${text.length} /dev/zero | tr '\\0' ${text[0]}` : `printf %s '${text}'`;
+  const write =
+    text.length > 1_000 ? `head -c ${text.length} /dev/zero | tr '\\0' ${text[0]}` : `printf %s '${text}'`;
   return `mkdir -p "$(dirname "$BLIXARD_ARTIFACTS/${name}")"; ${write} > "$BLIXARD_ARTIFACTS/${name}"`;
 };
 

@@ -90,7 +90,8 @@ describe('what a job tells, from inside a real microVM', () => {
   it('another job uses them, also after a restart', async () => {
     await up.end('SIGTERM');
     up = await site.start('up');
-    const script = `cd $BLIXARD_INPUTS/${id}; cat result.json artifacts/out/sub/extra.txt; sha256sum < artifacts/app.bin`;
+    const files = 'result.json artifacts/out/sub/extra.txt';
+    const script = `cd $BLIXARD_INPUTS/${id}; cat ${files}; sha256sum < artifacts/app.bin`;
     const child = await site.cli(['run', '--input', id, '-u', '1000', '-w', '/', '--', 'sh', '-c', script]);
     expect(child.stdout.toString()).toBe(`{"passed": 128}\nfrom the spec\n${hash}  -\n`);
     expect(child.code).toBe(0);

@@ -35,7 +35,9 @@ export const resultRoutes = {
     summary: 'One artifact, or the range of it that the range header asks for (206); HEAD, too.',
     params: strict({ ...jobParams.properties, name: ArtifactName }),
     query: strict(ofAttempt),
-    headers: Type.Object({ range: Type.Optional(Type.String({ maxLength: 200, description: 'for example bytes=0-1023' })) }),
+    headers: Type.Object({
+      range: Type.Optional(Type.String({ maxLength: 200, description: 'for example bytes=0-1023' })),
+    }),
     status: 200,
     reply: 'stream',
     streams: 'application/octet-stream',

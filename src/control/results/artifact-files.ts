@@ -1,4 +1,4 @@
-/** The files of all artifacts: written in parts, whole when their row says so, read in ranges, removed with their job. */
+/** The files of all artifacts: written in parts, whole when their row says so, read in ranges, gone with their job. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';

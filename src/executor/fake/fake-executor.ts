@@ -13,7 +13,8 @@ const usage = { wallMs: 1, cpuMs: 1, memoryPeakKiB: 1_024 };
 /**
  * The words a script is made of, steps apart by `;`: `print TEXT`, `print-error TEXT`, `bytes COUNT` (a pattern of
  * all byte values), `stdin` (echoes it), `sleep MS`, `ignore-stop`, `exit CODE`, `signal N`, `end REASON MESSAGE`,
- * `progress PERCENT MESSAGE`, `chatter COUNT` (progress, that often), `result JSON`, `artifact NAME TEXT`, `input NAME` (prints it).
+ * `progress PERCENT MESSAGE`, `chatter COUNT` (progress, that often), `result JSON`, `artifact NAME TEXT`,
+ * `input NAME` (prints it).
  */
 const words: Readonly<Record<string, Step>> = {
   print: (run, text = '') => run.write('stdout', Buffer.from(text)),

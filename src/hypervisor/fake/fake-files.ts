@@ -11,9 +11,9 @@ export class FakeFiles {
 
   write(path: string, data: Buffer, offset = 0): void {
     const pipe = this.#pipes.get(path);
-    if (pipe !== undefined) return pipe(data);
     const before = this.#bytes.get(path)?.subarray(0, offset) ?? Buffer.alloc(0);
-    this.#bytes.set(path, Buffer.concat([before, data]));
+    if (pipe === undefined) this.#bytes.set(path, Buffer.concat([before, data]));
+    else pipe(data);
   }
 
   read(path: string): Buffer | undefined {

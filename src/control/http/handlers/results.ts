@@ -18,7 +18,12 @@ type ResultRoutes =
   | 'putArtifact';
 
 /** What its worker tells of an attempt is FENCED unless it holds it. */
-export function resultHandlers({ queries, workers, results, artifacts }: AppDeps): Pick<Handlers, ResultRoutes> {
+export function resultHandlers({
+  queries,
+  workers,
+  results,
+  artifacts,
+}: AppDeps): Pick<Handlers, ResultRoutes> {
   const readArtifact = async ({ params, query, headers }: Call<'readArtifact'>): Promise<StreamReply> => {
     const job = await queries.get(params.id);
     const attempt = attemptOf(job, query.attempt);
