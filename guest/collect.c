@@ -155,10 +155,35 @@ int collect(const struct spec *spec) {
         .files_left = strtoul(argv[3], NULL, 10) + 1,
         .notes_left = NOTES_MAX,
     };
-    if (access("result.json", F_OK) == 0)
-        send_file(&all, KIND_RESULT, "result.json", "result.json", strtoull(argv[1], NULL, 10));
     struct stat facts;
+    if (lstat("result.json", &facts) == 0)
+        send_file(&all, KIND_RESULT, "result.json", "result.json", strtoull(argv[1], NULL, 10));
     if (lstat("artifacts", &facts) == 0 && S_ISDIR(facts.st_mode)) send_folder(&all, "artifacts", "", 0);
     for (char **path = argv + 4; *path != NULL; path++) send_named(&all, *path);
     return EXIT_SUCCESS;
+}
+
+static bool is_empty(int folder) {
+    if (folder < 0) return true;
+    DIR *list = fdopendir(folder);
+    int entries = 0;
+    if (list == NULL) {
+        close(folder);
+        return false;
+    }
+    while (entries <= 2 && readdir(list) != NULL) entries++;
+    closedir(list);
+    /* Itself and the one above it. */
+    return entries <= 2;
+}
+
+bool collect_is_needless(const struct spec *spec) {
+    size_t argc = 0;
+    while (spec->argv[argc] != NULL) argc++;
+    int dir = argc == 4 ? open(spec->cwd, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (dir < 0) return false;
+    bool no_result = faccessat(dir, "result.json", F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+    bool needless = no_result && is_empty(openat(dir, "artifacts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    close(dir);
+    return needless;
 }

@@ -7,4 +7,7 @@
 /** `collect RESULT_BYTES ARTIFACT_BYTES COUNT PATH…` in the run directory; gives the exit code. */
 int collect(const struct spec *spec);
 
+/** There is nothing to send. */
+bool collect_is_needless(const struct spec *spec);
+
 #endif

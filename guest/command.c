@@ -71,12 +71,8 @@ static void volunteer_for_oom(void) {
     close(file);
 }
 
-/** Without the pipes of others, which would keep those from ending, and with SIGTERM still blocked. */
+/** Without the pipes of others, which would keep those from ending. */
 _Noreturn static void run_task(const struct spec *spec, task_body *task) {
-    sigset_t children;
-    sigemptyset(&children);
-    sigaddset(&children, SIGCHLD);
-    sigprocmask(SIG_UNBLOCK, &children, NULL);
     syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
     if (chdir(spec->cwd) != 0) give_up(EXIT_CANNOT_RUN, "enter", spec->cwd);
     become(spec->uid);
@@ -91,8 +87,8 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes, ta
     dup2(pipes->output[1], STDOUT_FILENO);
     dup2(pipes->error[1], STDERR_FILENO);
     signal(SIGPIPE, SIG_DFL);
-    if (task != NULL) run_task(spec, task);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    if (task != NULL) run_task(spec, task);
     volunteer_for_oom();
     /* As root, so that a command of another user may start in a folder only root may enter. */
     if (chdir(spec->cwd) != 0) give_up(EXIT_CANNOT_RUN, "enter", spec->cwd);
@@ -130,24 +126,11 @@ static int keep(int *end) {
     return fd;
 }
 
-/** So that a task, which ends in good order on SIGTERM, cannot get one too early. */
-static pid_t fork_without_term(void) {
-    sigset_t end;
-    sigemptyset(&end);
-    sigaddset(&end, SIGTERM);
-    sigprocmask(SIG_BLOCK, &end, NULL);
-    pid_t pid = fork();
-    int cause = errno;
-    if (pid != 0) sigprocmask(SIG_UNBLOCK, &end, NULL);
-    errno = cause;
-    return pid;
-}
-
 int command_start(struct stream *stream, const struct spec *spec, task_body *task) {
     struct pipes pipes;
     int cause = pipes_open(&pipes);
     if (cause != 0) return cause;
-    pid_t pid = fork_without_term();
+    pid_t pid = fork();
     if (pid == 0) run(spec, &pipes, task);
     if (pid > 0) {
         stream->pid = pid;

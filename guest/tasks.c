@@ -3,17 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "collect.h"
+#include "streams.h"
 
 enum {
     PATH_BYTES = 4096,
@@ -24,40 +22,6 @@ enum {
 static int complain(const char *what) {
     dprintf(STDERR_FILENO, "%s: %s", what, strerror(errno));
     return errno == ENOSPC ? EXIT_NO_SPACE : EXIT_FAILURE;
-}
-
-/** Moves what is there from one descriptor to another. False: there is nothing more. */
-static bool move_some(int from, int to) {
-    char bytes[4096];
-    ssize_t got = read(from, bytes, sizeof bytes);
-    for (ssize_t put = 0, done = 0; done < got; done += put) {
-        put = write(to, bytes + done, (size_t)(got - done));
-        if (put < 0 && errno != EINTR) return false;
-        if (put < 0) put = 0;
-    }
-    return got > 0;
-}
-
-/** Passes on what the command writes to its progress, until SIGTERM, which was blocked before this process began. */
-static int watch(const struct spec *spec) {
-    (void)spec;
-    sigset_t end;
-    sigemptyset(&end);
-    sigaddset(&end, SIGTERM);
-    /* For writing, too: it shall not end when a writer closes it. */
-    int progress = open("progress", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    struct pollfd polls[] = {
-        {.fd = progress, .events = POLLIN},
-        {.fd = signalfd(-1, &end, SFD_CLOEXEC), .events = POLLIN},
-    };
-    if (progress < 0 || polls[1].fd < 0) return complain("progress");
-    while (polls[1].revents == 0) {
-        if (poll(polls, 2, -1) < 0 && errno != EINTR) return complain("progress");
-        if (polls[0].revents != 0) move_some(progress, STDOUT_FILENO);
-    }
-    /* A writer that goes on for ever shall not keep it here. */
-    for (int left = 64; left > 0 && move_some(progress, STDOUT_FILENO);) left--;
-    return EXIT_SUCCESS;
 }
 
 /** Makes the folders above a path, those that are not there. */
@@ -90,10 +54,17 @@ static int put(const struct spec *spec) {
 
 task_body *task_find(const struct spec *spec) {
     const char *name = spec->argv[0];
-    if (strcmp(name, "watch") == 0) return watch;
     if (strcmp(name, "put") == 0) return put;
     if (strcmp(name, "collect") == 0) return collect;
     return NULL;
+}
+
+bool task_is_watch(const struct spec *spec) {
+    return strcmp(spec->argv[0], "watch") == 0;
+}
+
+bool task_is_needless(const struct spec *spec) {
+    return task_find(spec) == collect && collect_is_needless(spec);
 }
 
 static int hand_over(const char *path, uid_t uid) {
@@ -101,22 +72,31 @@ static int hand_over(const char *path, uid_t uid) {
 }
 
 static int make_folder(const char *path, uid_t uid) {
-    return mkdir(path, 0755) != 0 || hand_over(path, uid) != 0 ? errno : 0;
+    return mkdir(path, 0755) != 0 || hand_over(path, uid) != 0 ? -1 : 0;
 }
 
-int task_prepare(const struct spec *spec) {
-    if (task_find(spec) != watch) return 0;
+/** Opened for writing, too: it shall not end when a writer closes it. */
+static int make_pipe(const char *path, uid_t uid) {
+    if (mkfifo(path, 0600) != 0 || hand_over(path, uid) != 0) return -1;
+    return open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int task_watch(const struct spec *spec) {
     char path[PATH_BYTES];
     int length = snprintf(path, sizeof path - 16, "%s", spec->cwd);
-    if (length <= 0 || length >= (int)sizeof path - 16) return ENAMETOOLONG;
-    if (make_parents(path) != 0) return errno;
-    int cause = make_folder(path, spec->uid);
-    static const char *const folders[] = {"/artifacts", "/inputs"};
-    for (size_t i = 0; cause == 0 && i < sizeof folders / sizeof folders[0]; i++) {
-        strcpy(path + length, folders[i]);
-        cause = make_folder(path, spec->uid);
+    if (length <= 0 || length >= (int)sizeof path - 16) {
+        errno = ENAMETOOLONG;
+        return -1;
     }
-    if (cause != 0) return cause;
+    if (make_parents(path) != 0 || mkdir(path, 0755) != 0) return -1;
+    static const char *const folders[] = {"/artifacts", "/inputs"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        strcpy(path + length, folders[i]);
+        if (make_folder(path, spec->uid) != 0) return -1;
+    }
     strcpy(path + length, "/progress");
-    return mkfifo(path, 0600) != 0 || hand_over(path, spec->uid) != 0 ? errno : 0;
+    int progress = make_pipe(path, spec->uid);
+    /* Last, so that until here nobody else can have put anything in its place. */
+    if (progress >= 0 && hand_over(spec->cwd, spec->uid) != 0) close_end(&progress);
+    return progress;
 }

@@ -74,7 +74,7 @@ static void ping(struct agent *agent, const struct frame *frame) {
 static void exec_part(struct agent *agent, const struct frame *frame) {
     struct stream *stream = find_or_open(agent, frame);
     if (stream == NULL || frame->length == 0) return;
-    if (stream->pid > 0) return fail(agent, stream, "a part of an exec spec for a command that runs already");
+    if (stream->pid != 0) return fail(agent, stream, "a part of an exec spec for a command that runs already");
     if (stream->spec_length + frame->length > EXEC_SPEC_BYTES_MAX)
         return fail(agent, stream, "the exec spec is too long");
     uint8_t *spec = realloc(stream->spec, stream->spec_length + frame->length);
@@ -87,15 +87,23 @@ static void exec_part(struct agent *agent, const struct frame *frame) {
 /** Of a spec that is a task; 0, or errno. */
 static int start_task(struct stream *stream, const struct spec *spec) {
     task_body *task = task_find(spec);
-    if (task == NULL) return ENOSYS;
-    int cause = task_prepare(spec);
-    return cause != 0 ? cause : command_start(stream, spec, task);
+    if (task_is_watch(spec)) {
+        stream->output.fd = task_watch(spec);
+        if (stream->output.fd < 0) return errno;
+        stream->pid = NO_PROCESS;
+    } else if (task_is_needless(spec)) {
+        stream->pid = NO_PROCESS;
+        outcome_end(stream);
+    } else {
+        return task == NULL ? ENOSYS : command_start(stream, spec, task);
+    }
+    return 0;
 }
 
 static void start(struct agent *agent, const struct frame *frame, bool is_task) {
     struct stream *stream = find_or_open(agent, frame);
     if (stream == NULL) return;
-    if (stream->pid > 0) return fail(agent, stream, "an exec of a command that runs already");
+    if (stream->pid != 0) return fail(agent, stream, "an exec of a command that runs already");
     struct spec spec;
     const char *problem = spec_parse(&spec, stream->spec, stream->spec_length);
     if (problem != NULL) return fail(agent, stream, problem);
@@ -130,7 +138,8 @@ static void send_signal(struct agent *agent, const struct frame *frame) {
     if (stream == NULL) return;
     uint32_t number = frame->length == 4 ? read_u32(frame->payload) : 0;
     if (number < 1 || number > (uint32_t)SIGRTMAX) return fail(agent, stream, "there is no such signal");
-    stream_signal(stream, (int)number);
+    if (stream->pid == NO_PROCESS) outcome_end(stream);
+    else stream_signal(stream, (int)number);
 }
 
 static void add_credit(struct agent *agent, const struct frame *frame) {

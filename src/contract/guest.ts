@@ -87,7 +87,7 @@ export interface ExecSpec {
 export const guestTasks = {
   /**
    * Makes `cwd`, the run directory of a command, before the next frame is handled; then prints what is written to the
-   * `progress` in it, until SIGTERM.
+   * `progress` in it, until any signal.
    */
   watch: () => ['watch'],
   /** Writes standard input into the file `name` below `cwd`, from `offset` on; exit 28: the disk is full. */
