@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /** Exit codes as every shell has them. */
@@ -70,7 +71,15 @@ static void volunteer_for_oom(void) {
     close(file);
 }
 
-_Noreturn static void run(const struct spec *spec, const struct pipes *pipes) {
+/** Without the pipes of others, which would keep those from ending. */
+_Noreturn static void run_task(const struct spec *spec, task_body *task) {
+    syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+    if (chdir(spec->cwd) != 0) give_up(EXIT_CANNOT_RUN, "enter", spec->cwd);
+    become(spec->uid);
+    _exit(task(spec));
+}
+
+_Noreturn static void run(const struct spec *spec, const struct pipes *pipes, task_body *task) {
     sigset_t none;
     sigemptyset(&none);
     setsid();
@@ -79,6 +88,7 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes) {
     dup2(pipes->error[1], STDERR_FILENO);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    if (task != NULL) run_task(spec, task);
     volunteer_for_oom();
     /* As root, so that a command of another user may start in a folder only root may enter. */
     if (chdir(spec->cwd) != 0) give_up(EXIT_CANNOT_RUN, "enter", spec->cwd);
@@ -116,12 +126,12 @@ static int keep(int *end) {
     return fd;
 }
 
-int command_start(struct stream *stream, const struct spec *spec) {
+int command_start(struct stream *stream, const struct spec *spec, task_body *task) {
     struct pipes pipes;
     int cause = pipes_open(&pipes);
     if (cause != 0) return cause;
     pid_t pid = fork();
-    if (pid == 0) run(spec, &pipes);
+    if (pid == 0) run(spec, &pipes, task);
     if (pid > 0) {
         stream->pid = pid;
         stream->input.fd = keep(&pipes.input[1]);

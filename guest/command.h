@@ -4,11 +4,13 @@
 
 #include "spec.h"
 #include "streams.h"
+#include "tasks.h"
 
 /**
  * Fills the pid and the pipe ends of `stream`. Returns 0, or errno when no process could be made. What
  * goes wrong after that (no program, bad folder) the new process tells on its stderr and by its exit code.
+ * With a task that is what the process does, in place of the program of the spec.
  */
-int command_start(struct stream *stream, const struct spec *spec);
+int command_start(struct stream *stream, const struct spec *spec, task_body *task);
 
 #endif

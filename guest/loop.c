@@ -44,7 +44,7 @@ static nfds_t fill_polls(struct loop *loop) {
     struct pollfd *next = &loop->polls[POLL_STREAMS];
     for (size_t i = 0; i < streams->used; i++) {
         const struct stream *stream = &streams->slots[i];
-        bool runs = stream->id != 0 && stream->pid > 0;
+        bool runs = stream->id != 0 && stream->pid != 0;
         bool output = runs && pump_wants_output(channel, stream);
         *next++ = poll_of(stream->input.fd, runs && pump_wants_input(stream), POLLOUT);
         *next++ = poll_of(stream->output.fd, output, POLLIN);

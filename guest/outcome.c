@@ -41,6 +41,11 @@ static void note_end(struct stream *stream, int status, const struct rusage *usa
     close_end(&stream->input.fd);
 }
 
+void outcome_end(struct stream *stream) {
+    struct rusage none = {0};
+    if (!stream->ended) note_end(stream, 0, &none);
+}
+
 void outcome_reap(struct streams *streams) {
     int status;
     struct rusage usage;
@@ -53,6 +58,8 @@ void outcome_reap(struct streams *streams) {
 static bool output_is_over(const struct stream *stream) {
     if (stream->output.fd < 0 && stream->error.fd < 0) return true;
     bool owing = stream->output.owed > 0 || stream->error.owed > 0;
+    /* Its writers have no end of their own. */
+    if (stream->pid == NO_PROCESS) return !owing;
     return !owing && monotonic_ms() >= stream->ended_ms + DRAIN_MS;
 }
 

@@ -8,6 +8,9 @@
 /** Kills of the kernel's out-of-memory killer since boot; 0 where the kernel does not count them. */
 uint64_t outcome_oom_kills(void);
 
+/** Ends a stream that has no process; what its pipe holds is still sent. */
+void outcome_end(struct stream *stream);
+
 /** Collects every ended process, also orphans that are nobody's. */
 void outcome_reap(struct streams *streams);
 

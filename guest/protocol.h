@@ -6,7 +6,7 @@
 #define BLIXARD_PROTOCOL_H
 
 enum {
-    PROTOCOL_VERSION = 1,
+    PROTOCOL_VERSION = 2,
     FRAME_HEADER_BYTES = 9,
     FRAME_BYTES_MAX = 64 * 1024,
     EXEC_SPEC_BYTES_MAX = 512 * 1024,
@@ -26,6 +26,7 @@ enum host_frame {
     HOST_SIGNAL = 0x07,
     HOST_CREDIT = 0x08,
     HOST_POWER_OFF = 0x09,
+    HOST_TASK = 0x10,
 };
 
 enum guest_frame {

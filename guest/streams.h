@@ -10,6 +10,9 @@
 
 #include "protocol.h"
 
+/** In place of a pid. */
+enum { NO_PROCESS = -1 };
+
 /** The agent's end of one output pipe. */
 struct output {
     /** -1: closed. */
@@ -37,7 +40,7 @@ struct stream {
     uint32_t id;
     uint8_t *spec;
     size_t spec_length;
-    /** 0: not started. Also its process group. */
+    /** 0: not started; NO_PROCESS: a task without one. Also its process group. */
     pid_t pid;
     struct input input;
     struct output output, error;

@@ -14,6 +14,7 @@
 #include "pump.h"
 #include "report.h"
 #include "spec.h"
+#include "tasks.h"
 
 /** Answers `failed`, which ends the stream, and with it the command if one runs. */
 static void fail(struct agent *agent, struct stream *stream, const char *problem) {
@@ -49,7 +50,7 @@ static void hello(struct agent *agent, const struct frame *frame) {
     if (sscanf(text, "{\"version\":%*9d,\"token\":\"%128[A-Za-z0-9._-]\"}%n", token, &end) != 1 ||
         (size_t)end != frame->length) {
         channel_refuse(&agent->channel, frame->stream_id,
-                       "a hello must be {\"version\":1,\"token\":\"...\"}");
+                       "a hello must be {\"version\":2,\"token\":\"...\"}");
         return;
     }
     streams_reset(&agent->streams);
@@ -73,7 +74,7 @@ static void ping(struct agent *agent, const struct frame *frame) {
 static void exec_part(struct agent *agent, const struct frame *frame) {
     struct stream *stream = find_or_open(agent, frame);
     if (stream == NULL || frame->length == 0) return;
-    if (stream->pid > 0) return fail(agent, stream, "a part of an exec spec for a command that runs already");
+    if (stream->pid != 0) return fail(agent, stream, "a part of an exec spec for a command that runs already");
     if (stream->spec_length + frame->length > EXEC_SPEC_BYTES_MAX)
         return fail(agent, stream, "the exec spec is too long");
     uint8_t *spec = realloc(stream->spec, stream->spec_length + frame->length);
@@ -83,16 +84,32 @@ static void exec_part(struct agent *agent, const struct frame *frame) {
     stream->spec_length += frame->length;
 }
 
-static void exec(struct agent *agent, const struct frame *frame) {
+/** Of a spec that is a task; 0, or errno. */
+static int start_task(struct stream *stream, const struct spec *spec) {
+    task_body *task = task_find(spec);
+    if (task_is_watch(spec)) {
+        stream->output.fd = task_watch(spec);
+        if (stream->output.fd < 0) return errno;
+        stream->pid = NO_PROCESS;
+    } else if (task_is_needless(spec)) {
+        stream->pid = NO_PROCESS;
+        outcome_end(stream);
+    } else {
+        return task == NULL ? ENOSYS : command_start(stream, spec, task);
+    }
+    return 0;
+}
+
+static void start(struct agent *agent, const struct frame *frame, bool is_task) {
     struct stream *stream = find_or_open(agent, frame);
     if (stream == NULL) return;
-    if (stream->pid > 0) return fail(agent, stream, "an exec of a command that runs already");
+    if (stream->pid != 0) return fail(agent, stream, "an exec of a command that runs already");
     struct spec spec;
     const char *problem = spec_parse(&spec, stream->spec, stream->spec_length);
     if (problem != NULL) return fail(agent, stream, problem);
     stream->oom_kills = outcome_oom_kills();
     stream->started_ms = monotonic_ms();
-    int cause = command_start(stream, &spec);
+    int cause = is_task ? start_task(stream, &spec) : command_start(stream, &spec, NULL);
     spec_free(&spec);
     free(stream->spec);
     stream->spec = NULL;
@@ -121,7 +138,8 @@ static void send_signal(struct agent *agent, const struct frame *frame) {
     if (stream == NULL) return;
     uint32_t number = frame->length == 4 ? read_u32(frame->payload) : 0;
     if (number < 1 || number > (uint32_t)SIGRTMAX) return fail(agent, stream, "there is no such signal");
-    stream_signal(stream, (int)number);
+    if (stream->pid == NO_PROCESS) outcome_end(stream);
+    else stream_signal(stream, (int)number);
 }
 
 static void add_credit(struct agent *agent, const struct frame *frame) {
@@ -142,7 +160,8 @@ static enum verdict handle(struct agent *agent, const struct frame *frame) {
         case HOST_HELLO: hello(agent, frame); break;
         case HOST_PING: ping(agent, frame); break;
         case HOST_EXEC_PART: exec_part(agent, frame); break;
-        case HOST_EXEC: exec(agent, frame); break;
+        case HOST_EXEC: start(agent, frame, false); break;
+        case HOST_TASK: start(agent, frame, true); break;
         case HOST_STDIN: take_stdin(agent, frame); break;
         case HOST_STDIN_END: end_stdin(agent, frame); break;
         case HOST_SIGNAL: send_signal(agent, frame); break;

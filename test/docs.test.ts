@@ -13,8 +13,9 @@ const pages = [
   'CHANGELOG.md',
   'docs/queues.md',
   'docs/submit.md',
-  'docs/webhooks.md',
   'docs/together.md',
+  'docs/webhooks.md',
+  'docs/results.md',
 ];
 
 describe('the documentation', () => {

@@ -5,6 +5,7 @@ import { say } from './command.ts';
 import type { CliContext, Interrupt } from './context.ts';
 import { endNotice, exitCodeOf, exitCodes, interruptCodes, outputClosedCode } from './exit-code.ts';
 import { followJob } from './follow.ts';
+import { showProgress } from './progress.ts';
 import { OutputClosed } from './terminal.ts';
 
 /** How long a job may stay silent before we look whether it waits for something, ms. */
@@ -13,6 +14,7 @@ const waitingNoteAfterMs = 2_000;
 /** Resolves with the exit code for the shell. */
 export async function attach(context: CliContext, client: BlixardClient, jobId: string): Promise<number> {
   const waiting = noteWhyItWaits(context, client, jobId);
+  const progress = showProgress(context, client, jobId);
   const interrupts = new InterruptedJob(context, client, jobId);
   try {
     const job = await followJob(context, client, jobId, {
@@ -32,6 +34,7 @@ export async function attach(context: CliContext, client: BlixardClient, jobId: 
     throw interrupts.failure ?? error;
   } finally {
     waiting.stop();
+    progress.stop();
     interrupts.close();
   }
 }

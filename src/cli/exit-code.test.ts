@@ -19,7 +19,7 @@ const job = (end: Partial<Job>): Job => ({
     startedAtMs: 0,
     endedAtMs: 0,
   },
-  ...{ cancelRequestedAtMs: null, cancelReason: null, cancelledBy: null, waiting: null },
+  ...{ cancelRequestedAtMs: null, cancelReason: null, cancelledBy: null, progress: null, waiting: null },
   ...{ attemptsUsedByReason: {}, memoryMiB: 128 },
   ...end,
 });

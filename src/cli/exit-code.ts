@@ -45,7 +45,9 @@ export function exitCodeOf(job: Job): number {
 
 /** What to tell on standard error about the end; undefined when the command's own exit says it all. */
 export function endNotice(job: Job): string | undefined {
-  if (job.reason === null || job.reason === 'exit') return undefined;
+  if (job.reason === null) return undefined;
+  // What of that which it left was not kept.
+  if (job.reason === 'exit') return job.message === null ? undefined : `job ${job.id}: ${job.message}`;
   if (job.state === 'cancelled')
     return `job ${job.id} was cancelled: ${job.cancelReason ?? job.message ?? 'no reason given'}`;
   const why = job.message ?? endReasons[job.reason].text;

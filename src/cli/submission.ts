@@ -21,6 +21,8 @@ export interface SubmitOptions extends SubmitFlags {
   readonly workdir?: string;
   readonly uid?: string;
   readonly attempts?: string;
+  readonly artifact?: readonly string[];
+  readonly input?: readonly string[];
   readonly interactive?: boolean;
 }
 
@@ -43,6 +45,8 @@ export async function submissionOf(
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),
     ...(options.workdir === undefined ? {} : { cwd: options.workdir }),
+    ...(options.artifact === undefined ? {} : { artifacts: [...options.artifact] }),
+    ...(options.input === undefined ? {} : { inputs: [...options.input] }),
     ...submitOptionsOfFlags(options),
     ...(stdin === undefined ? {} : { stdinBase64: stdin.toString('base64') }),
   };

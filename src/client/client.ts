@@ -16,6 +16,7 @@ import { defaults, limits } from '../domain/limits.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
 import { type Ids, makeIds, realRandom } from '../platform/random.ts';
 import { errorOf, invalid, readBody, readJson } from './answer.ts';
+import { type DownloadOptions, downloadArtifact, type ReadArtifact } from './artifacts.ts';
 import { Deadline } from './deadline.ts';
 import { type FollowEventsOptions, followEvents } from './follow-events.ts';
 import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
@@ -101,6 +102,24 @@ export class BlixardClient {
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
     return this.#exchange('readLogs', input, (response) => readRange(response, this.#transport.url));
+  }
+
+  /** The result of a job that has ended, JSON text as the job wrote it. Rejects with RESULT_NOT_FOUND. */
+  readResult(jobId: string, options: CallOptions = {}): Promise<string> {
+    const input = { ...options, params: { id: jobId } };
+    return this.#exchange('getResult', input, async (response) => {
+      if (response.status !== routes.getResult.status) throw await errorOf(response, this.#transport.url);
+      return (await readBody(response, this.#transport.url)).toString('utf8');
+    });
+  }
+
+  /**
+   * The bytes of an artifact in pieces of at most `limits.artifactChunkBytes`, each tried anew as every call is; a
+   * `timeoutMs` is that of one piece. `call('listArtifacts', …)` tells names, sizes and hashes.
+   */
+  downloadArtifact(jobId: string, name: string, options: DownloadOptions = {}): AsyncIterable<Buffer> {
+    const call: ReadArtifact = (input, read) => this.#exchange('readArtifact', input, read);
+    return downloadArtifact({ call, url: this.#transport.url }, jobId, name, options);
   }
 
   /**

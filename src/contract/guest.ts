@@ -10,7 +10,7 @@
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 
-export const guestProtocolVersion = 1;
+export const guestProtocolVersion = 2;
 export const frameHeaderBytes = 9;
 
 /** Host to guest. */
@@ -30,6 +30,11 @@ export const hostFrames = {
   /** u32 bytes more the guest may send on this stream, stdout and stderr together. */
   credit: 0x08,
   powerOff: 0x09,
+  /**
+   * Runs the joined spec as a task of the agent itself, on a stream as `exec` does; argv is one of `guestTasks`. Its
+   * folder is `cwd` and its user `uid`.
+   */
+  task: 0x10,
 } as const;
 
 /** Guest to host. */
@@ -77,6 +82,25 @@ export interface ExecSpec {
   readonly cwd: string;
   readonly uid: number;
 }
+
+/** What stands in argv of a task. */
+export const guestTasks = {
+  /**
+   * Makes `cwd`, the run directory of a command, before the next frame is handled; then prints what is written to the
+   * `progress` in it, until any signal.
+   */
+  watch: () => ['watch'],
+  /** Writes standard input into the file `name` below `cwd`, from `offset` on; exit 28: the disk is full. */
+  put: (offset: number, name: string) => ['put', String(offset), name],
+  /** Prints `result.json`, all in `artifacts`, and the files and folders named, as `BundleReader` reads them. */
+  collect: (paths: readonly string[]) => [
+    'collect',
+    String(limits.resultBytes),
+    String(limits.artifactBytes),
+    String(limits.artifactsMax),
+    ...paths,
+  ],
+} as const;
 
 /** Most bytes of one encoded exec spec; the job spec limit is below it. */
 export const execSpecBytesMax = 512 * 1024;

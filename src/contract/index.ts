@@ -6,6 +6,7 @@ export * from './log-events.ts';
 export * from './log-range.ts';
 export * from './problem.ts';
 export * from './queue.ts';
+export * from './result.ts';
 export * from './retry-policy.ts';
 export * from './routes.ts';
 export * from './schedule.ts';

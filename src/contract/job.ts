@@ -4,11 +4,12 @@ import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
+import { Progress, tellOptions, tellOptionsOf } from './result.ts';
 import { Backoff } from './retry-policy.ts';
-import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { absolutePathPattern, nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 import { submitOptions, submitOptionsOf } from './submit-options.ts';
 
-export const pathPattern = '^/[^\\u0000\\ud800-\\udfff]*$';
+export const pathPattern = absolutePathPattern;
 export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';
 export const base64Pattern = '^[A-Za-z0-9+/]*={0,2}$';
 export const namePattern = '^[a-z0-9][a-z0-9._-]{0,63}$';
@@ -66,6 +67,7 @@ export const JobSpec = strict({
   ...specFields,
   backoff: Backoff,
   concurrencyKey: ConcurrencyKey,
+  ...tellOptions,
   ...submitOptions,
 });
 export type JobSpec = Static<typeof JobSpec>;
@@ -87,6 +89,7 @@ export const SubmitJob = strict({
   attemptsMax: Type.Optional(specFields.attemptsMax),
   backoff: Type.Optional(Type.Partial(Backoff, { additionalProperties: false })),
   concurrencyKey: ConcurrencyKey,
+  ...tellOptions,
   ...submitOptions,
 });
 export type SubmitJob = Static<typeof SubmitJob>;
@@ -108,8 +111,15 @@ export function specOf(submit: SubmitJob): JobSpec {
     attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
     backoff: { ...defaultBackoff, ...submit.backoff },
     ...(submit.concurrencyKey === undefined ? {} : { concurrencyKey: submit.concurrencyKey }),
+    ...tellOptionsOf(submit),
     ...submitOptionsOf(submit),
+    ...afterOf(submit),
   };
+}
+
+/** A job runs after its inputs, too. */
+function afterOf({ after = [], inputs = [] }: SubmitJob): Pick<JobSpec, 'after'> {
+  return inputs.length === 0 ? {} : { after: [...new Set([...after, ...inputs])] };
 }
 
 /** Facts about the VM that ran an attempt. */
@@ -183,6 +193,7 @@ export const Job = strict({
   cancelRequestedAtMs: nullable(timeMs),
   cancelReason: nullable(Type.String()),
   cancelledBy: nullable(Type.String({ description: 'who, as it was told; or for example schedule:NAME' })),
+  progress: nullable(Progress),
   waiting: nullable(Type.String({ description: 'why a pending or blocked job does not start, in words' })),
 });
 export type Job = Static<typeof Job>;

@@ -69,12 +69,13 @@ function requestBody({ body = 'bytes', bodyIsLines }: Route): object {
   return { required: isNeeded, content: { 'application/json': { schema: body } } };
 }
 
-function reply({ reply: schema, page }: Route): object {
+function reply({ reply: schema, page, streams }: Route): object {
   if (schema !== 'stream') return { description: 'Done.', content: { 'application/json': { schema } } };
   if (page !== undefined) {
     const content = { 'text/event-stream': {}, 'application/json': { schema: page } };
     return { description: 'Server-sent events, or with follow=false one page.', content };
   }
+  if (streams !== undefined) return { description: 'Its bytes.', content: { [streams]: {} } };
   return {
     description: 'The range of bytes asked for, or with follow server-sent events.',
     content: { 'application/octet-stream': {}, 'text/event-stream': {} },

@@ -5,6 +5,7 @@ import { limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job } from './job.ts';
 import { queueRoutes } from './queue-routes.ts';
 import { attemptParams, cancelBody, jobParams, workerParams } from './route-params.ts';
+import { resultRoutes } from './routes/results.ts';
 import { tellRoutes } from './routes/tell.ts';
 import { togetherRoutes } from './routes/together.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
@@ -41,6 +42,8 @@ export interface Route {
   readonly status: number;
   /** A schema for JSON, or `stream` when the handler writes the reply itself. */
   readonly reply: TSchema | 'stream';
+  /** Content type of a reply that streams and cannot be followed. */
+  readonly streams?: string;
   /** What a reply that streams is when nobody follows: a JSON page; else a range of bytes. */
   readonly page?: TSchema;
   readonly errors: readonly ErrorCode[];
@@ -229,6 +232,7 @@ export const routes = table({
     reply: strict({ endOffset: wholeNumber(0) }),
     errors: ['VALIDATION_FAILED', 'FENCED', 'LOG_OFFSET_MISMATCH', 'BODY_TOO_LARGE', 'STORE_UNAVAILABLE'],
   },
+  ...resultRoutes,
   ...tellRoutes,
   getStats: {
     method: 'GET',

@@ -5,6 +5,9 @@ import { defaults, limits } from '../domain/limits.ts';
 /** Text that can stand in an argv or environment: no NUL, and nothing UTF-8 has no bytes for (a lone surrogate). */
 export const textPattern = '^[^\\u0000\\ud800-\\udfff]*$';
 
+/** An absolute path. */
+export const absolutePathPattern = '^/[^\\u0000\\ud800-\\udfff]*$';
+
 /** An object that refuses unknown fields. */
 export function strict<T extends TProperties>(
   properties: T,

@@ -1,5 +1,6 @@
 /** Rows of the store as they go over the wire. */
 import type { Attempt, Job, JobEvent, JobSpec, Usage, VmFacts } from '../contract/job.ts';
+import type { Progress } from '../contract/result.ts';
 import type { ClaimedJob, ExecutorOffer, Worker } from '../contract/worker.ts';
 import type { EndReason, JobState } from '../domain/job.ts';
 import { isEnded, isHeld } from '../domain/job.ts';
@@ -36,6 +37,7 @@ export function jobOf(row: Row, spec = json<JobSpec>(row, 'spec')): Job {
     cancelRequestedAtMs: integerOrNull(row, 'cancel_requested_at_ms'),
     cancelReason: textOrNull(row, 'cancel_reason'),
     cancelledBy: textOrNull(row, 'cancelled_by'),
+    progress: progressOf(row),
     waiting: null,
   };
 }
@@ -96,6 +98,14 @@ export function claimedJobOf(row: Row): ClaimedJob {
   const spec = json<JobSpec>(row, 'spec');
   const memoryMiB = integerOrNull(row, 'memory_mib') ?? spec.memoryMiB;
   return { jobId: text(row, 'id'), attempt: integer(row, 'attempt'), spec: { ...spec, memoryMiB } };
+}
+
+/** Of the newest attempt only. */
+function progressOf(row: Row): Job['progress'] {
+  const told = jsonOrNull<Progress & { attempt: number }>(row, 'progress');
+  if (told === null || told.attempt !== integer(row, 'attempt')) return null;
+  const { percent, message, atMs } = told;
+  return { percent, message, atMs };
 }
 
 function outcomeOf(row: Row): Pick<Job, 'reason' | 'exitCode' | 'signal' | 'message'> {

@@ -3,6 +3,7 @@ import { clientErrors } from './errors/client.ts';
 import type { ErrorEntry } from './errors/entry.ts';
 import { jobErrors } from './errors/job.ts';
 import { requestErrors } from './errors/request.ts';
+import { resultErrors } from './errors/results.ts';
 import { scheduleErrors } from './errors/schedule.ts';
 import { storeErrors } from './errors/store.ts';
 import { togetherErrors } from './errors/together.ts';
@@ -12,6 +13,7 @@ import { webhookErrors } from './errors/webhook.ts';
 export const errorCatalogue = {
   ...requestErrors,
   ...jobErrors,
+  ...resultErrors,
   ...scheduleErrors,
   ...storeErrors,
   ...togetherErrors,

@@ -105,6 +105,7 @@ export const endReasons = {
   parent_failed: { infrastructure: false, text: 'a job it was to run after failed' },
   parent_cancelled: { infrastructure: false, text: 'a job it was to run after was cancelled' },
   skipped: { infrastructure: false, text: 'it was to be skipped unless the jobs before it completed' },
+  input_missing: { infrastructure: false, text: 'the output of another job that it needs cannot be had' },
   disk_full: { infrastructure: false, text: 'the disk of the microVM was full' },
   internal: { infrastructure: true, text: 'an error inside Blixard' },
 } as const satisfies Record<string, { infrastructure: boolean; text: string }>;

@@ -81,6 +81,30 @@ export const limits = {
   logRecordBytes: 64 * kib,
   /** One upload of log records. */
   logUploadBytes: 1 * mib,
+  /** The result a job writes, as JSON text. */
+  resultBytes: 1 * mib,
+  /** One artifact, all of one attempt together, how many those may be, and the UTF-8 bytes of a name. */
+  artifactBytes: 1_024 * mib,
+  artifactsBytes: 8_192 * mib,
+  artifactsMax: 1_000,
+  artifactNameBytes: 255,
+  /** One upload of a part of an artifact, and one range of it that a client reads at once. */
+  artifactUploadBytes: 1 * mib,
+  artifactChunkBytes: 4 * mib,
+  /** Files and folders a spec may name as artifacts, beside those in BLIXARD_ARTIFACTS. */
+  artifactPathsMax: 64,
+  /** Uploads of artifacts a control node keeps open. */
+  artifactUploadsOpen: 256,
+  /** Parts of one artifact that may wait for the one before. */
+  artifactUploadsWaiting: 16,
+  /** Jobs whose output a job may ask for, and the bytes of all that together. */
+  inputsMax: 16,
+  inputsBytes: 256 * mib,
+  /** What a job may say with its progress, and one line it says it in. */
+  progressMessageLength: 200,
+  progressLineBytes: 1 * kib,
+  /** Events of the progress of one attempt; migrations/0008_results.sql has the same number. */
+  progressEvents: 1_000,
   /** Log bytes of one attempt a worker holds until the server has them: two uploads' worth. */
   logBufferBytes: 2 * mib,
   /** VM starts that may wait on one host for room; one more is refused. */
@@ -198,6 +222,12 @@ export const defaults = {
   drainGraceMs: 30 * second,
   /** How long an ended command's output may take to reach the server before the end is told without it. */
   outputDrainMs: 30 * second,
+  /** Between two calls that tell the progress of one attempt. */
+  progressEveryMs: 1 * second,
+  /** How long an ended command's guest may take, waits for the server left out, to hand over what it left. */
+  collectWaitMs: 5 * minute,
+  /** How long the last of its progress may take. */
+  progressDrainMs: 2 * second,
   /** How long ended jobs are kept; a failed one may be looked at, or redriven, later. */
   retainCompletedMs: 7 * day,
   retainFailedMs: 30 * day,

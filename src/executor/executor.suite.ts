@@ -3,7 +3,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type SubmitJob, specOf } from '../contract/job.ts';
 import type { LogStream } from '../contract/log.ts';
 import { BlixardError } from '../domain/errors.ts';
-import type { Execution, Executor } from './executor.ts';
+import type { Execution, Executor, InputFile, ProgressTold } from './executor.ts';
+
+/** What a command tells. */
+export interface Told {
+  readonly percent?: number;
+  readonly message?: string;
+  readonly result?: string;
+  /** Text by name. */
+  readonly artifacts?: Readonly<Record<string, string>>;
+}
 
 /** An executor under test, and how to say things in the commands it runs. */
 export interface ExecutorContext {
@@ -23,6 +32,10 @@ export interface ExecutorContext {
     stubborn(): string[];
     /** Prints this many bytes as fast as it can. */
     flood(bytes: number): string[];
+    /** Writes progress (a line), result and artifacts, as far as they are given, and ends with 0. */
+    tell(told: Told): string[];
+    /** Prints an input. */
+    showInput(name: string): string[];
   };
   /** Commands or VMs that run now. */
   live(): number | Promise<number>;
@@ -38,6 +51,14 @@ export class TestExecution implements Execution {
   readonly stopper = new AbortController();
   readonly killer = new AbortController();
   starts = 0;
+  inputs: InputFile[] = [];
+  readonly toldProgress: ProgressTold[] = [];
+  readonly results: string[] = [];
+  /** Whole ones, by name. */
+  readonly artifacts: Record<string, string> = {};
+  /** What taking a result, or a piece of an artifact, waits for. */
+  onTaken: (what: string) => Promise<void> = async () => undefined;
+  #parts: Buffer[] = [];
   /** What `started` answers with, and what each piece of output waits for. */
   onStarted: () => Promise<void> = async () => undefined;
   onOutput: () => Promise<void> = async () => undefined;
@@ -57,6 +78,21 @@ export class TestExecution implements Execution {
   async output(stream: LogStream, data: Buffer): Promise<void> {
     this.written[stream].push(Buffer.from(data));
     await this.onOutput();
+  }
+
+  progress(told: ProgressTold): void {
+    this.toldProgress.push(told);
+  }
+
+  async result(json: Buffer): Promise<void> {
+    await this.onTaken('result');
+    this.results.push(json.toString());
+  }
+
+  async artifact(name: string, data: Buffer, last: boolean): Promise<void> {
+    await this.onTaken(name);
+    this.#parts.push(Buffer.from(data));
+    if (last) this.artifacts[name] = Buffer.concat(this.#parts.splice(0)).toString();
   }
 
   async started(): Promise<void> {
@@ -123,6 +159,53 @@ function stopping(context: () => ExecutorContext): void {
     await executor.run(execution);
     expect(execution.text('stdout')).toBe('');
     await waitUntil(async () => (await context().live()) === 0);
+  });
+}
+
+/** Progress, result, artifacts and inputs, alike for all. */
+function telling(context: () => ExecutorContext): void {
+  it('hands over progress, result and artifacts before it tells the end', async () => {
+    const { executor, commands } = context();
+    const result = '{"answer": 42, "big": 12345678901234567890}';
+    const artifacts = { 'a.txt': 'first', 'dir/b.txt': 'x'.repeat(200_000), empty: '' };
+    const told = { percent: 40, message: 'compiling', result, artifacts };
+    const execution = new TestExecution({ command: commands.tell(told) });
+    const outcome = await executor.run(execution);
+    expect(outcome).toMatchObject({ reason: 'exit', exitCode: 0, message: null });
+    expect(execution.toldProgress.at(-1)).toEqual({ percent: 40, message: 'compiling' });
+    expect(execution.results).toEqual([result]);
+    expect(execution.artifacts).toEqual(artifacts);
+  });
+
+  it('ends as its command did when what it left is refused, and says what was', async () => {
+    const { executor, commands } = context();
+    const artifacts = { bad: 'x', good: 'y' };
+    const execution = new TestExecution({ command: commands.tell({ result: '1', artifacts }) });
+    execution.onTaken = async (what) => {
+      if (what !== 'good') throw new BlixardError('DISK_FULL', { problem: `no room for ${what}` });
+    };
+    const outcome = await executor.run(execution);
+    expect(outcome).toMatchObject({ reason: 'exit', exitCode: 0 });
+    expect(outcome.message).toContain('no room for bad');
+    expect(outcome.message).toContain('no room for result');
+    expect(execution.artifacts).toEqual({ good: 'y' });
+  });
+
+  it('puts inputs in place before the command runs', async () => {
+    const { executor, commands } = context();
+    const name = '019a0000-0000-7000-8000-000000000009/artifacts/dir/data.txt';
+    const execution = new TestExecution({ command: commands.showInput(name) });
+    const pieces = ['one ', 'x'.repeat(2_500_000), ' three'];
+    execution.inputs = [
+      {
+        name,
+        read: async function* () {
+          for (const piece of pieces) yield Buffer.from(piece);
+        },
+      },
+    ];
+    expect(await executor.run(execution)).toMatchObject({ reason: 'exit', exitCode: 0 });
+    expect(execution.text('stdout') === pieces.join('')).toBe(true);
   });
 }
 
@@ -199,5 +282,6 @@ export function executorSuite(name: string, make: () => Promise<ExecutorContext>
     });
 
     stopping(context);
+    telling(context);
   });
 }

@@ -1,13 +1,36 @@
 /** The Executor port: how a worker runs an attempt. Executors are registered by name; nothing switches over names. */
 import type { JobSpec } from '../contract/job.ts';
 import type { LogStream } from '../contract/log.ts';
+import type { Progress } from '../contract/result.ts';
 import type { AttemptDone } from '../contract/worker.ts';
+
+/** One file of another job's output. */
+export interface InputFile {
+  /** Relative, an artifact's name. */
+  readonly name: string;
+  /** Its bytes, in pieces; rejects when they cannot be had. */
+  read(signal: AbortSignal): AsyncIterable<Buffer>;
+}
+
+/** How far a command says it is. */
+export type ProgressTold = Omit<Progress, 'atMs'>;
 
 /** One attempt as an executor sees it. */
 export interface Execution {
   readonly jobId: string;
   readonly attempt: number;
   readonly spec: JobSpec;
+  /** Files to put below `BLIXARD_INPUTS` before the command runs. */
+  readonly inputs: readonly InputFile[];
+  /** Takes how far the command says it is; returns at once. */
+  progress(told: ProgressTold): void;
+  /** Takes the result, JSON text. Rejects with a BlixardError that says why it is not kept. */
+  result(json: Buffer): Promise<void>;
+  /**
+   * Takes the next piece of an artifact, `last` with its end; one is finished before the next begins. Rejects with a
+   * BlixardError that says why it is not kept; then its other pieces need not be given.
+   */
+  artifact(name: string, data: Buffer, last: boolean): Promise<void>;
   /**
    * Where output goes. The executor awaits it before it reads more from the guest, so a slow log holds the guest
    * back instead of filling memory.

@@ -18,6 +18,13 @@ const commands: ExecutorContext['commands'] = {
   sleepLong: () => ['sleep', '6000000'],
   stubborn: () => ['stubborn', '6000000'],
   flood: (bytes) => ['flood', String(bytes)],
+  tell: ({ percent, message = '', result, artifacts = {} }) => [
+    'write',
+    ...(percent === undefined ? [] : ['BLIXARD_PROGRESS', `${percent} ${message}\n`]),
+    ...(result === undefined ? [] : ['BLIXARD_RESULT', result]),
+    ...Object.entries(artifacts).flatMap(([name, text]) => [`BLIXARD_ARTIFACTS/${name}`, text]),
+  ],
+  showInput: (name) => ['read', `BLIXARD_INPUTS/${name}`],
 };
 
 executorSuite('MicrovmExecutor over fake VMs', async () => {

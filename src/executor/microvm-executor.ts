@@ -10,8 +10,9 @@ import { lastWords } from '../vm/console-tail.ts';
 import type { MicroVm } from '../vm/micro-vm.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { type CommandEnd, CommandRun, type Cut } from './command-run.ts';
+import { Errands, InputFailure } from './errands.ts';
 import type { Execution, Executor, Outcome } from './executor.ts';
-import { outcome, outcomeOfError, outcomeOfExit, signalOf, usageOf } from './outcome.ts';
+import { outcome, outcomeOfError, outcomeOfExit, signalOf, usageOf, withNotes } from './outcome.ts';
 
 /** As Debian's login sets it for root. */
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -43,18 +44,28 @@ export class MicrovmExecutor implements Executor {
     let vm: MicroVm | undefined;
     try {
       vm = await this.#deps.vms.start(execution.spec, halt);
+      const errands = this.#errands(vm, execution);
+      errands.begin();
+      await unlessHalted(errands.bringInputs(halt), halt);
       await unlessHalted(execution.started(), halt);
-      return await this.#command(vm, execution);
+      return await this.#command(vm, execution, errands);
     } catch (error) {
       if (halt.aborted) return stoppedEarly(vm?.facts ?? null);
+      if (error instanceof InputFailure)
+        return outcome(error.reason, { message: error.message, vm: vm?.facts ?? null });
       return this.#failed(execution, asBlixardError(error), vm?.facts ?? null);
     } finally {
       void this.#end(vm);
     }
   }
 
-  async #command(vm: MicroVm, execution: Execution): Promise<Outcome> {
-    const exec = vm.exec(execSpecOf(execution), {
+  #errands(guest: MicroVm, execution: Execution): Errands {
+    const runDir = `/run/blixard/${execution.jobId}-${execution.attempt}`;
+    return new Errands({ guest, execution, clock: this.#deps.clock, runDir });
+  }
+
+  async #command(vm: MicroVm, execution: Execution, errands: Errands): Promise<Outcome> {
+    const exec = vm.exec(execSpecOf(execution, errands.env), {
       stdin: Buffer.from(execution.spec.stdinBase64, 'base64'),
       output: (stream, data) => execution.output(stream, data),
     });
@@ -68,7 +79,9 @@ export class MicrovmExecutor implements Executor {
       kill: execution.kill,
     });
     const end = await run.ended();
-    return await this.#outcomeOf(end, vm, execution);
+    const result = await this.#outcomeOf(end, vm, execution);
+    if (end.told instanceof BlixardError || end.vmKilled || end.cut === 'cancelled') return result;
+    return withNotes(result, await errands.finish(AbortSignal.any([execution.stop, execution.kill])));
   }
 
   async #outcomeOf({ told, cut, vmKilled }: CommandEnd, vm: MicroVm, execution: Execution): Promise<Outcome> {
@@ -115,13 +128,14 @@ export class MicrovmExecutor implements Executor {
   }
 }
 
-function execSpecOf({ jobId, attempt, spec }: Execution): ExecSpec {
+function execSpecOf({ jobId, attempt, spec }: Execution, more: Readonly<Record<string, string>>): ExecSpec {
   const env = {
     PATH: path,
     HOME: spec.uid === 0 ? '/root' : '/',
     ...spec.env,
     BLIXARD_JOB_ID: jobId,
     BLIXARD_ATTEMPT: String(attempt),
+    ...more,
   };
   return {
     argv: spec.command,

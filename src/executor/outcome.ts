@@ -18,6 +18,13 @@ export function outcome(reason: EndReason, parts: Partial<Outcome> = {}): Outcom
   return { ...empty, ...parts, reason, message };
 }
 
+/** The same outcome, and what of that which its command left was not kept. */
+export function withNotes(ended: Outcome, notes: readonly string[]): Outcome {
+  if (notes.length === 0) return ended;
+  const message = [...(ended.message === null ? [] : [ended.message]), ...notes].join('; ');
+  return outcome(ended.reason, { ...ended, message });
+}
+
 /** The outcome of a command that ended by itself. */
 export function outcomeOfExit(reply: ExitReply, vm: VmFacts | null): Outcome {
   const usage = usageOf(reply);

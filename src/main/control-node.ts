@@ -10,6 +10,9 @@ import { JobQueries } from '../control/job-queries.ts';
 import { LogStore } from '../control/logs/log-store.ts';
 import { QueueCommands } from '../control/queue-commands.ts';
 import { QueueQueries } from '../control/queue-queries.ts';
+import { ArtifactFiles } from '../control/results/artifact-files.ts';
+import { JobFiles } from '../control/results/job-files.ts';
+import { Results } from '../control/results/results.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
@@ -26,7 +29,7 @@ import { loadMigrations } from '../store/migration-files.ts';
 import { openSqlite } from '../store/sqlite/sqlite.ts';
 import type { Config } from './config-keys.ts';
 import type { NodeDeps } from './node-deps.ts';
-import { logDirIn, storeFileIn } from './paths.ts';
+import { artifactDirIn, logDirIn, storeFileIn } from './paths.ts';
 import { Teardown } from './teardown.ts';
 
 /** A control node that listens. */
@@ -56,11 +59,14 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
   await migrate(db, await loadMigrations(), clock.nowMs());
   const logs = new LogStore({ dir: logDirIn(config.dataDir), keepBytes: config.logKeepMiB * 1_024 ** 2 });
   teardown.add(() => logs.close());
+  const artifacts = new ArtifactFiles({ dir: artifactDirIn(config.dataDir) });
+  teardown.add(() => artifacts.close());
   const signals = new Signals();
   const shared = { db, clock, random, ids, log, signals };
   const { leaseMs, heartbeatMs } = config;
   const jobs = new JobCommands(shared);
   const workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
+  const results = new Results({ ...shared, workers, files: artifacts });
   const queries = new JobQueries(shared);
   const scheduler = new Scheduler({ ...shared, leaseMs });
   scheduler.start();
@@ -68,7 +74,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
   const queues = new QueueCommands(shared);
   await queues.finishLines();
   const queueQueries = new QueueQueries(shared);
-  const forget = new ForgetCommands({ ...shared, logs });
+  const forget = new ForgetCommands({ ...shared, logs: new JobFiles([logs, artifacts]) });
   const forgetter = new Forgetter({ ...shared, forget });
   forgetter.start();
   teardown.add(() => forgetter.stop());
@@ -93,6 +99,8 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
     groups: new Groups(shared),
     forget,
     logs,
+    results,
+    artifacts,
     events,
     webhooks,
     signals,

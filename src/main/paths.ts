@@ -12,5 +12,10 @@ export function logDirIn(dataDir: string): string {
   return join(dataDir, 'logs');
 }
 
+/** The folder of artifacts. */
+export function artifactDirIn(dataDir: string): string {
+  return join(dataDir, 'artifacts');
+}
+
 /** Sources of the guest agent; the same place seen from src/main and from dist/main. */
 export const agentSourceDir = fileURLToPath(new URL('../../guest', import.meta.url));

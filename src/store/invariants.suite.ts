@@ -55,6 +55,11 @@ const rules: readonly (readonly [string, string])[] = [
   ],
   ['what belongs to a job outlives it', 'SELECT seq FROM job_data WHERE seq NOT IN (SELECT seq FROM jobs)'],
   [
+    'what a job told outlives it',
+    `SELECT job_id FROM (SELECT job_id FROM job_progress UNION SELECT job_id FROM job_results
+       UNION SELECT job_id FROM artifacts) WHERE job_id NOT IN (SELECT id FROM jobs)`,
+  ],
+  [
     'a job that is not pending waits for its key',
     "SELECT id, state FROM jobs WHERE waits_for_key <> 0 AND (state <> 'pending' OR concurrency_key IS NULL)",
   ],
@@ -205,7 +210,7 @@ async function replayEvents(db: Database): Promise<string[]> {
 }
 
 /** Events of a job that stays in its state. */
-const stepless = new Set(['cancel_requested', 'postponed']);
+const stepless = new Set(['cancel_requested', 'postponed', 'progress']);
 
 /** With the events before `first` forgotten, that of a job's submit may be among them. */
 function replayEvent(event: Row, states: Map<string, JobState>, first: number): string[] {
@@ -279,6 +284,6 @@ function hold(held: Map<string, Set<string>>, place: string, id: string, kind: s
   const ids = held.get(place) ?? new Set();
   held.set(place, ids);
   if (kind === 'job.claimed' || kind === 'job.running') ids.add(id);
-  else if (kind !== 'job.cancel_requested' && kind !== 'job.postponed') ids.delete(id);
+  else if (!stepless.has(kind.replace('job.', ''))) ids.delete(id);
   return ids.size;
 }

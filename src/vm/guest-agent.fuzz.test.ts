@@ -1,5 +1,8 @@
 /** Broken and hostile frames thrown at the real agent, compiled so that a memory fault ends it with a report. */
-import { constants } from 'node:os';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -8,6 +11,7 @@ import {
   type Frame,
   FrameDecoder,
   guestFrames,
+  guestTasks,
   hostFrames,
 } from '../contract/guest.ts';
 import { limits } from '../domain/limits.ts';
@@ -26,10 +30,15 @@ import {
 const exitCodes = { over: 0, broken: 65 };
 
 let built: BuiltAgent;
+/** Tasks write in here and nowhere else. */
+const scratch = mkdtempSync(join(tmpdir(), 'blixard-fuzz-'));
 beforeAll(async () => {
   built = await buildTestAgent('checked');
 }, 120_000);
-afterAll(() => built.remove());
+afterAll(async () => {
+  await built.remove();
+  await rm(scratch, { recursive: true });
+});
 
 // Only these may run, whatever is done to their specs: the bytes of the strings are never changed.
 const harmless = fc.constantFrom(
@@ -44,6 +53,28 @@ const damaged = fc.tuple(harmless, fc.nat(11), fc.nat(255), fc.nat(60)).map(([sp
   head[at] = byte;
   return head;
 });
+const taskSpec = (argv: readonly string[], cwd = scratch) => encodeExecSpec(command(argv, { cwd }));
+/** Heads of their specs may be damaged, never the strings. */
+const tasks = fc.constantFrom(
+  taskSpec(guestTasks.watch(), join(scratch, 'run')),
+  taskSpec(guestTasks.watch(), ''),
+  taskSpec(guestTasks.put(0, 'a/b')),
+  taskSpec(guestTasks.put(2 ** 40, 'sparse')),
+  taskSpec(guestTasks.put(0, '')),
+  taskSpec(['put']),
+  taskSpec(guestTasks.collect([])),
+  taskSpec(guestTasks.collect(['/etc/hostname', '/', 'a', '/no/such', '////', '']), join(scratch, 'run')),
+  taskSpec(['collect', 'x', '-1', '99999999999999999999']),
+  taskSpec(['collect']),
+  taskSpec(['watch', 'more', 'words'], '/proc/no'),
+  taskSpec(['no-task']),
+  taskSpec(['']),
+);
+const task = fc
+  .tuple(fc.integer({ min: 1, max: 5 }), tasks)
+  .map(([id, spec]) =>
+    Buffer.concat([encodeFrame(hostFrames.execPart, id, spec), encodeFrame(hostFrames.task, id)]),
+  );
 /** A command that does nothing, on stream 7. */
 const idle = Buffer.concat([
   encodeFrame(hostFrames.execPart, 7, encodeExecSpec(command(['/bin/sleep', '60']))),
@@ -72,7 +103,7 @@ const verb = fc
   .tuple(
     fc.constantFrom(...Object.values(hostFrames).filter((type) => type !== hostFrames.powerOff)),
     streamId,
-    fc.oneof(bytes(80), uint32, fc.constant(Buffer.from('{"version":1,"token":"t"}'))),
+    fc.oneof(bytes(80), uint32, fc.constant(Buffer.from('{"version":2,"token":"t"}'))),
   )
   .map(([type, id, payload]) => encodeFrame(type, id, payload));
 const unknown = fc
@@ -88,7 +119,9 @@ const large = fc
 const burst = fc
   .integer({ min: 1, max: 8 })
   .map((count) => Buffer.concat([idle, ...Array(count).fill(fullStdin)]));
-const frames = fc.array(fc.oneof(exec, exec, verb, verb, unknown, large, burst), { maxLength: 40 });
+const frames = fc.array(fc.oneof(exec, exec, task, task, verb, verb, unknown, large, burst), {
+  maxLength: 40,
+});
 
 /** What it is, the frames, and the words of the answer. */
 const refusals: [string, Buffer[], string][] = [
@@ -109,8 +142,8 @@ const refusals: [string, Buffer[], string][] = [
   ['a ping of 65 bytes', [encodeFrame(hostFrames.ping, 7, Buffer.alloc(65))], 'a ping of more than 64 bytes'],
   [
     'a hello of other words',
-    [encodeFrame(hostFrames.hello, 7, Buffer.from('{"version":1,"token":"\\""}'))],
-    'a hello must be {"version":1,"token":"..."}',
+    [encodeFrame(hostFrames.hello, 7, Buffer.from('{"version":2,"token":"\\""}'))],
+    'a hello must be {"version":2,"token":"..."}',
   ],
 ];
 

@@ -80,14 +80,17 @@ export class ExecStream implements GuestExec {
     return this.#state === 'ended';
   }
 
-  /** Sends the command and the first of its stdin. Throws GUEST_REFUSED for a command that no guest takes. */
-  start(spec: ExecSpec): void {
+  /**
+   * Sends the command, or the task of the agent, and the first of its stdin. Throws GUEST_REFUSED for one that no
+   * guest takes.
+   */
+  start(spec: ExecSpec, verb: typeof hostFrames.exec | typeof hostFrames.task = hostFrames.exec): void {
     const bytes = encodeExecSpec(spec);
     if (bytes.length > execSpecBytesMax) {
       const problem = `command and env are ${bytes.length} bytes; at most ${execSpecBytesMax} are allowed`;
       throw new BlixardError('GUEST_REFUSED', { problem });
     }
-    this.#send([...this.#frames(hostFrames.execPart, bytes), ...this.#frames(hostFrames.exec)]);
+    this.#send([...this.#frames(hostFrames.execPart, bytes), ...this.#frames(verb)]);
     this.#sendStdin();
   }
 

@@ -41,7 +41,7 @@ afterEach(() => endWell(greeted));
 describe('hello and ping', () => {
   it('tells the facts of the guest and says the token back', async () => {
     const hello = await session.hello(helloTimeoutMs);
-    expect(hello).toMatchObject({ version: 1, token: agentToken, kernel: release() });
+    expect(hello).toMatchObject({ version: 2, token: agentToken, kernel: release() });
     expect(hello.bootId).toMatch(/^[0-9a-f-]{36}$/);
     expect(Math.abs(hello.timeMs - Date.now())).toBeLessThan(5_000);
     expect(hello.uptimeMs).toBeGreaterThan(0);

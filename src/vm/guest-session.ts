@@ -40,6 +40,12 @@ export interface Pong {
   readonly atMs: number;
 }
 
+/** What goes in and comes out of a command. */
+export interface GuestIo {
+  readonly stdin: Uint8Array;
+  readonly output: GuestOutput;
+}
+
 interface PendingPing {
   readonly payload: Buffer;
   readonly sentMs: number;
@@ -110,13 +116,22 @@ export class GuestSession {
   }
 
   /** Starts a command; `stdin` is sent as the command takes it, and then ends. */
-  exec(spec: ExecSpec, io: { stdin: Uint8Array; output: GuestOutput }): GuestExec {
+  exec(spec: ExecSpec, io: GuestIo): GuestExec {
+    return this.#start(spec, io, hostFrames.exec);
+  }
+
+  /** Starts a task of the agent itself, see `guestTasks`; otherwise as `exec`. */
+  task(spec: ExecSpec, io: GuestIo): GuestExec {
+    return this.#start(spec, io, hostFrames.task);
+  }
+
+  #start(spec: ExecSpec, io: GuestIo, verb: typeof hostFrames.exec | typeof hostFrames.task): GuestExec {
     const streamId = ++this.#lastStreamId;
     const stream = new ExecStream({ ...io, streamId, send: (frames) => this.#send(frames) });
     try {
       if (this.#over !== undefined) throw this.#over;
       this.#execs.set(streamId, stream);
-      stream.start(spec);
+      stream.start(spec, verb);
     } catch (error) {
       this.#execs.delete(streamId);
       stream.cut(asBlixardError(error));

@@ -5,7 +5,7 @@ import { BlixardError } from '../domain/errors.ts';
 import { type VmState, vmMachine } from '../domain/vm.ts';
 import type { RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
-import type { GuestExec, GuestOutput, GuestSession } from './guest-session.ts';
+import type { GuestExec, GuestIo, GuestSession } from './guest-session.ts';
 
 /** What is known of a VM before its agent has said hello. */
 export type VmOrigin = Omit<VmFacts, 'bootMs'>;
@@ -56,7 +56,7 @@ export class MicroVm {
   }
 
   /** Runs the one command of this VM. Throws VM_CRASHED when the VM has ended already. */
-  exec(spec: ExecSpec, io: { stdin: Uint8Array; output: GuestOutput }): GuestExec {
+  exec(spec: ExecSpec, io: GuestIo): GuestExec {
     if (this.#state === 'failed' || this.#state === 'terminated') {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
     }
@@ -67,6 +67,11 @@ export class MicroVm {
     };
     exec.exited.then(settled, settled);
     return exec;
+  }
+
+  /** Runs a task of the agent beside the command, see `guestTasks`; it rejects when the VM has ended. */
+  task(spec: ExecSpec, io: GuestIo): GuestExec {
+    return this.#session.task(spec, io);
   }
 
   /** Newest bytes of the serial console. */

@@ -2,11 +2,15 @@
 import type { BlixardClient } from '../client/client.ts';
 import type { LogStream } from '../contract/log.ts';
 import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
-import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
-import type { Execution, Executor, Outcome, StopReason } from '../executor/executor.ts';
+import type { Execution, Executor, InputFile, Outcome, StopReason } from '../executor/executor.ts';
+import { outcome } from '../executor/outcome.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
+import { AttemptCaller, type AttemptCallerDeps } from './attempt-caller.ts';
+import { AttemptTells } from './attempt-tells.ts';
+import { gatherInputs } from './gather-inputs.ts';
 import type { LogUpload } from './log-buffer.ts';
 import { LogShipper } from './log-shipper.ts';
 import { answerTimeoutMs, type CallerDeps, untilAnswered } from './until-answered.ts';
@@ -79,23 +83,52 @@ export class AttemptRun {
     if (executor === undefined || unavailable !== null) {
       return doneOf(this.claimed, 'executor_unavailable', unavailable);
     }
-    const outcome = await this.#outcome(executor);
-    this.#deps.log.info({ jobId, attempt, ...summaryOf(outcome) }, 'attempt ended');
-    return this.#verdict === undefined ? { jobId, attempt, ...outcome } : this.#verdict;
+    const ended = await this.#outcome(executor, spec);
+    this.#deps.log.info({ jobId, attempt, ...summaryOf(ended) }, 'attempt ended');
+    return this.#verdict === undefined ? { jobId, attempt, ...ended } : this.#verdict;
   }
 
-  async #outcome(executor: Executor): Promise<Outcome> {
+  async #outcome(executor: Executor, { inputs = [] }: ClaimedJob['spec']): Promise<Outcome> {
     const shipper = this.#shipper();
+    const tells = this.#tells();
     try {
-      return await executor.run(this.#execution(shipper));
+      return await executor.run(this.#execution(shipper, tells, await this.#inputs(inputs)));
+    } catch (error) {
+      if (this.#stop.signal.aborted) return outcome('cancelled', { message: 'stopped before it began' });
+      const reason = isBlixardError(error, 'INPUT_UNAVAILABLE') ? 'input_missing' : 'internal';
+      return outcome(reason, { message: problemOf(error) });
     } finally {
       this.#commandEnded = true;
+      await tells.finish();
       await shipper.finish(defaults.outputDrainMs);
     }
   }
 
-  #execution(shipper: LogShipper): Execution {
+  async #inputs(jobIds: readonly string[]): Promise<InputFile[]> {
+    const kill = AbortSignal.any([this.#kill.signal, this.#stop.signal]);
+    const caller = new AttemptCaller({ ...this.#callerDeps(), kill });
+    const { client } = this.#deps;
+    return await gatherInputs({ client, ask: (what, call) => caller.ask(what, call) }, jobIds);
+  }
+
+  #tells(): AttemptTells {
+    const { client, holder } = this.#deps;
+    return new AttemptTells({ ...this.#callerDeps(), client, holder, attempt: this.claimed });
+  }
+
+  #callerDeps(): AttemptCallerDeps {
+    const { clock, random, log, isServerAway } = this.#deps;
+    const onFenced = (): void => this.#fenced('what it tells');
+    return { clock, random, log, isServerAway, onFenced, kill: this.#kill.signal };
+  }
+
+  #execution(shipper: LogShipper, tells: AttemptTells, inputs: readonly InputFile[]): Execution {
+    const { progress, result, artifact } = tells;
     return {
+      inputs,
+      progress,
+      result,
+      artifact,
       jobId: this.claimed.jobId,
       attempt: this.claimed.attempt,
       spec: this.claimed.spec,

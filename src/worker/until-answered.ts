@@ -53,5 +53,7 @@ export async function untilAnswered<T>(
 
 /** Whether an error is the server's answer to this call, and not trouble that may pass. */
 export function isAnswer(error: unknown): boolean {
-  return isBlixardError(error) && error.entry.fault === 'caller' && error.code !== 'REQUEST_TIMEOUT';
+  if (!isBlixardError(error) || error.code === 'REQUEST_TIMEOUT') return false;
+  // A full disk is made room on by people, not by the next try.
+  return error.entry.fault === 'caller' || error.code === 'DISK_FULL';
 }

@@ -15,6 +15,9 @@ import { JobQueries } from '../control/job-queries.ts';
 import { LogStore } from '../control/logs/log-store.ts';
 import { QueueCommands } from '../control/queue-commands.ts';
 import { QueueQueries } from '../control/queue-queries.ts';
+import { ArtifactFiles } from '../control/results/artifact-files.ts';
+import { JobFiles } from '../control/results/job-files.ts';
+import { Results } from '../control/results/results.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
@@ -92,7 +95,7 @@ export class World {
   readonly workers: Worker[] = [];
   readonly #scheduler: Scheduler;
   readonly #watch: ParentWatch;
-  readonly #logs: LogStore;
+  readonly #files: readonly { close(): Promise<void> }[];
 
   private constructor(parts: {
     dir: string;
@@ -100,14 +103,14 @@ export class World {
     app: FastifyInstance;
     scheduler: Scheduler;
     watch: ParentWatch;
-    logs: LogStore;
+    files: readonly { close(): Promise<void> }[];
   }) {
     this.dir = parts.dir;
     this.db = parts.db;
     this.app = parts.app;
     this.#scheduler = parts.scheduler;
     this.#watch = parts.watch;
-    this.#logs = parts.logs;
+    this.#files = parts.files;
     this.client = new BlixardClient({ transport: appTransport(parts.app) });
   }
 
@@ -121,27 +124,31 @@ export class World {
     const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: 64 * 1024 * 1024 });
     const events = new EventFeed({ ...deps, commits: db });
     const sender = new WebhookSender({ ...deps, targets: 'private', version: '0' });
+    const artifacts = new ArtifactFiles({ dir: join(dir, 'artifacts') });
+    const workers = new WorkerCommands(deps);
     const jobs = new JobCommands(deps);
     const app = await buildApp({
       ...deps,
       logs,
+      results: new Results({ ...deps, workers, files: artifacts }),
+      artifacts,
       events,
       webhooks: new Webhooks({ ...deps, events, sender }),
       jobs,
       schedules: makeSchedules({ ...deps, jobs }).schedules,
-      workers: new WorkerCommands(deps),
+      workers,
       queries: new JobQueries(deps),
       queues: new QueueCommands(deps),
       queueQueries: new QueueQueries(deps),
       groups: new Groups(deps),
-      forget: new ForgetCommands({ ...deps, logs }),
+      forget: new ForgetCommands({ ...deps, logs: new JobFiles([logs, artifacts]) }),
       version: '0',
     });
     const scheduler = new Scheduler(deps);
     scheduler.start();
     const watch = new ParentWatch({ ...deps, parentEnds: new ParentEnds(deps) });
     watch.start();
-    return new World({ dir, db, app, scheduler, watch, logs });
+    return new World({ dir, db, app, scheduler, watch, files: [logs, artifacts] });
   }
 
   /** A worker with a fake executor named `microvm`, so that jobs need not name another; not started yet. */
@@ -201,7 +208,7 @@ export class World {
     await this.#scheduler.stop();
     await this.#watch.stop();
     await this.app.close();
-    await this.#logs.close();
+    for (const files of this.#files) await files.close();
     const broken = await checkInvariants(this.db);
     await this.db.close();
     await rm(this.dir, { recursive: true, force: true });

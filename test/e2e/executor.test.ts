@@ -37,6 +37,13 @@ const executorOf = (vms: VmService): MicrovmExecutor =>
 
 const shell = (script: string): string[] => ['sh', '-c', script];
 
+/** Long texts do not fit into one argument of a command. */
+const writeArtifact = (name: string, text: string): string => {
+  const write =
+    text.length > 1_000 ? `head -c ${text.length} /dev/zero | tr '\\0' ${text[0]}` : `printf %s '${text}'`;
+  return `mkdir -p "$(dirname "$BLIXARD_ARTIFACTS/${name}")"; ${write} > "$BLIXARD_ARTIFACTS/${name}"`;
+};
+
 executorSuite('MicrovmExecutor over QEMU', async () => {
   const vms = await openVms();
   return {
@@ -50,6 +57,16 @@ executorSuite('MicrovmExecutor over QEMU', async () => {
       sleepLong: () => ['sleep', '600'],
       stubborn: () => shell("trap '' TERM; while :; do sleep 1; done"),
       flood: (bytes) => ['head', '-c', String(bytes), '/dev/zero'],
+      tell: ({ percent, message = '', result, artifacts = {} }) =>
+        shell(
+          [
+            ...(percent === undefined ? [] : [`echo '${percent} ${message}' > $BLIXARD_PROGRESS`]),
+            ...(result === undefined ? [] : [`printf %s '${result}' > $BLIXARD_RESULT`]),
+            ...Object.entries(artifacts).map(([name, text]) => writeArtifact(name, text)),
+            'exit 0',
+          ].join('\n'),
+        ),
+      showInput: (name) => shell(`cat "$BLIXARD_INPUTS/${name}"`),
     },
     live: async () => vms.count() + (await readdir(join(dataDir, 'vms'))).length,
     close: () => vms.close(),

@@ -21,5 +21,11 @@ export function declareJobFlags(command: Command): void {
     .option('-w, --workdir <dir>', `working directory in the microVM (default: ${defaults.cwd})`)
     .option('-u, --uid <n>', 'user id to run as (default: 0)')
     .option('-i, --interactive', 'give standard input, read to its end, to the command')
+    .option('--artifact <path>', 'keep this file or folder of the microVM; may be given often', collect)
+    .option(
+      '--input <job>',
+      'put result and artifacts of this job into $BLIXARD_INPUTS; may be given often',
+      collect,
+    )
     .option('--attempts <n>', `how often the command may be tried (default: ${defaults.attemptsMax})`);
 }

@@ -1,4 +1,5 @@
 /** Puts the route table into Fastify: paths, schemas, and the way from a request to its handler and back. */
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import {
   type BodyOf,
@@ -54,7 +55,7 @@ function addRoute<N extends RouteName>(
   app.route({
     method: route.method,
     url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    exposeHeadRoute: route.method === 'GET' && route.reply !== 'stream',
+    exposeHeadRoute: route.method === 'GET' && (route.reply !== 'stream' || route.streams !== undefined),
     ...(route.body === 'bytes' ? { bodyLimit: limits.logUploadBytes } : {}),
     schema: schemaOf(route),
     preValidation: async (request) => {
@@ -64,7 +65,7 @@ function addRoute<N extends RouteName>(
     handler: async (request, reply) => {
       const answer: unknown = await handle(callOf<N>(request, open.begin(reply.raw)));
       return route.reply === 'stream'
-        ? sendStream(reply, answer as StreamReply)
+        ? sendStream(reply, route, answer as StreamReply)
         : sendJson(reply, route, answer);
     },
   });
@@ -103,6 +104,11 @@ function sendJson(reply: FastifyReply, route: Route, answer: unknown): FastifyRe
   return reply.code(route.status).type('application/json; charset=utf-8').send(JSON.stringify(answer));
 }
 
-function sendStream(reply: FastifyReply, { headers, body }: StreamReply): FastifyReply {
-  return reply.headers(headers).send(body);
+function sendStream(reply: FastifyReply, route: Route, answer: StreamReply): FastifyReply {
+  const { headers, status = route.status } = answer;
+  const isHead = reply.request.method === 'HEAD';
+  // Fastify would read a stream to its end to throw it away.
+  if (isHead && typeof answer.body !== 'string') answer.body.destroy();
+  const body = isHead && typeof answer.body !== 'string' ? Readable.from([]) : answer.body;
+  return reply.code(status).headers(headers).send(body);
 }

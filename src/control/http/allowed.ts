@@ -1,6 +1,7 @@
 /** What a schema allows, in words a user can act on. */
 import { base64Pattern, envNamePattern, imagePattern, namePattern, pathPattern } from '../../contract/job.ts';
 import { weightNamePattern } from '../../contract/queue.ts';
+import { sha256Pattern } from '../../contract/result.ts';
 import { textPattern } from '../../contract/schema.ts';
 import {
   idempotencyKeyPattern,
@@ -8,6 +9,7 @@ import {
   labelPattern,
   tenantPattern,
 } from '../../contract/submit-options.ts';
+import { artifactNamePattern } from '../../domain/artifact-name.ts';
 import { uuidPattern } from '../../domain/ids.ts';
 
 /** The keywords of JSON Schema that the contract uses. */
@@ -42,6 +44,8 @@ const patternWords: Readonly<Record<string, string>> = {
   [tenantPattern]: 'a name of letters, digits, . _ @ and -, at most 64 characters',
   [idempotencyKeyPattern]: 'visible ASCII characters, at most 255',
   [weightNamePattern]: 'a tenant or a concurrency key, at most 128 characters',
+  [artifactNamePattern]: 'a relative path without . and .. and control characters',
+  [sha256Pattern]: '64 hexadecimal digits in lower case',
   [uuidPattern]: 'a UUID version 7 in lower case',
 };
 

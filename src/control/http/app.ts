@@ -12,6 +12,7 @@ import type { AppDeps, Handlers } from './handlers/handler.ts';
 import { jobHandlers } from './handlers/jobs.ts';
 import { logHandlers } from './handlers/logs.ts';
 import { queueHandlers } from './handlers/queues.ts';
+import { resultHandlers } from './handlers/results.ts';
 import { scheduleHandlers } from './handlers/schedules.ts';
 import { systemHandlers } from './handlers/system.ts';
 import { togetherHandlers } from './handlers/together.ts';
@@ -96,6 +97,7 @@ function handlersOf(deps: AppDeps): Handlers {
     ...workerHandlers(deps),
     ...attemptHandlers(deps),
     ...logHandlers(deps),
+    ...resultHandlers(deps),
     ...eventHandlers(deps),
     ...webhookHandlers(deps),
     ...systemHandlers(deps),

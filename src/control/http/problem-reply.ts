@@ -19,6 +19,7 @@ export function sendProblem(
     log.error({ err: error, requestId: request.id, url: request.url }, 'a request failed');
   else if (known.entry.fault === 'system') log.error({ err: known, requestId: request.id }, known.message);
   const told = known ?? new BlixardError('INTERNAL', { problem: `see the log at request ${request.id}` });
+  if (told.code === 'RANGE_NOT_SATISFIABLE') reply.header('content-range', `bytes */${told.details['size']}`);
   return reply
     .code(told.entry.status)
     .type(problemContentType)

@@ -24,6 +24,9 @@ import { JobQueries } from '../job-queries.ts';
 import { LogStore } from '../logs/log-store.ts';
 import { QueueCommands } from '../queue-commands.ts';
 import { QueueQueries } from '../queue-queries.ts';
+import { ArtifactFiles } from '../results/artifact-files.ts';
+import { JobFiles } from '../results/job-files.ts';
+import { Results } from '../results/results.ts';
 import { makeSchedules } from '../schedules/make-schedules.ts';
 import { Signals } from '../signals.ts';
 import { Groups } from '../together/groups.ts';
@@ -43,6 +46,8 @@ export interface TestSystem {
   readonly deps: AppDeps;
   readonly db: Database;
   readonly ids: Ids;
+  /** Holds `logs` and `artifacts`. */
+  readonly dir: string;
   close(): Promise<void>;
 }
 
@@ -57,7 +62,9 @@ export async function startTestSystem(
   const ids = makeIds(realClock, realRandom);
   const signals = new Signals();
   const shared = { db, clock, ids, random: realRandom, log: silentLog, signals };
-  const logs = new LogStore({ dir, keepBytes: options.keepBytes ?? defaults.logBytes });
+  const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: options.keepBytes ?? defaults.logBytes });
+  const artifacts = new ArtifactFiles({ dir: join(dir, 'artifacts') });
+  const workers = new WorkerCommands(shared);
   const jobs = new JobCommands(shared);
   const events = new EventFeed({ db, commits: db, log: silentLog });
   const sender = new WebhookSender({ clock, targets: 'private', version: '0.0.0-test' });
@@ -68,13 +75,15 @@ export async function startTestSystem(
   const deps: AppDeps = {
     jobs,
     schedules: makeSchedules({ ...shared, jobs }).schedules,
-    workers: new WorkerCommands(shared),
+    workers,
     queries: new JobQueries(shared),
     queues: new QueueCommands(shared),
     queueQueries: new QueueQueries(shared),
     groups: new Groups(shared),
-    forget: new ForgetCommands({ ...shared, logs }),
+    forget: new ForgetCommands({ ...shared, logs: new JobFiles([logs, artifacts]) }),
     logs,
+    results: new Results({ ...shared, workers, files: artifacts }),
+    artifacts,
     events,
     webhooks,
     signals,
@@ -91,11 +100,13 @@ export async function startTestSystem(
     deps,
     db,
     ids,
+    dir,
     close: async () => {
       await app.close();
       await watch.stop();
       await webhooks.stop();
       await logs.close();
+      await artifacts.close();
       await db.close();
       await rm(dir, { recursive: true });
     },

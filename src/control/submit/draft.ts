@@ -55,6 +55,11 @@ export function draftOf(
 
 function assertFamily(id: string, { after, afterFailed }: JobSpec): void {
   if (after?.includes(id)) throw new BlixardError('JOB_CYCLE', { cycle: `${id} → ${id}` });
+  if (after !== undefined && after.length > limits.parentsMax)
+    throw new BlixardError('VALIDATION_FAILED', {
+      field: 'inputs',
+      problem: `with after that is ${after.length} jobs; allowed: at most ${limits.parentsMax}`,
+    });
   if (after !== undefined || afterFailed === undefined) return;
   throw new BlixardError('VALIDATION_FAILED', { field: 'afterFailed', problem: 'it needs after, too' });
 }

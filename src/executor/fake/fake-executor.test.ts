@@ -16,6 +16,13 @@ executorSuite('FakeExecutor', async () => {
       sleepLong: () => ['sleep', '60000'],
       stubborn: () => ['ignore-stop', ';', 'sleep', '60000'],
       flood: (bytes) => ['bytes', String(bytes)],
+      tell: ({ percent, message = '', result, artifacts = {} }) => [
+        ...(percent === undefined ? [] : ['progress', String(percent), message, ';']),
+        ...(result === undefined ? [] : ['result', result, ';']),
+        ...Object.entries(artifacts).flatMap(([name, text]) => ['artifact', name, text, ';']),
+        ...['exit', '0'],
+      ],
+      showInput: (name) => ['input', name],
     },
     live: () => executor.live,
     close: async () => undefined,

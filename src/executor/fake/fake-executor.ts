@@ -1,9 +1,9 @@
 /** An executor without VMs for tests and simulations: the job's command is its script. */
-import { asBlixardError } from '../../domain/errors.ts';
+import { asBlixardError, problemOf } from '../../domain/errors.ts';
 import { type EndReason, endReasonNames } from '../../domain/job.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
-import type { Execution, Executor, Outcome } from '../executor.ts';
-import { outcome, outcomeOfError } from '../outcome.ts';
+import type { Execution, Executor, Outcome, ProgressTold } from '../executor.ts';
+import { outcome, outcomeOfError, withNotes } from '../outcome.ts';
 
 /** One step; an outcome ends the command, undefined goes on with the next step. */
 type Step = (run: FakeRun, ...args: string[]) => Promise<Outcome | undefined>;
@@ -12,13 +12,20 @@ const usage = { wallMs: 1, cpuMs: 1, memoryPeakKiB: 1_024 };
 
 /**
  * The words a script is made of, steps apart by `;`: `print TEXT`, `print-error TEXT`, `bytes COUNT` (a pattern of
- * all byte values), `stdin` (echoes it), `sleep MS`, `ignore-stop`, `exit CODE`, `signal N`, `end REASON MESSAGE`.
+ * all byte values), `stdin` (echoes it), `sleep MS`, `ignore-stop`, `exit CODE`, `signal N`, `end REASON MESSAGE`,
+ * `progress PERCENT MESSAGE`, `chatter COUNT` (progress, that often), `result JSON`, `artifact NAME TEXT`,
+ * `input NAME` (prints it).
  */
 const words: Readonly<Record<string, Step>> = {
   print: (run, text = '') => run.write('stdout', Buffer.from(text)),
   'print-error': (run, text = '') => run.write('stderr', Buffer.from(text)),
   bytes: (run, count = '0') => run.write('stdout', patternOfBytes(Number(count))),
   stdin: (run) => run.write('stdout', Buffer.from(run.execution.spec.stdinBase64, 'base64')),
+  progress: (run, percent = '', message = '') => run.progress({ percent: Number(percent), message }),
+  chatter: (run, count = '0') => run.chatter(Number(count)),
+  result: (run, text = '') => run.handOver(run.execution.result(Buffer.from(text))),
+  artifact: (run, name = '', text = '') => run.artifact(name, Buffer.from(text)),
+  input: (run, name = '') => run.printInput(name),
   sleep: (run, ms = '0') => run.sleep(Number(ms)),
   'ignore-stop': (run) => run.ignoreStop(),
   exit: async (_run, code = '0') => outcome('exit', { exitCode: Number(code), usage }),
@@ -81,6 +88,7 @@ class FakeRun {
   readonly execution: Execution;
   readonly #deps: FakeExecutorDeps;
   readonly #over = new AbortController();
+  readonly #notes: string[] = [];
   #ignoresStop = false;
 
   constructor(execution: Execution, deps: FakeExecutorDeps) {
@@ -95,9 +103,9 @@ class FakeRun {
         const step = words[word];
         if (step === undefined) return outcome('exit', { exitCode: 127, message: `no word ${word}` });
         const end = await this.#unlessCut(step(this, ...args), timeout.signal);
-        if (end !== undefined) return end;
+        if (end !== undefined) return withNotes(end, this.#notes);
       }
-      return outcome('exit', { exitCode: 0, usage });
+      return withNotes(outcome('exit', { exitCode: 0, usage }), this.#notes);
     } finally {
       timeout.cancel();
       this.#over.abort();
@@ -106,6 +114,34 @@ class FakeRun {
 
   async write(stream: 'stdout' | 'stderr', data: Buffer): Promise<undefined> {
     await this.execution.output(stream, data);
+  }
+
+  async progress(told: ProgressTold): Promise<undefined> {
+    this.execution.progress(told);
+  }
+
+  async chatter(count: number): Promise<undefined> {
+    for (let n = 0; n < count; n++) this.execution.progress({ percent: n % 100, message: `step ${n}` });
+  }
+
+  /** What is refused is noted, as the real one does. */
+  async handOver(given: Promise<void>): Promise<undefined> {
+    try {
+      await given;
+    } catch (error) {
+      this.#notes.push(problemOf(error));
+    }
+  }
+
+  async artifact(name: string, data: Buffer): Promise<undefined> {
+    await this.handOver(this.execution.artifact(name, data, false));
+    await this.handOver(this.execution.artifact(name, Buffer.alloc(0), true));
+  }
+
+  async printInput(name: string): Promise<undefined> {
+    const input = this.execution.inputs.find((file) => file.name === name);
+    if (input === undefined) return await this.write('stderr', Buffer.from(`no input ${name}\n`));
+    for await (const piece of input.read(this.execution.kill)) await this.write('stdout', piece);
   }
 
   async sleep(ms: number): Promise<undefined> {

@@ -12,7 +12,10 @@ import {
 import { problemOf } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { decodeExecSpec } from './exec-spec.ts';
+import { type FakeCommands, fakeCommands } from './fake-commands.ts';
 import { FakeExec, type GuestControl } from './fake-exec.ts';
+import { FakeFiles } from './fake-files.ts';
+import { fakeTasks } from './fake-tasks.ts';
 
 export interface FakeAgentDeps {
   /** The guest's end of the channel. */
@@ -29,6 +32,7 @@ export class FakeAgent {
   readonly #decoder = new FrameDecoder();
   readonly #parts = new Map<number, Buffer[]>();
   readonly #execs = new Map<number, FakeExec>();
+  readonly #files = new FakeFiles();
   readonly #bootedAtMs: number;
   readonly #verbs: ReadonlyMap<number, (frame: Frame) => void>;
 
@@ -40,7 +44,8 @@ export class FakeAgent {
       [hostFrames.hello, (frame) => this.#hello(frame)],
       [hostFrames.ping, (frame) => this.#ping(frame)],
       [hostFrames.execPart, (frame) => this.#addPart(frame)],
-      [hostFrames.exec, (frame) => this.#exec(frame)],
+      [hostFrames.exec, (frame) => this.#exec(frame, fakeCommands)],
+      [hostFrames.task, (frame) => this.#exec(frame, fakeTasks)],
       [hostFrames.stdin, (frame) => this.#execs.get(frame.streamId)?.giveStdin(frame.payload)],
       [hostFrames.stdinEnd, (frame) => this.#execs.get(frame.streamId)?.endStdin()],
       [hostFrames.signal, (frame) => this.#execs.get(frame.streamId)?.signal(frame.payload.readUInt32LE(0))],
@@ -81,11 +86,11 @@ export class FakeAgent {
     this.#parts.set(streamId, [...(this.#parts.get(streamId) ?? []), payload]);
   }
 
-  #exec({ streamId }: Frame): void {
+  #exec({ streamId }: Frame, commands: FakeCommands): void {
     const spec = decodeExecSpec(Buffer.concat(this.#parts.get(streamId) ?? []));
     this.#parts.delete(streamId);
     const exec = new FakeExec({
-      ...{ spec, clock: this.#deps.clock, vm: this.#deps.vm },
+      ...{ spec, commands, files: this.#files, clock: this.#deps.clock, vm: this.#deps.vm },
       send: (type, payload) => this.#send(type, streamId, payload),
       sendRaw: (bytes) => this.#deps.channel.write(bytes),
     });

@@ -1,5 +1,6 @@
 /** What a fake guest can run: the first word of argv names a scripted behaviour. */
 import type { ExecSpec } from '../../contract/guest.ts';
+import type { FakeFiles } from './fake-files.ts';
 
 /** How a scripted command ends. */
 export interface CommandEnd {
@@ -13,6 +14,8 @@ export interface CommandIo {
   readonly spec: ExecSpec;
   /** argv without its first word. */
   readonly args: readonly string[];
+  /** Of the guest. */
+  readonly files: FakeFiles;
   stdout(data: string | Buffer): Promise<void>;
   stderr(data: string | Buffer): Promise<void>;
   /** Standard input to its end. */
@@ -30,13 +33,16 @@ export interface CommandIo {
 
 type FakeCommand = (io: CommandIo) => Promise<CommandEnd>;
 
+/** By the first word of argv. */
+export type FakeCommands = Readonly<Record<string, FakeCommand>>;
+
 const success: CommandEnd = { code: 0 };
 const floodChunk = Buffer.alloc(16 * 1024, 'x');
 
 const never = new Promise<CommandEnd>(() => undefined);
 
 /** `['exit', '3']`, `['echo', 'text', …]`, `['sleep', 'ms']`, and so on; times in ms, sizes in bytes. */
-export const fakeCommands: Readonly<Record<string, FakeCommand>> = {
+export const fakeCommands: FakeCommands = {
   exit: async ({ args }) => ({ code: Number(args[0] ?? 0) }),
   signal: async ({ args }) => ({ code: -1, signal: Number(args[0] ?? 9) }),
   oom: async () => ({ code: -1, signal: 9, oom: true }),
@@ -79,6 +85,18 @@ export const fakeCommands: Readonly<Record<string, FakeCommand>> = {
     await io.sleep(Number(io.args[0]));
     return success;
   },
+  /** Writes text into a file whose folder the environment names: `['write', 'BLIXARD_ARTIFACTS/name', text, …]`. */
+  write: async (io) => {
+    for (let at = 0; at < io.args.length; at += 2) {
+      io.files.write(pathOf(io, io.args[at] ?? ''), Buffer.from(io.args[at + 1] ?? ''));
+    }
+    return success;
+  },
+  /** Prints such a file. */
+  read: async (io) => {
+    await io.stdout(io.files.read(pathOf(io, io.args[0] ?? '')) ?? 'no such file\n');
+    return success;
+  },
   silent: () => never,
   crash: (io) => {
     io.crashVm();
@@ -93,3 +111,10 @@ export const fakeCommands: Readonly<Record<string, FakeCommand>> = {
     return never;
   },
 };
+
+/** `NAME/rest`, where NAME is a variable of the environment, or the path as it is. */
+function pathOf({ spec }: CommandIo, path: string): string {
+  const [name = '', ...rest] = path.split('/');
+  const value = spec.env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  return value === undefined ? path : [value, ...rest].join('/');
+}

@@ -2,7 +2,8 @@
 import { type ExecSpec, guestFrames, stdinCreditBytes } from '../../contract/guest.ts';
 import { limits } from '../../domain/limits.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
-import { type CommandEnd, type CommandIo, fakeCommands } from './fake-commands.ts';
+import type { CommandEnd, CommandIo, FakeCommands } from './fake-commands.ts';
+import type { FakeFiles } from './fake-files.ts';
 
 /** What a command may do to the VM it runs in. */
 export interface GuestControl {
@@ -12,6 +13,9 @@ export interface GuestControl {
 
 export interface FakeExecDeps {
   readonly spec: ExecSpec;
+  /** What argv may begin with. */
+  readonly commands: FakeCommands;
+  readonly files: FakeFiles;
   readonly clock: Clock;
   readonly vm: GuestControl;
   /** Sends a frame on the stream of this command. */
@@ -52,9 +56,9 @@ export class FakeExec {
 
   /** Runs the command and sends `exited`. */
   async run(): Promise<void> {
-    const { spec, clock } = this.#deps;
+    const { spec, commands, clock } = this.#deps;
     const [program = '', ...args] = spec.argv;
-    const command = fakeCommands[program];
+    const command = commands[program];
     const startMs = clock.monotonicMs();
     const io = this.#io(args);
     const end = await Promise.race([
@@ -91,10 +95,11 @@ export class FakeExec {
   }
 
   #io(args: readonly string[]): CommandIo {
-    const { spec, clock, vm } = this.#deps;
+    const { spec, files, clock, vm } = this.#deps;
     return {
       spec,
       args,
+      files,
       stdout: (data) => this.#write(guestFrames.stdout, Buffer.from(data)),
       stderr: (data) => this.#write(guestFrames.stderr, Buffer.from(data)),
       stdin: () => this.#readStdin(),

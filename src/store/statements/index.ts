@@ -9,6 +9,7 @@ import * as lines from './lines.ts';
 import * as lists from './lists.ts';
 import * as queues from './queues.ts';
 import * as rates from './rates.ts';
+import * as results from './results.ts';
 import * as schedules from './schedules.ts';
 import * as search from './search.ts';
 import * as submit from './submit.ts';
@@ -36,6 +37,7 @@ export const allStatements: readonly Listed[] = [
     lists,
     queues,
     rates,
+    results,
     schedules,
     search,
     submit,

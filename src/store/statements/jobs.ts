@@ -9,6 +9,8 @@ export const jobColumns = `
   reason, exit_code, signal, message, cancel_requested_at_ms, cancel_reason,
   cancelled_by, memory_mib, used_by_reason,
   created_at_ms, updated_at_ms, run_at_ms, expires_at_ms, started_at_ms, ended_at_ms,
+  (SELECT json_object('attempt', attempt, 'percent', percent, 'message', message, 'atMs', at_ms)
+   FROM job_progress WHERE job_progress.job_id = jobs.id) AS progress,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
 /** What is stored of a new job beside its spec. */

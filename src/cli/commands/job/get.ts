@@ -1,6 +1,8 @@
 /** blixard job get: one job with its attempts. */
 import type { Command } from 'commander';
+import type { BlixardClient } from '../../../client/index.ts';
 import type { Attempt, Job, JobPage } from '../../../contract/job.ts';
+import { isBlixardError } from '../../../domain/errors.ts';
 import { isEnded, jobMachine } from '../../../domain/job.ts';
 import { formatBytes, formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
@@ -8,6 +10,7 @@ import { jobArgument, readJobId } from '../../job-id.ts';
 import { endOf } from '../../output/job-end.ts';
 import { colourOfState, printable } from '../../output/style.ts';
 import { type Column, renderFacts, renderTable } from '../../output/table.ts';
+import { progressText } from '../../progress.ts';
 
 export function addJobGet(parent: Command, home: CommandHome): void {
   addCommand(parent, home, {
@@ -31,7 +34,8 @@ async function run(call: Call): Promise<undefined> {
       params: { id: job.id },
       query: { limit: childrenShown },
     });
-    await print(call, renderFacts(factsOf(call, job, children), call.paint));
+    const left = await whatItLeft(client, job);
+    await print(call, renderFacts([...factsOf(call, job, children), ...left, ...nextFacts(job)], call.paint));
     if (attempts.length === 0) return;
     await print(
       call,
@@ -57,6 +61,7 @@ function factsOf(
     ['due', backedOff],
     ['end', job.reason === null ? undefined : endOf(job)],
     ['message', textOr(job.message)],
+    ['progress', progressText(job.progress)],
     ['cancelled', cancelText(job)],
     ['command', printable(spec.command.join(' '))],
     ['image', spec.image],
@@ -68,8 +73,40 @@ function factsOf(
     ['created', call.time(job.createdAtMs)],
     ['started', job.startedAtMs === null ? undefined : call.time(job.startedAtMs)],
     ['ended', job.endedAtMs === null ? undefined : call.time(job.endedAtMs)],
-    ...nextSteps(job).map((step, index) => [index === 0 ? 'next' : '', step] as const),
   ];
+}
+
+type Fact = readonly [string, string | undefined];
+
+/** Longest result that is shown whole, in characters. */
+const resultShown = 200;
+
+/** Result and artifacts of a job that has ended. */
+async function whatItLeft(client: BlixardClient, job: Job): Promise<Fact[]> {
+  if (!isEnded(job.state) || job.attempt === 0) return [];
+  const params = { id: job.id };
+  const { artifacts } = await client.call('listArtifacts', { params });
+  const bytes = artifacts.reduce((sum, { size }) => sum + size, 0);
+  const files = `${artifacts.length}, ${formatBytes(bytes)}: blixard job artifacts ${job.id}`;
+  return [
+    ['result', await resultText(client, job.id)],
+    ['artifacts', artifacts.length === 0 ? undefined : files],
+  ];
+}
+
+async function resultText(client: BlixardClient, id: string): Promise<string | undefined> {
+  try {
+    const result = (await client.readResult(id)).trim();
+    if (result.length <= resultShown) return printable(result);
+    return `${formatBytes(Buffer.byteLength(result))}: blixard job result ${id}`;
+  } catch (error) {
+    if (isBlixardError(error, 'RESULT_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+function nextFacts(job: Job): Fact[] {
+  return nextSteps(job).map((step, index) => [index === 0 ? 'next' : '', step]);
 }
 
 /** What a user may do with the job as it is. */
@@ -92,6 +129,7 @@ function optionsOf(
     ['tenant', spec.tenant],
     ['group', spec.group],
     ['labels', labels.length === 0 ? undefined : labels.join(', ')],
+    ['inputs', spec.inputs?.join(', ')],
   ];
 }
 

@@ -7,6 +7,7 @@ import { addCommand, type Call, type CommandHome, print, printJson, withClient }
 import { exitCodeOf } from '../../exit-code.ts';
 import { jobArgument, readJobId } from '../../job-id.ts';
 import { endOf } from '../../output/job-end.ts';
+import { showProgress } from '../../progress.ts';
 
 export function addJobWait(parent: Command, home: CommandHome): void {
   addCommand(parent, home, {
@@ -29,9 +30,14 @@ async function run(call: Call): Promise<number> {
 /** Each call waits on the server; the loop ends with the job. */
 function waitForEnd(call: Call, id: string): Promise<Job> {
   return withClient(call, async (client) => {
-    for (;;) {
-      const job = await client.call('getJob', { params: { id }, query: { waitMs: limits.waitMsMax } });
-      if (isEnded(job.state)) return job;
+    const progress = showProgress(call.context, client, id);
+    try {
+      for (;;) {
+        const job = await client.call('getJob', { params: { id }, query: { waitMs: limits.waitMsMax } });
+        if (isEnded(job.state)) return job;
+      }
+    } finally {
+      progress.stop();
     }
   });
 }

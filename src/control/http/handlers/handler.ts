@@ -20,6 +20,8 @@ import type { JobQueries } from '../../job-queries.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import type { QueueCommands } from '../../queue-commands.ts';
 import type { QueueQueries } from '../../queue-queries.ts';
+import type { ArtifactFiles } from '../../results/artifact-files.ts';
+import type { Results } from '../../results/results.ts';
 import type { ScheduleCommands } from '../../schedules/schedule-commands.ts';
 import type { Signals } from '../../signals.ts';
 import type { Groups } from '../../together/groups.ts';
@@ -37,6 +39,8 @@ export interface AppDeps {
   readonly groups: Groups;
   readonly forget: ForgetCommands;
   readonly logs: LogStore;
+  readonly results: Results;
+  readonly artifacts: ArtifactFiles;
   readonly events: EventFeed;
   readonly webhooks: Webhooks;
   readonly signals: Signals;
@@ -60,6 +64,8 @@ export interface Call<N extends RouteName> {
 
 /** A reply that is written as it comes. */
 export interface StreamReply {
+  /** Default: that of the route. */
+  readonly status?: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Readable | string;
 }

@@ -1,0 +1,176 @@
+/** What jobs tell through a worker: progress, result, artifacts, and the output of other jobs as inputs. */
+import { createHash, randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BlixardError } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
+import { seededRandom } from '../platform/random.ts';
+import { ArtifactUploads, type UploadPart } from './artifact-uploads.ts';
+import { loseAnswer, testIds, unreachable, World, waitUntil } from './world.suite.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await World.open();
+});
+afterEach(async () => {
+  expect(await world.close()).toEqual([]);
+});
+
+async function download(id: string, name: string): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of world.client.downloadArtifact(id, name)) pieces.push(piece);
+  return Buffer.concat(pieces).toString();
+}
+
+async function namesOf(id: string): Promise<string[]> {
+  const { artifacts } = await world.client.call('listArtifacts', { params: { id } });
+  return artifacts.map(({ name }) => name);
+}
+
+const telling = ['result', '{"n":1}', ';', 'artifact', 'a/b.txt', 'text', ';', 'artifact', 'empty', ''];
+
+describe('a job', () => {
+  it('tells progress while it runs, and result and artifacts with its end', async () => {
+    await world.startWorker();
+    const job = await world.submit(['progress', '40', 'compiling', ';', ...telling, ';', 'sleep', '300']);
+    await waitUntil(async () => (await world.get(job.id)).progress?.percent === 40);
+    expect((await world.get(job.id)).progress).toMatchObject({ message: 'compiling' });
+    expect(await world.ended(job.id)).toMatchObject({ state: 'completed', message: null });
+    expect(await world.client.readResult(job.id)).toBe('{"n":1}');
+    expect(await namesOf(job.id)).toEqual(['a/b.txt', 'empty']);
+    expect(await download(job.id, 'a/b.txt')).toBe('text');
+  });
+
+  it('that chatters costs few calls, and its last progress is told', async () => {
+    const { wire } = await world.startWorker();
+    const job = await world.submit(['chatter', '1000', ';', 'sleep', '50', ';', 'progress', '100', 'done']);
+    expect(await world.ended(job.id)).toMatchObject({ progress: { percent: 100, message: 'done' } });
+    expect(wire.seen.filter((call) => call.endsWith('/progress')).length).toBeLessThanOrEqual(3);
+  });
+
+  it('ends as its command did when its result is none, and says so', async () => {
+    await world.startWorker();
+    const job = await world.submit([
+      'result',
+      '{oops',
+      ';',
+      'artifact',
+      '../evil',
+      'x',
+      ';',
+      'artifact',
+      'ok',
+      'y',
+    ]);
+    const ended = await world.ended(job.id);
+    expect(ended).toMatchObject({ state: 'completed', exitCode: 0 });
+    expect(ended.message).toContain('It is no JSON in UTF-8');
+    expect(ended.message).toContain('name');
+    await expect(world.client.readResult(job.id)).rejects.toMatchObject({ code: 'RESULT_NOT_FOUND' });
+    expect(await namesOf(job.id)).toEqual(['ok']);
+  });
+
+  it('that fails keeps what it left', async () => {
+    await world.startWorker();
+    const job = await world.submit([...telling, ';', 'exit', '3']);
+    expect(await world.ended(job.id)).toMatchObject({ state: 'failed', exitCode: 3 });
+    expect(await namesOf(job.id)).toEqual(['a/b.txt', 'empty']);
+  });
+
+  it('is not lost when the disk of the server is full: it ends, and says what was not kept', async () => {
+    const { wire } = await world.startWorker();
+    wire.fate = async (request, pass) => {
+      if (request.path.includes('/artifacts?')) throw new BlixardError('DISK_FULL', { problem: 'no space' });
+      return pass();
+    };
+    const job = await world.submit(telling);
+    const ended = await world.ended(job.id);
+    expect(ended).toMatchObject({ state: 'completed', exitCode: 0 });
+    expect(ended.message).toContain('The disk of the control node is full');
+    expect(await world.client.readResult(job.id)).toBe('{"n":1}');
+  });
+
+  it('tells the same on a wire that loses requests and answers', { timeout: 60_000 }, async () => {
+    const { wire } = await world.startWorker();
+    const random = seededRandom(7);
+    wire.fate = async (request, pass) => {
+      const chance = random.unit();
+      if (chance < 0.15) throw unreachable();
+      return chance < 0.35 ? loseAnswer(request, pass) : pass();
+    };
+    const jobs = await Promise.all(Array.from({ length: 8 }, () => world.submit(telling)));
+    for (const { id } of jobs) {
+      expect(await world.ended(id)).toMatchObject({ state: 'completed', message: null });
+      expect(await world.client.readResult(id)).toBe('{"n":1}');
+      expect(await download(id, 'a/b.txt')).toBe('text');
+    }
+  });
+});
+
+describe('inputs', () => {
+  it('are the results and artifacts of other jobs', async () => {
+    await world.startWorker();
+    const parent = await world.submit(telling);
+    await world.ended(parent.id);
+    const show = ['result.json', 'artifacts/a/b.txt', 'artifacts/empty'];
+    const command = show.flatMap((name) => ['input', `${parent.id}/${name}`, ';', 'print', '|', ';']);
+    const child = await world.submit([...command, 'exit', '0'], { inputs: [parent.id, parent.id] });
+    expect(await world.ended(child.id)).toMatchObject({ state: 'completed' });
+    expect(String(await world.output(child.id))).toBe('{"n":1}|text||');
+  });
+
+  it('that are not there, or not ended, fail the job before its command runs', async () => {
+    const { executor } = await world.startWorker();
+    const slow = await world.submit(['sleep', '600000']);
+    const none = testIds();
+    const cases = [
+      [none, `The output of job ${none} cannot be had: there is no such job.`],
+      [slow.id, `The output of job ${slow.id} cannot be had: it has not ended, it is running.`],
+    ] as const;
+    await waitUntil(async () => (await world.get(slow.id)).state === 'running');
+    for (const [id, message] of cases) {
+      const job = await world.submit(['print', 'side effect'], { inputs: [id] });
+      expect(await world.ended(job.id)).toMatchObject({ state: 'failed', reason: 'input_missing', message });
+      expect(executor.begun).not.toContain(`${job.id}/1`);
+    }
+  });
+
+  it('are tried again as often as the job may be', async () => {
+    await world.startWorker();
+    const parent = await world.submit(['sleep', '400', ';', ...telling]);
+    const child = await world.submit(['input', `${parent.id}/result.json`], {
+      inputs: [parent.id],
+      attemptsMax: 50,
+      backoff: { type: 'fixed', delayMs: 50, jitter: 0 },
+    });
+    const ended = await world.ended(child.id);
+    expect(ended.state).toBe('completed');
+    expect(ended.attempt).toBeGreaterThan(1);
+    expect(String(await world.output(child.id))).toBe('{"n":1}');
+  });
+});
+
+describe('the uploads of artifacts', () => {
+  it('are parts of one size, with the hash of the whole at the end', async () => {
+    const sent: UploadPart[] = [];
+    const uploads = new ArtifactUploads({
+      send: async (part) => {
+        sent.push({ ...part, bytes: Buffer.from(part.bytes) });
+      },
+    });
+    const bytes = randomBytes(2 * limits.artifactUploadBytes + 10);
+    for (let at = 0; at < bytes.length; at += 60_000) {
+      await uploads.take('a', bytes.subarray(at, at + 60_000), false);
+    }
+    await uploads.take('a', Buffer.alloc(0), true);
+    await uploads.take('b', Buffer.from('b'), true);
+    expect(sent.map(({ name, offset, bytes: part }) => [name, offset, part.length])).toEqual([
+      ['a', 0, limits.artifactUploadBytes],
+      ['a', limits.artifactUploadBytes, limits.artifactUploadBytes],
+      ['a', 2 * limits.artifactUploadBytes, 10],
+      ['b', 0, 1],
+    ]);
+    expect(Buffer.concat(sent.slice(0, 3).map((part) => part.bytes)).equals(bytes)).toBe(true);
+    expect(sent[2]?.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(sent[0]?.sha256).toBeUndefined();
+  });
+});
