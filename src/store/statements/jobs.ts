@@ -49,8 +49,7 @@ export const insertJob = define<NewJob & { nowMs: number }>(
    SELECT :id, :queue, :executor, :image, :state, :priority, :runAtMs, :expiresAtMs, :idempotencyKey, :uniqueKey,
      :tenant, :attemptsMax, :concurrencyKey, :nowMs, :nowMs
    WHERE ${imageIsFine(':image')}
-   ON CONFLICT DO NOTHING
-   RETURNING ${jobColumns}`,
+   ON CONFLICT DO NOTHING`,
 );
 
 /** The spec of the job just inserted; an older job of the same id keeps its own. */
