@@ -136,6 +136,10 @@ CREATE TRIGGER job_forgotten AFTER UPDATE OF forgotten_at_ms ON jobs
   DELETE FROM jobs WHERE seq = NEW.seq;
 END;
 
+-- Pages of one queue, or of one state, are made of pages of both.
+DROP INDEX jobs_by_state;
+DROP INDEX jobs_by_queue;
+
 -- The same index of ended jobs under a condition that is cheap for every job that has not ended.
 DROP INDEX jobs_ended;
 CREATE INDEX jobs_ended ON jobs (queue, state, ended_at_ms) WHERE ended_at_ms IS NOT NULL;
