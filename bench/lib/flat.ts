@@ -47,9 +47,15 @@ async function fill(stored: Stored, count: number, queues: readonly string[]): P
     await Promise.all(
       made.filter((job) => job.spec.queue === 'ended').map((job) => stored.jobs.cancel(job.id)),
     );
-    kept.push(...made.filter((_, index) => (done + index) % apart === 0).map((job) => job.id));
+    kept.push(...made.filter((_, index) => isKept(done + index, apart)).map((job) => job.id));
   }
   return kept;
+}
+
+/** One job of so many, and as many that have ended as that wait: with a get of either as large a part in few as in many. */
+function isKept(place: number, apart: number): boolean {
+  const stretch = Math.floor(place / apart);
+  return place % apart === (apart % 2 === 0 ? stretch % 2 : 0);
 }
 
 /** The commands in their order, each over jobs of its own; every call is one command on one job. */
