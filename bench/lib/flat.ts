@@ -52,7 +52,7 @@ async function fill(stored: Stored, count: number, queues: readonly string[]): P
   return kept;
 }
 
-/** One job of so many, and as many that have ended as that wait: with a get of either as large a part in few as in many. */
+/** One job of so many; half of those kept wait and half have ended, in few as in many. */
 function isKept(place: number, apart: number): boolean {
   const stretch = Math.floor(place / apart);
   return place % apart === (apart % 2 === 0 ? stretch % 2 : 0);
