@@ -11,7 +11,7 @@ import { parentsFirst } from '../together/order.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
-import { type Draft, draftOf } from './draft.ts';
+import { type Draft, draftOf, submittedJob } from './draft.ts';
 import { imageUnknown, keepingKey, type SubmitDeps, tellKeyPolicy } from './submits.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
@@ -49,15 +49,15 @@ export class BatchSubmits {
     ]);
     tellReady(this.#deps.signals, drafts);
     const results = await write;
-    const rows = results[0]?.rows ?? [];
     const cancelled = tellKeyPolicy(this.#deps.signals, results.slice(2, 2 + keeping.length));
-    if (rows.length === 0) return undefined;
+    const stored = results[0]?.changes ?? 0;
+    if (stored === 0) return undefined;
     tellTimes(this.#deps.signals, drafts);
     tellSettled(this.#deps.signals, results);
     // Those that wait for others may have gone on in the same write.
     const settled = children.length === 0 ? [] : await this.#rowsOf(children);
-    const rowOf = byId([...rows, ...cancelled.values(), ...settled]);
-    return drafts.map(({ job, spec }) => jobOf(rowOf(job.id), spec));
+    const moved = new Map([...cancelled.values(), ...settled].map((row) => [text(row, 'id'), row]));
+    return drafts.map((draft) => submittedJob(draft, moved.get(draft.job.id)));
   }
 
   /** The same jobs when they are all there: the answer was lost. Undefined when nothing is in the way any more. */

@@ -22,7 +22,7 @@ import type { Signals } from '../signals.ts';
 import { tellCancelled } from '../tell-cancelled.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf, jobStateOf } from '../views.ts';
-import { type Draft, draftOf } from './draft.ts';
+import { type Draft, draftOf, submittedJob } from './draft.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Image names told when a job asks for an unknown one. */
@@ -73,11 +73,12 @@ export class Submits {
     tellTimes(this.#deps.signals, [draft]);
     const room = making.length === 0 ? undefined : rowOf(results[0]);
     if (room !== undefined) this.#tellMadeRoom(room);
-    const inserted = rowOf(results[making.length]);
     const cancelled = tellKeyPolicy(this.#deps.signals, results.slice(results.length - keeping.length));
-    if (inserted !== undefined && draft.job.after !== null)
-      return jobOf((await this.#settled(draft.job.id, results)) ?? inserted, draft.spec);
-    if (inserted !== undefined) return jobOf(cancelled.get(draft.job.id) ?? inserted, draft.spec);
+    if (results[making.length]?.changes === 1) {
+      const waits = draft.job.after !== null;
+      const moved = waits ? await this.#settled(draft.job.id, results) : cancelled.get(draft.job.id);
+      return submittedJob(draft, moved);
+    }
     return room === undefined ? undefined : jobOf(room);
   }
 

@@ -10,6 +10,7 @@ import {
   decideEnd,
   type EndedJob,
   isEnded,
+  type JobState,
   jobMachine,
 } from '../../domain/job.ts';
 import { limits } from '../../domain/limits.ts';
@@ -31,7 +32,6 @@ import {
   endAttempts,
   giveBackAttempts,
   heldForEnd,
-  writeFacts,
 } from '../../store/statements/work.ts';
 import type { Holder } from '../fence.ts';
 import { tellMoved } from '../moved.ts';
@@ -75,15 +75,17 @@ export class EndReports {
     const open = [...this.#open.values()];
     if (open.length === 0) return [];
     const first = this.#rounds++ === 0;
-    const completed = open.filter((done) => first && done.reason === 'exit' && done.exitCode === 0);
-    const givenBack = open.filter((done) => first && done.reason === null);
-    const others = open.filter((done) => !completed.includes(done) && !givenBack.includes(done));
+    const isCompleted = (done: AttemptDone): boolean =>
+      first && done.reason === 'exit' && done.exitCode === 0;
+    const isGivenBack = (done: AttemptDone): boolean => first && done.reason === null;
+    const completed = open.filter(isCompleted);
+    const givenBack = open.filter(isGivenBack);
+    const others = open.filter((done) => !isCompleted(done) && !isGivenBack(done));
     const decided = others.length === 0 ? [] : await this.#decide(others);
     const nowMs = this.#clock.nowMs();
     const write = (statement: typeof completeAttempts, list: readonly unknown[]): Statement[] =>
       list.length === 0 ? [] : [statement.with({ ...this.#holder, attempts: JSON.stringify(list), nowMs })];
     return [
-      ...this.#facts(open),
       ...write(completeAttempts, completed.map(completionOf)),
       ...write(giveBackAttempts, givenBack.map(refOf)),
       ...write(endAttempts, decided),
@@ -119,7 +121,7 @@ export class EndReports {
     for (const [key, done] of this.#open) {
       const row = known.get(key);
       const ours = row !== undefined && this.#isOurs(row);
-      if (ours && text(row, 'attempt_state') !== 'ended') continue;
+      if (ours && integer(row, 'held') === 1) continue;
       this.#open.delete(key);
       // Written before, and the answer was lost: perhaps that of the store, and then nobody was told.
       if (ours && textOrNull(row, 'reason') === done.reason) tellMoved(this.#signals, [row]);
@@ -131,14 +133,6 @@ export class EndReports {
   #isOurs(attempt: Row): boolean {
     const { workerId, generation } = this.#holder;
     return text(attempt, 'worker_id') === workerId && integer(attempt, 'worker_generation') === generation;
-  }
-
-  #facts(open: readonly AttemptDone[]): Statement[] {
-    const facts = open
-      .filter(({ vm, usage }) => vm !== null || usage !== null)
-      .map((done) => ({ ...refOf(done), vm: done.vm, usage: done.usage }));
-    if (facts.length === 0) return [];
-    return [writeFacts.with({ ...this.#holder, attempts: JSON.stringify(facts) })];
   }
 
   async #decide(others: readonly AttemptDone[]): Promise<unknown[]> {
@@ -168,7 +162,8 @@ export class EndReports {
     const chance = this.#random.unit();
     const reported = endOf(done);
     const wanted = decideEnd(job, reported, nowMs, chance);
-    const possible = jobMachine.can(from, wanted.state);
+    const possible =
+      jobMachine.can(from, wanted.state) && (wanted.state !== 'completed' || isStarted(from, done));
     const end = possible ? reported : neverStarted;
     const decision = possible ? wanted : decideEnd(job, end, nowMs, chance);
     const endedAtMs = isEnded(decision.state) ? nowMs : null;
@@ -181,6 +176,9 @@ export class EndReports {
       ...storedByReason(row, byReason),
       ...end,
       endedAtMs,
+      startedAtMs: done.startedAtMs ?? null,
+      vm: done.vm,
+      usage: done.usage,
     };
   }
 }
@@ -220,8 +218,14 @@ function endOf(done: AttemptDone): End {
   };
 }
 
-function completionOf(done: AttemptDone) {
-  return { ...refOf(done), message: storable(done.message) };
+/** One row of `completeAttempts`. */
+function completionOf({ jobId, attempt, startedAtMs, message, vm, usage }: AttemptDone) {
+  return [jobId, attempt, startedAtMs ?? null, storable(message), vm, usage];
+}
+
+/** Its start was told, before or with this report. */
+function isStarted(from: JobState, { startedAtMs }: AttemptDone): boolean {
+  return from === 'running' || startedAtMs !== undefined;
 }
 
 function refOf({ jobId, attempt }: AttemptRef): AttemptRef {

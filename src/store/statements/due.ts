@@ -2,6 +2,10 @@
 import { define } from './define.ts';
 import { movedColumns } from './work.ts';
 
+/** In the words of the index. */
+const expiring =
+  "expires_at_ms IS NOT NULL AND (state = 'blocked' OR state = 'scheduled' OR state = 'pending')";
+
 /** Due jobs become ready, the longest due first. */
 export const promoteDue = define<{ nowMs: number; limit: number }>(
   'due.promote',
@@ -19,7 +23,7 @@ export const failExpired = define<{ nowMs: number; limit: number }>(
      message = 'It was not started in time.', ended_at_ms = :nowMs, updated_at_ms = :nowMs
    WHERE seq IN (
      SELECT seq FROM jobs INDEXED BY jobs_expiring
-     WHERE state IN ('blocked', 'pending', 'scheduled') AND expires_at_ms IS NOT NULL AND expires_at_ms <= :nowMs
+     WHERE ${expiring} AND expires_at_ms <= :nowMs
      ORDER BY expires_at_ms, seq LIMIT +:limit)
    RETURNING ${movedColumns}`,
 );
@@ -31,7 +35,6 @@ export const failExpired = define<{ nowMs: number; limit: number }>(
 export const nextDue = define<Record<never, never>>(
   'due.next',
   `SELECT (SELECT min(run_at_ms) FROM jobs INDEXED BY jobs_scheduled WHERE state = 'scheduled') AS run_at_ms,
-     (SELECT min(expires_at_ms) FROM jobs INDEXED BY jobs_expiring
-      WHERE state IN ('blocked', 'pending', 'scheduled') AND expires_at_ms IS NOT NULL) AS expires_at_ms,
+     (SELECT min(expires_at_ms) FROM jobs INDEXED BY jobs_expiring WHERE ${expiring}) AS expires_at_ms,
      (SELECT min(opens_at_ms) FROM rates INDEXED BY rates_opening WHERE opens_at_ms IS NOT NULL) AS opens_at_ms`,
 );

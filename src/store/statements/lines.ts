@@ -1,7 +1,7 @@
 /** Lines of a queue: claims that go by turns and rates, and how the jobs of a queue get into lines. */
 import { heldStates } from '../../domain/job.ts';
 import { limits } from '../../domain/limits.ts';
-import { define, literals } from './define.ts';
+import { define } from './define.ts';
 import type { QueueValues } from './queues.ts';
 import { tokensNow } from './rates.ts';
 import {
@@ -16,13 +16,12 @@ import {
   served,
 } from './work.ts';
 
-const held = `state IN (${literals(heldStates)})`;
 const wanted = `+min(:want, ${limits.lineClaimMax})`;
 
 /** Jobs a queue may give: what its concurrency and its bucket leave, as much as is wanted without them. */
 const room = `min(
-  coalesce(s.concurrency_max - (
-    SELECT coalesce(sum(n), 0) FROM job_counts AS taken WHERE taken.queue = q.value AND taken.${held}), :want),
+  coalesce(s.concurrency_max - coalesce((
+    SELECT ${heldStates.join(' + ')} FROM queue_counts WHERE queue_counts.queue = q.value), 0), :want),
   coalesce((SELECT ${tokensNow('s.rate_max', 's.rate_per_ms', 'bucket.full_at_units')}
     FROM rates AS bucket WHERE bucket.queue = q.value AND bucket.key = ''), s.rate_max, :want))`;
 

@@ -1,6 +1,8 @@
 /** Pages of jobs, attempts and events, and totals: each page starts at a key and reads only what it shows. */
-import { define } from './define.ts';
+import { heldStates, jobMachine } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
 import { jobColumns } from './jobs.ts';
+import { countColumns } from './queues.ts';
 
 const page = 'seq < :before ORDER BY seq DESC LIMIT +:limit';
 
@@ -9,16 +11,32 @@ type Page = { before: number; limit: number };
 /** All jobs, newest first, from the one before `before`. */
 export const listJobs = define<Page>('lists.jobs', `SELECT ${jobColumns} FROM jobs WHERE ${page}`);
 
-/** The same of one state. */
+/** The newest jobs of the queue `c` in a state. */
+const newestIn = (state: string, limit: string): string =>
+  `SELECT one.seq FROM jobs AS one INDEXED BY jobs_by_queue_and_state
+   WHERE one.queue = c.queue AND one.state = ${state} AND one.seq < :before ORDER BY one.seq DESC LIMIT ${limit}`;
+
+/** A page out of more jobs than it has, all of which an index gave. */
+const pageOf = (candidates: string): string =>
+  `SELECT ${jobColumns} FROM jobs WHERE seq IN (${candidates} ORDER BY best.seq DESC LIMIT +:limit) ORDER BY seq DESC`;
+
+/**
+ * The same of one state. Only as many queues as a page has jobs can have a part in it: those whose newest is newest.
+ * An index of states alone would be written at every step of every job.
+ */
 export const listJobsByState = define<Page & { state: string }>(
   'lists.jobsByState',
-  `SELECT ${jobColumns} FROM jobs INDEXED BY jobs_by_state WHERE state = :state AND ${page}`,
+  pageOf(`SELECT best.seq FROM (
+      SELECT c.queue, (${newestIn(':state', '1')}) AS newest FROM queue_counts AS c
+      WHERE c.queue > '' ORDER BY newest DESC, c.queue LIMIT +:limit) AS c
+    CROSS JOIN jobs AS best WHERE best.seq IN (${newestIn(':state', '+:limit')})`),
 );
 
-/** The same of one queue. */
+/** The same of one queue: out of the newest of each state. */
 export const listJobsByQueue = define<Page & { queue: string }>(
   'lists.jobsByQueue',
-  `SELECT ${jobColumns} FROM jobs INDEXED BY jobs_by_queue WHERE queue = :queue AND ${page}`,
+  pageOf(`SELECT best.seq FROM queue_counts AS c CROSS JOIN json_each('${JSON.stringify(jobMachine.states)}') AS s
+    CROSS JOIN jobs AS best WHERE c.queue = :queue AND best.seq IN (${newestIn('s.value', '+:limit')})`),
 );
 
 /** The same of one queue and state. */
@@ -28,16 +46,25 @@ export const listJobsByQueueAndState = define<Page & { queue: string; state: str
    WHERE queue = :queue AND state = :state AND ${page}`,
 );
 
-/** The newest attempts of a job, newest first. */
-export const attemptsOfJob = define<{ jobId: string; limit: number }>(
-  'lists.attempts',
-  `SELECT job_id, attempt, state, worker_id, claimed_at_ms, started_at_ms, ended_at_ms, reason, exit_code,
-     signal, message, vm, usage,
-     coalesce(memory_mib,
-       (SELECT jobs.memory_mib FROM jobs WHERE attempts.state = 'claimed' AND jobs.id = attempts.job_id),
-       (SELECT job_data.spec->>'memoryMiB' FROM jobs CROSS JOIN job_data
-        WHERE jobs.id = attempts.job_id AND job_data.seq = jobs.seq)) AS memory_mib
-   FROM attempts WHERE job_id = :jobId ORDER BY attempt DESC LIMIT +:limit`,
+/** Memory is stored where it is other than in the spec. */
+const memoryOr = (spec: string): string => `coalesce(memory_mib, ${spec}) AS memory_mib`;
+const attemptColumns = `attempt, worker_id, claimed_at_ms, started_at_ms, ended_at_ms, reason, exit_code, signal,
+  message, vm, usage`;
+
+/** The newest attempt of a job, unless the job waits again after it. */
+export const newestAttempt = define<{ jobId: string }>(
+  'lists.newestAttempt',
+  `SELECT id AS job_id, iif(state IN (${literals(heldStates)}), state, 'ended') AS state, ${attemptColumns},
+     ${memoryOr("(SELECT spec->>'memoryMiB' FROM job_data WHERE job_data.seq = jobs.seq)")}
+   FROM jobs WHERE id = :jobId AND claimed_at_ms IS NOT NULL`,
+);
+
+/** The other attempts of a job, newest first. */
+export const pastAttempts = define<{ jobId: string; limit: number }>(
+  'lists.pastAttempts',
+  `SELECT job_id, 'ended' AS state, ${attemptColumns},
+     ${memoryOr("(SELECT spec->>'memoryMiB' FROM job_data WHERE seq = (SELECT seq FROM jobs WHERE id = :jobId))")}
+   FROM past_attempts WHERE job_id = :jobId ORDER BY attempt DESC LIMIT +:limit`,
 );
 
 /** The events of a job, oldest first, from the one after `after`. */
@@ -47,10 +74,10 @@ export const eventsOfJob = define<{ jobId: string; after: number; limit: number 
    WHERE job_id = :jobId AND seq > :after ORDER BY seq LIMIT +:limit`,
 );
 
-/** Totals per queue and state, as the writes keep them. */
+/** Totals of each queue, one column per state, as the writes keep them. */
 export const jobCounts = define<{ limit: number }>(
   'lists.counts',
-  "SELECT queue, state, n FROM job_counts WHERE queue > '' AND n > 0 ORDER BY queue, state LIMIT +:limit",
+  `SELECT ${countColumns} FROM queue_counts WHERE queue > '' ORDER BY queue LIMIT +:limit`,
 );
 
 /** Answers when the store does. */

@@ -1,9 +1,8 @@
 /** Queues: their settings, their pause, what is in them, and which jobs of a key are ready under a new limit. */
-import { endedStates, heldStates } from '../../domain/job.ts';
+import { heldStates, jobMachine } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 import { stateAgain } from './jobs.ts';
 
-const ended = `state IN (${literals(endedStates)})`;
 const settings = `name, paused, concurrency_max, key_concurrency_max, key_policy, fair_by, weights, rate_max,
   rate_per_ms, key_rate_max, key_rate_per_ms, completed_ms, failed_ms, cancelled_ms, updated_at_ms`;
 
@@ -70,17 +69,20 @@ export const queuesAfter = define<{ after: string; limit: number }>(
   `SELECT ${settings} FROM queues WHERE name > :after ORDER BY name LIMIT +:limit`,
 );
 
-/** The totals of queues by name, from the one after `after`. */
+/** A queue and its totals, a column for each state. */
+export const countColumns = ['queue', ...jobMachine.states].join(', ');
+
+/** The totals of queues by name that have jobs, from the one after `after`. */
 export const countsAfter = define<{ after: string; limit: number }>(
   'queues.countsAfter',
-  `SELECT queue, state, n FROM job_counts WHERE queue > :after AND n > 0
-   ORDER BY queue, state LIMIT +:limit`,
+  `SELECT ${countColumns} FROM queue_counts WHERE queue > :after AND ${jobMachine.states.join(' + ')} > 0
+   ORDER BY queue LIMIT +:limit`,
 );
 
 /** The totals of one queue. */
 export const countsOfQueue = define<{ name: string }>(
   'queues.counts',
-  'SELECT queue, state, n FROM job_counts WHERE queue = :name AND n > 0',
+  `SELECT ${countColumns} FROM queue_counts WHERE queue = :name`,
 );
 
 /** When the oldest ready job of a queue was submitted, and when jobs of it last ended; null where there is none. */
@@ -90,9 +92,9 @@ export const timesOfQueue = define<{ name: string }>(
      (SELECT created_at_ms FROM jobs INDEXED BY jobs_by_queue_and_state
       WHERE queue = :name AND state = 'pending' ORDER BY seq LIMIT 1) AS oldest_pending_at_ms,
      (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
-      WHERE queue = :name AND state = 'completed' AND ${ended}) AS last_completed_at_ms,
+      WHERE queue = :name AND state = 'completed' AND ended_at_ms IS NOT NULL) AS last_completed_at_ms,
      (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
-      WHERE queue = :name AND state = 'failed' AND ${ended}) AS last_failed_at_ms`,
+      WHERE queue = :name AND state = 'failed' AND ended_at_ms IS NOT NULL) AS last_failed_at_ms`,
 );
 
 /** What of its queue holds a job back. */
@@ -103,8 +105,7 @@ export const gateOfJob = define<{ id: string }>(
      (SELECT opens_at_ms FROM rates WHERE rates.queue = jobs.queue AND key = '') AS opens_at_ms,
      (SELECT opens_at_ms FROM rates
       WHERE rates.queue = jobs.queue AND key = jobs.concurrency_key) AS key_opens_at_ms,
-     (SELECT coalesce(sum(n), 0) FROM job_counts
-      WHERE job_counts.queue = jobs.queue AND state IN (${literals(heldStates)})) AS held
+     (SELECT ${heldStates.join(' + ')} FROM queue_counts WHERE queue_counts.queue = jobs.queue) AS held
    FROM jobs CROSS JOIN queues AS s ON s.name = jobs.queue WHERE jobs.id = :id`,
 );
 
