@@ -17,6 +17,7 @@ export interface ModelOptions {
   readonly after: readonly ModelJob[];
   readonly afterFailed: AfterFailed;
   readonly group: string | undefined;
+  readonly retry: ReasonRules | undefined;
 }
 
 export interface ModelJob {

@@ -118,33 +118,30 @@ describe('inputs', () => {
     expect(String(await world.output(child.id))).toBe('{"n":1}|text||');
   });
 
-  it('that are not there, or not ended, fail the job before its command runs', async () => {
+  it('that are not there are refused; forgotten meanwhile, they fail the job before its command runs', async () => {
     const { executor } = await world.startWorker();
-    const slow = await world.submit(['sleep', '600000']);
     const none = testIds();
-    const cases = [
-      [none, `The output of job ${none} cannot be had: there is no such job.`],
-      [slow.id, `The output of job ${slow.id} cannot be had: it has not ended, it is running.`],
-    ] as const;
-    await waitUntil(async () => (await world.get(slow.id)).state === 'running');
-    for (const [id, message] of cases) {
-      const job = await world.submit(['print', 'side effect'], { inputs: [id] });
-      expect(await world.ended(job.id)).toMatchObject({ state: 'failed', reason: 'input_missing', message });
-      expect(executor.begun).not.toContain(`${job.id}/1`);
-    }
+    await expect(world.submit(['print', 'x'], { inputs: [none] })).rejects.toMatchObject({
+      code: 'PARENT_UNKNOWN',
+    });
+    const parent = await world.submit(telling);
+    await world.ended(parent.id);
+    const queue = { params: { name: 'default' } };
+    await world.client.call('pauseQueue', queue);
+    const child = await world.submit(['print', 'side effect'], { inputs: [parent.id] });
+    await world.client.call('removeJob', { params: { id: parent.id } });
+    await world.client.call('resumeQueue', queue);
+    const message = `The output of job ${parent.id} cannot be had: there is no such job.`;
+    expect(await world.ended(child.id)).toMatchObject({ state: 'failed', reason: 'input_missing', message });
+    expect(executor.begun).not.toContain(`${child.id}/1`);
   });
 
-  it('are tried again as often as the job may be', async () => {
+  it('are waited for', async () => {
     await world.startWorker();
     const parent = await world.submit(['sleep', '400', ';', ...telling]);
-    const child = await world.submit(['input', `${parent.id}/result.json`], {
-      inputs: [parent.id],
-      attemptsMax: 50,
-      backoff: { type: 'fixed', delayMs: 50, jitter: 0 },
-    });
-    const ended = await world.ended(child.id);
-    expect(ended.state).toBe('completed');
-    expect(ended.attempt).toBeGreaterThan(1);
+    const child = await world.submit(['input', `${parent.id}/result.json`], { inputs: [parent.id] });
+    expect(child.state).toBe('blocked');
+    expect(await world.ended(child.id)).toMatchObject({ state: 'completed', attempt: 1 });
     expect(String(await world.output(child.id))).toBe('{"n":1}');
   });
 });
