@@ -4,12 +4,13 @@
 import type { AttemptRef, ClaimedJob, WorkReply, WorkRequest } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { leaseUntilMs } from '../../domain/lease.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
 import { integer, json, text } from '../../store/statements/columns.ts';
-import { claimJobs, heldByToken, renewLease } from '../../store/statements/work.ts';
+import { claimJobs, heldByToken, renewLease, unstartedClaims } from '../../store/statements/work.ts';
 import { workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
@@ -62,12 +63,16 @@ export class WorkDesk {
   readonly #room = new WaitingRoom();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
+  /** When the old claims of a worker were last looked at, monotonic ms; at most one entry per live worker. */
+  readonly #lookedAtMs = new Map<string, number>();
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
     deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
     deps.signals.onLease((workerId, untilMs) => {
-      if (untilMs === null) this.#told.delete(workerId);
+      if (untilMs !== null) return;
+      this.#told.delete(workerId);
+      this.#lookedAtMs.delete(workerId);
     });
   }
 
@@ -106,7 +111,22 @@ export class WorkDesk {
       if (call.seat.over) break;
       turn = await this.#turn(call, []);
     }
-    return this.#reply(call, turn, fenced);
+    return { ...this.#reply(call, turn, fenced), unstarted: await this.#oldClaims(call.holder) };
+  }
+
+  /**
+   * Claims that a live worker has had for a lease and not started. A call that came twice, the second time after its
+   * answer, has claimed for nobody: the worker gives back what it does not know of. Looked at once in a lease.
+   */
+  async #oldClaims(holder: Holder): Promise<AttemptRef[]> {
+    const { clock, db, leaseMs } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    const lookedAtMs = this.#lookedAtMs.get(holder.workerId);
+    if (lookedAtMs !== undefined && nowMs - lookedAtMs < leaseMs) return [];
+    this.#lookedAtMs.set(holder.workerId, nowMs);
+    const values = { ...holder, beforeMs: clock.nowMs() - leaseMs, limit: limits.workMax };
+    const rows = await db.query(unstartedClaims.with(values));
+    return rows.map((row) => ({ jobId: text(row, 'id'), attempt: integer(row, 'attempt') }));
   }
 
   /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */
@@ -186,7 +206,7 @@ export class WorkDesk {
     return told?.generation === holder.generation && !body.repeat ? told : undefined;
   }
 
-  #reply({ holder, dropped, signal }: Call, { lease, claimed }: Turn, fenced: AttemptRef[]): WorkReply {
+  #reply({ holder, dropped, signal }: Call, { lease, claimed }: Turn, fenced: AttemptRef[]): Omit<WorkReply, 'unstarted'> {
     const cancel = [
       ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
     ];
