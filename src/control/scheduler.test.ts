@@ -52,6 +52,19 @@ async function stateOf(id: string): Promise<string> {
 }
 
 describe('due jobs', () => {
+  it('wait a minute at most, not an hour, when the wall clock is set forward by an hour', async () => {
+    const clock = new JumpingClock();
+    const scheduler = new Scheduler({ ...control, clock, random: seededRandom(1), log: silentLog });
+    const id = await scheduledJob(3_600_000);
+    scheduler.start();
+    await settle();
+    clock.jump(3_600_000);
+    clock.advance(defaults.clockCheckMs);
+    await settle();
+    expect(await stateOf(id)).toBe('pending');
+    await scheduler.stop();
+  });
+
   it('become ready when they are due, not before, and wake a waiting worker', async () => {
     const worker = await TestWorker.join(control);
     control.scheduler.start();

@@ -21,6 +21,8 @@ export class Truth {
   readonly outcomes = new Map<string, Outcome>();
   /** What commands wrote, by attempt. */
   readonly output = new Map<string, number>();
+  /** Attempts whose worker was told to end at once: the rest of their output is of no more use. */
+  readonly cut = new Set<string>();
 }
 
 interface HostDeps {
@@ -119,6 +121,7 @@ export class WorkerHost {
 }
 
 function watchedExecution(execution: Execution, key: string, truth: Truth): Execution {
+  execution.kill.addEventListener('abort', () => truth.cut.add(key), { once: true });
   return {
     ...execution,
     started: async () => {
