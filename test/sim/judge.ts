@@ -2,7 +2,7 @@
 
 import { decodeLogRecords } from '../../src/contract/log.ts';
 import type { SqliteDatabase } from '../../src/store/sqlite/sqlite.ts';
-import { integerOrNull, text, textOrNull } from '../../src/store/statements/columns.ts';
+import { integer, integerOrNull, text, textOrNull } from '../../src/store/statements/columns.ts';
 import { Findings, violationLines } from '../../src/store/verify/findings.ts';
 import { verifyStore } from '../../src/store/verify/verify-store.ts';
 import type { MemoryLogs } from './memory-logs.ts';
@@ -23,26 +23,31 @@ export async function judge(deps: {
   return [
     ...violationLines(found.all()),
     ...(await unaccounted(deps.db, deps.accepted)),
-    ...twice(deps.truth.begun),
+    ...twice(deps.truth.begun, await forgottenIn(deps.db)),
     ...(await untrue(deps.db, deps.truth, deps.logs)),
     ...(await leftLogs(deps.db, deps.logs)),
   ];
 }
 
 async function unaccounted(db: SqliteDatabase, accepted: ReadonlySet<string>): Promise<string[]> {
-  const rows = await db.query({
-    sql: `SELECT id FROM jobs UNION SELECT job_id FROM events WHERE kind = 'job.forgotten' ORDER BY 1`,
-  });
-  const known = new Set(rows.map((row) => text(row, 'id')));
+  const rows = await db.query({ sql: 'SELECT id FROM jobs ORDER BY id' });
+  const known = new Set([...rows.map((row) => text(row, 'id')), ...(await forgottenIn(db))]);
   return [...accepted]
     .filter((id) => !known.has(id))
     .map((id) => `I1: job ${id} was accepted and is not there`);
 }
 
-function twice(begun: readonly string[]): string[] {
+/** Ids of jobs that were forgotten: the same submit again, because its answer was lost, makes them anew. */
+async function forgottenIn(db: SqliteDatabase): Promise<ReadonlySet<string>> {
+  const rows = await db.query({ sql: "SELECT job_id FROM events WHERE kind = 'job.forgotten' ORDER BY seq" });
+  return new Set(rows.map((row) => text(row, 'job_id')));
+}
+
+function twice(begun: readonly string[], forgotten: ReadonlySet<string>): string[] {
   const seen = new Set<string>();
   return begun.flatMap((key) => {
-    if (seen.has(key)) return [`I6: attempt ${key} had its side effect twice`];
+    if (seen.has(key) && !forgotten.has(key.split('/')[0] ?? ''))
+      return [`I6: attempt ${key} had its side effect twice`];
     seen.add(key);
     return [];
   });
@@ -55,8 +60,11 @@ async function untrue(db: SqliteDatabase, truth: Truth, logs: MemoryLogs): Promi
       WHERE state = 'ended' ORDER BY job_id, attempt`,
   });
   const begun = new Set(truth.begun);
+  const forgotten = await forgottenIn(db);
   return rows.flatMap((row) => {
-    const key = `${text(row, 'job_id')}/${row['attempt']}`;
+    const [id, attempt] = [text(row, 'job_id'), integer(row, 'attempt')];
+    if (forgotten.has(id)) return [];
+    const key = `${id}/${attempt}`;
     const reason = textOrNull(row, 'reason');
     const outcome = truth.outcomes.get(key);
     const wrong: string[] = [];
@@ -67,11 +75,9 @@ async function untrue(db: SqliteDatabase, truth: Truth, logs: MemoryLogs): Promi
       wrong.push(
         `attempt ${key} is told as ${reason} ${row['exit_code']}, was ${outcome?.reason} ${outcome?.exitCode}`,
       );
-    const [written, kept] = [
-      truth.output.get(key) ?? 0,
-      keptOf(logs, text(row, 'job_id'), Number(row['attempt'])),
-    ];
-    if (written !== kept && !truth.cut.has(key)) wrong.push(`attempt ${key} wrote ${written} bytes, its log has ${kept}`);
+    const [written, kept] = [truth.output.get(key) ?? 0, keptOf(logs, id, attempt)];
+    if (written !== kept && !truth.cut.has(key))
+      wrong.push(`attempt ${key} wrote ${written} bytes, its log has ${kept}`);
     return wrong;
   });
 }
