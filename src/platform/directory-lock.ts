@@ -23,8 +23,8 @@ export async function lockDirectory(path: string, purpose: string): Promise<Dire
 /** Whether some process of this host owns `path`, which must be there, for this purpose now; takes nothing. */
 export async function isDirectoryLocked(path: string, purpose: string): Promise<boolean> {
   const name = await nameOf(path, purpose);
-  // The kernel writes an abstract name with @ for its NUL.
-  return (await readFile('/proc/net/unix', 'utf8')).includes(`@${name}\n`);
+  // The kernel writes an abstract name with @ for its NULs, of which Node adds some at the end.
+  return (await readFile('/proc/net/unix', 'utf8')).includes(`@${name}`);
 }
 
 async function nameOf(path: string, purpose: string): Promise<string> {

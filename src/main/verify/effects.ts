@@ -15,9 +15,14 @@ const effectLine = /^([\w-]{1,64}) ([1-9]\d{0,8})$/;
  * I6: each line `jobId attempt` once, of an attempt that was started. However long the file, it remembers the lines
  * of one pass only.
  */
-export async function verifyEffects(file: string, store: StoreSnapshot, found: Findings): Promise<void> {
+export async function verifyEffects(
+  file: string,
+  store: StoreSnapshot,
+  found: Findings,
+  passBytes: number = limits.effectsPassBytes,
+): Promise<void> {
   const { size } = await stat(file);
-  const passes = Math.max(1, Math.ceil(size / limits.effectsPassBytes));
+  const passes = Math.max(1, Math.ceil(size / passBytes));
   let lines = 0;
   for (let pass = 0; pass < passes; pass++) {
     const seen = new Set<string>();

@@ -33,7 +33,11 @@ export async function openSnapshot(file: string): Promise<StoreSnapshot> {
         }
       },
       renew: () => reader.exec('COMMIT; BEGIN'),
-      close: () => reader.close(),
+      close: () => {
+        // The library closes the file later; until then the state must not be kept.
+        reader.exec('COMMIT');
+        reader.close();
+      },
     };
   } catch (error) {
     throw unavailable(error);
