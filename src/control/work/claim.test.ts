@@ -41,7 +41,10 @@ describe('claim', () => {
     const { unstarted } = await worker.work({ want: 0 });
     expect(unstarted).toEqual([{ jobId: lost?.jobId, attempt: 1 }]);
     expect((await worker.work({ want: 0 })).unstarted).toEqual([]);
-    await worker.work({ want: 0, done: unstarted.map((claim) => endOf(claim, { reason: null, exitCode: null })) });
+    await worker.work({
+      want: 0,
+      done: unstarted.map((claim) => endOf(claim, { reason: null, exitCode: null })),
+    });
     expect(await worker.claim()).toMatchObject([{ jobId: lost?.jobId, attempt: 2 }]);
   });
 

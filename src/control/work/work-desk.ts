@@ -206,7 +206,11 @@ export class WorkDesk {
     return told?.generation === holder.generation && !body.repeat ? told : undefined;
   }
 
-  #reply({ holder, dropped, signal }: Call, { lease, claimed }: Turn, fenced: AttemptRef[]): Omit<WorkReply, 'unstarted'> {
+  #reply(
+    { holder, dropped, signal }: Call,
+    { lease, claimed }: Turn,
+    fenced: AttemptRef[],
+  ): Omit<WorkReply, 'unstarted'> {
     const cancel = [
       ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
     ];

@@ -21,10 +21,7 @@ export function jobHandlers({
   jobs,
   queries,
   logs,
-}: Pick<AppDeps, 'jobs' | 'queries'> & { readonly logs: Pick<LogStore, 'size'> }): Pick<
-  Handlers,
-  JobRoutes
-> {
+}: Pick<AppDeps, 'jobs' | 'queries'> & { readonly logs: Pick<LogStore, 'size'> }): Pick<Handlers, JobRoutes> {
   const withLogSize = async (attempt: Attempt): Promise<Attempt> => {
     const { outputBytes, missingBytes } = await logs.size(attempt.jobId, attempt.attempt);
     return { ...attempt, logBytes: outputBytes, logMissingBytes: missingBytes };
