@@ -39,6 +39,11 @@ export const calm: Profile = {
   bootFails: 0,
 };
 
+/** Nothing happens to messages or processes: no worker may be taken for lost, whatever the clock does. */
+export function isCalm({ stepClock: _, ...trouble }: Profile): boolean {
+  return Object.values(trouble).every((share) => share === 0);
+}
+
 /** Most runs have a few kinds of trouble, some all, some none: a fault hides behind another one. */
 export function profileOf(chance: Chance): Profile {
   const mood = chance.random.unit();

@@ -8,7 +8,7 @@ import { Chance } from './chance.ts';
 import { judge } from './judge.ts';
 import { MemoryLogs } from './memory-logs.ts';
 import { Network, slowMs } from './network.ts';
-import { calm, type Profile, profileOf } from './profile.ts';
+import { calm, isCalm, type Profile, profileOf } from './profile.ts';
 import { SimServer } from './server.ts';
 import { SimStore } from './store.ts';
 import { SimProcess, SimTime } from './time.ts';
@@ -99,6 +99,7 @@ class Simulation {
     this.#planActs();
     try {
       await this.#until('the bad time is over', () => this.#time.nowMs >= badMs, badMs);
+      if (isCalm(this.#profile) && !this.#users.hasRemovedWorker) await this.#assertNoneLost();
       if (this.#options.sabotage !== undefined) await this.#db.batch([this.#options.sabotage]);
       await this.#heal();
       await this.#until('every job has ended', () => this.#allEnded(), calmMs);
@@ -227,6 +228,12 @@ class Simulation {
       (error: unknown) => this.#bug(error),
     );
     await this.#until('there is peace', () => done, calmMs);
+  }
+
+  async #assertNoneLost(): Promise<void> {
+    const sql = "SELECT job_id, attempt FROM attempts WHERE reason = 'worker_lost' ORDER BY job_id, attempt";
+    for (const row of await this.#db.query({ sql }))
+      this.#problems.push(`a worker that was there all the time was taken for lost: ${JSON.stringify(row)}`);
   }
 
   async #allEnded(): Promise<boolean> {

@@ -43,6 +43,8 @@ export class Users {
   readonly accepted = new Set<string>();
   /** Ids that a user had forgotten, or that retention may have taken. */
   mayForget = false;
+  /** A user has told a worker to leave. */
+  hasRemovedWorker = false;
   readonly client: BlixardClient;
   readonly #deps: UsersDeps;
   readonly #ids: Ids;
@@ -172,6 +174,7 @@ export class Users {
 
   readonly #removeWorker = async (): Promise<void> => {
     const id = this.#deps.chance.any(this.#deps.workerIds());
+    this.hasRemovedWorker = true;
     if (id !== undefined) await this.client.call('removeWorker', { params: { id } });
   };
 
@@ -264,7 +267,11 @@ export class Users {
       ['signal', '9'],
       [
         'end',
-        chance.any(endReasonNames.filter((reason) => reason !== 'expired' && reason !== 'exit')) ?? 'oom',
+        chance.any(
+          endReasonNames.filter(
+            (reason) => reason !== 'expired' && reason !== 'exit' && reason !== 'worker_lost',
+          ),
+        ) ?? 'oom',
         'simulated',
       ],
     ]);
