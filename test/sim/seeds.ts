@@ -75,5 +75,6 @@ function onLine(line: string): void {
 /** What went wrong in a run, and in the same run watched. */
 function failureText({ seed, problems }: RunResult, { steps, problems: seen }: RunResult): string {
   const replay = `BLIXARD_SIM_SEED=${seed} BLIXARD_SIM_SEEDS=1 BLIXARD_SIM_TRACE=1 npx vitest run --project sim`;
-  return `seed ${seed} failed, seen first at step ${steps}:\n  ${[...new Set([...seen, ...problems])].join('\n  ')}\nSee it again: ${replay}`;
+  const found = [...new Set([...seen, ...problems])].join('\n  ');
+  return `seed ${seed} failed, seen first at step ${steps}:\n  ${found}\nSee it again: ${replay}`;
 }

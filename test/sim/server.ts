@@ -1,4 +1,4 @@
-/** One life of a control node: the real commands, scheduler and handlers, with a store and a clock of the simulation. */
+/** One life of a control node: the real commands, scheduler and handlers, with a simulated store and clock. */
 import type { WireRequest } from '../../src/client/transport.ts';
 import { problemContentType, problemOfError } from '../../src/contract/problem.ts';
 import { type Route, type RouteName, routes } from '../../src/contract/routes.ts';
@@ -25,8 +25,8 @@ import type { Database } from '../../src/store/database.ts';
 import type { MemoryLogs } from './memory-logs.ts';
 import type { SimProcess, SimTime } from './time.ts';
 
-export const leaseMs = 15_000;
-export const heartbeatMs = 5_000;
+const leaseMs = 15_000;
+const heartbeatMs = 5_000;
 
 /** An answer before it goes on the wire. */
 export interface Answer {

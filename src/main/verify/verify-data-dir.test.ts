@@ -75,7 +75,7 @@ describe('verifyDataDir', () => {
   const vm = (id: string, vmm: object | null): Promise<string> =>
     write(`vms/${id}/vm.json`, JSON.stringify({ id, vmm }));
 
-  it('finds a sound directory sound while its owner has it open, and after that, and says what it looked at', async () => {
+  it('finds a sound directory sound, in use and closed, and says what it looked at', async () => {
     const findings = await verifyDataDir({ dataDir, clock: impatient });
     expect(findings.map(({ invariant, result }) => `${invariant} ${result}`)).toEqual([
       ...['I1 ok', 'I2 ok', 'I3 ok', 'I4 ok', 'I5 ok', 'I6 unchecked', 'I7 ok', 'I8 ok', 'I9 ok', 'store ok'],
