@@ -91,6 +91,8 @@ export const WorkReply = strict({
   cancel: Type.Array(AttemptRef),
   /** Reported ends that changed nothing because a newer attempt, or nobody, holds the job. */
   fenced: Type.Array(AttemptRef),
+  /** Claims it was given a lease ago or longer and has not started; those it does not know of it gives back. */
+  unstarted: Type.Array(AttemptRef),
   state: oneOf(['online', 'draining']),
   leaseUntilMs: timeMs,
 });

@@ -16,9 +16,6 @@ import { expireWorker, leasesAfter, overdueWorkers, putBack } from '../store/sta
 import { tellMoved } from './moved.ts';
 import type { Signals, Unsubscribe } from './signals.ts';
 
-/** Longest a timer may run (2^31 - 1 ms, Node's bound); a later due time is looked at again then. */
-const timerMsMax = 2 ** 31 - 1;
-
 /** One per control process. */
 export class Scheduler {
   readonly #db: Database;
@@ -210,9 +207,11 @@ export class Scheduler {
     const atMs = this.#failures > 0 ? nowMs + this.#backoffMs() : this.#nextMs();
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#timerAtMs = Math.max(atMs, nowMs);
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
     if (atMs === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.min(Math.max(0, atMs - nowMs), timerMsMax);
+    // A wall clock that was set forward must be noticed before a timer that was set by the old one is over.
+    const delayMs = Math.min(Math.max(0, atMs - nowMs), defaults.clockCheckMs);
+    this.#timerAtMs = nowMs + delayMs;
     this.#timer = this.#clock.after(delayMs, () => this.#fire());
   }
 

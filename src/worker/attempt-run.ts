@@ -1,7 +1,7 @@
 /** One attempt on this worker, from its claim to what is to be reported of it. */
 import type { BlixardClient } from '../client/client.ts';
 import type { LogStream } from '../contract/log.ts';
-import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
+import type { AttemptDone, AttemptRef, ClaimedJob } from '../contract/worker.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
@@ -32,7 +32,7 @@ export interface AttemptRunDeps extends CallerDeps {
 
 /** What a report says of an attempt that has no outcome of its own. */
 export function doneOf(
-  { jobId, attempt }: ClaimedJob,
+  { jobId, attempt }: AttemptRef,
   reason: EndReason | null,
   message: string | null = null,
 ): AttemptDone {

@@ -4,6 +4,7 @@
 import type { AttemptRef, ClaimedJob, WorkReply, WorkRequest } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { leaseUntilMs } from '../../domain/lease.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
@@ -11,7 +12,7 @@ import type { Database, Result, Row, Statement } from '../../store/database.ts';
 import { integer, integerOrNull, json, text } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates, nextOpening } from '../../store/statements/rates.ts';
-import { claimJobs, heldByToken, renewLease } from '../../store/statements/work.ts';
+import { claimJobs, heldByToken, renewLease, unstartedClaims } from '../../store/statements/work.ts';
 import { workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
@@ -70,6 +71,8 @@ export class WorkDesk {
   readonly #told = new Map<string, Told>();
   /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
   readonly #plain = new Set<string>();
+  /** When the old claims of a worker were last looked at, monotonic ms; at most one entry per live worker. */
+  readonly #lookedAtMs = new Map<string, number>();
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
@@ -78,6 +81,7 @@ export class WorkDesk {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
       this.#plain.delete(workerId);
+      this.#lookedAtMs.delete(workerId);
     });
   }
 
@@ -116,7 +120,22 @@ export class WorkDesk {
       if (call.seat.over && !turn.isPartial) break;
       turn = await this.#turn(call, []);
     }
-    return this.#reply(call, turn, fenced);
+    return { ...this.#reply(call, turn, fenced), unstarted: await this.#oldClaims(call.holder) };
+  }
+
+  /**
+   * Claims that a live worker has had for a lease and not started. A call that came twice, the second time after its
+   * answer, has claimed for nobody: the worker gives back what it does not know of. Looked at once in a lease.
+   */
+  async #oldClaims(holder: Holder): Promise<AttemptRef[]> {
+    const { clock, db, leaseMs } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    const lookedAtMs = this.#lookedAtMs.get(holder.workerId);
+    if (lookedAtMs !== undefined && nowMs - lookedAtMs < leaseMs) return [];
+    this.#lookedAtMs.set(holder.workerId, nowMs);
+    const values = { ...holder, beforeMs: clock.nowMs() - leaseMs, limit: limits.workMax };
+    const rows = await db.query(unstartedClaims.with(values));
+    return rows.map((row) => ({ jobId: text(row, 'id'), attempt: integer(row, 'attempt') }));
   }
 
   /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */
@@ -215,7 +234,11 @@ export class WorkDesk {
     return told?.generation === holder.generation && !body.repeat ? told : undefined;
   }
 
-  #reply({ holder, dropped, signal }: Call, { lease, claimed }: Turn, fenced: AttemptRef[]): WorkReply {
+  #reply(
+    { holder, dropped, signal }: Call,
+    { lease, claimed }: Turn,
+    fenced: AttemptRef[],
+  ): Omit<WorkReply, 'unstarted'> {
     const cancel = [
       ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
     ];
