@@ -7,6 +7,7 @@ import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Execution, Executor, Outcome, StopReason } from '../executor/executor.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
+import { failpoint } from '../platform/failpoint.ts';
 import type { LogUpload } from './log-buffer.ts';
 import { LogShipper } from './log-shipper.ts';
 import { answerTimeoutMs, type CallerDeps, untilAnswered } from './until-answered.ts';
@@ -79,7 +80,9 @@ export class AttemptRun {
     if (executor === undefined || unavailable !== null) {
       return doneOf(this.claimed, 'executor_unavailable', unavailable);
     }
+    failpoint('attempt-claimed');
     const outcome = await this.#outcome(executor);
+    failpoint('attempt-ended');
     this.#deps.log.info({ jobId, attempt, ...summaryOf(outcome) }, 'attempt ended');
     return this.#verdict === undefined ? { jobId, attempt, ...outcome } : this.#verdict;
   }
@@ -132,6 +135,7 @@ export class AttemptRun {
           timeoutMs: answerTimeoutMs,
         }),
       );
+      failpoint('attempt-started');
     } catch (error) {
       if (isBlixardError(error, 'FENCED')) this.#fenced('start');
       throw error;

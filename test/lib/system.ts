@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { BlixardClient, httpTransport } from '../../src/client/index.ts';
 
 const bin = fileURLToPath(new URL('../../dist/main/bin.js', import.meta.url));
+const scriptWorker = fileURLToPath(new URL('script-worker.ts', import.meta.url));
 const readyWithinMs = 60_000;
 
 /** Images are built once for all tests; everything else is a test's own. */
@@ -38,6 +39,11 @@ export class Site {
     return new Site(await mkdtemp(join(tmpdir(), 'blixard-site-')), await freePort());
   }
 
+  /** Where the jobs of script workers tell what they did. */
+  get effectsFile(): string {
+    return join(this.dataDir, 'effects.jsonl');
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -56,7 +62,16 @@ export class Site {
 
   /** Starts any command and leaves it running. */
   spawn(args: readonly string[], env: Env = {}): Process {
-    const child = spawn(globalThis.process.execPath, [bin, ...args], {
+    return this.#spawn([bin, ...args], env);
+  }
+
+  /** Starts a worker whose jobs are scripts of the fake executor; it shares the folder, so there can be one. */
+  spawnScriptWorker(env: Env = {}): Process {
+    return this.#spawn(['--import', 'tsx', scriptWorker], { BLIXARD_TEST_EFFECTS: this.effectsFile, ...env });
+  }
+
+  #spawn(args: readonly string[], env: Env): Process {
+    const child = spawn(globalThis.process.execPath, args, {
       env: { ...this.#env(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -84,8 +99,9 @@ export class Site {
   async remove(): Promise<void> {
     for (const child of this.#children) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
+      const exited = once(child, 'exit');
       child.kill('SIGKILL');
-      await once(child, 'exit');
+      await exited;
     }
     await rm(this.dataDir, { recursive: true, force: true });
   }

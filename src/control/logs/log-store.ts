@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { BlixardError } from '../../domain/errors.ts';
 import { isUuidV7 } from '../../domain/ids.ts';
 import { limits } from '../../domain/limits.ts';
+import { failpoint } from '../../platform/failpoint.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { diskError } from './disk-error.ts';
 import { LogReader } from './log-reader.ts';
@@ -52,6 +53,7 @@ export class LogStore {
    */
   async append(jobId: string, attempt: number, offset: number, bytes: Buffer, gap = false): Promise<number> {
     const end = await this.#use(jobId, attempt, (log) => log.append(offset, bytes, gap));
+    failpoint('log-appended');
     for (const wake of this.#listeners.get(keyOf(jobId, attempt)) ?? []) wake();
     return end;
   }
