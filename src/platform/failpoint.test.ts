@@ -38,15 +38,19 @@ describe('a failpoint', () => {
     expect(await passThrice('vm-recorded:kill:3')).toEqual({ signal: 'SIGKILL', lived: '1\n2\n' });
   });
 
-  it.each(['vm-recorded', 'vm-recorded:burn', 'vm-recorde:kill', 'vm-recorded:kill:0', 'toString:kill', ':kill'])(
-    'refuses %s and names what there is',
-    (text) => {
-      expect(() => armFailpoint(text)).toThrow(
-        expect.objectContaining({
-          code: 'CONFIG_INVALID',
-          details: expect.objectContaining({ value: text, problem: expect.stringContaining('vm-recorded') }),
-        }),
-      );
-    },
-  );
+  it.each([
+    'vm-recorded',
+    'vm-recorded:burn',
+    'vm-recorde:kill',
+    'vm-recorded:kill:0',
+    'toString:kill',
+    ':kill',
+  ])('refuses %s and names what there is', (text) => {
+    expect(() => armFailpoint(text)).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        details: expect.objectContaining({ value: text, problem: expect.stringContaining('vm-recorded') }),
+      }),
+    );
+  });
 });

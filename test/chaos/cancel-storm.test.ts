@@ -34,7 +34,10 @@ describe('a storm of cancels, each job cancelled twice', () => {
     const server = await site.start('server', env);
     const client = site.client();
     const queue = (name: string, command: string[], more = {}) =>
-      submitAll(client, times(ofEach, () => ({ queue: name, command, ...more })));
+      submitAll(
+        client,
+        times(ofEach, () => ({ queue: name, command, ...more })),
+      );
     const scheduled = await queue('idle', ['exit'], { delayMs: 3_600_000 });
     const pending = await queue('idle', ['exit']);
     const claimed = await queue('frozen', ['exit']);

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readEffects } from '../lib/effects.ts';
 import { allEnded, submitAll, times } from '../lib/jobs.ts';
 import { Chance, pause, seeds } from '../lib/rounds.ts';
-import { Site, stillAlive, until, vmmsOf } from '../lib/system.ts';
+import { isStopped, Site, stillAlive, until, vmmsOf } from '../lib/system.ts';
 import { untruths } from '../lib/truth.ts';
 
 const leaseMs = 1_200;
@@ -33,14 +33,15 @@ describe('a worker that stands still for three leases and then goes on', () => {
       await until('all have begun', async () => (await readEffects(site.effectsFile)).length === 4);
       await pause(chance.between(0, 200));
       frozen.child.kill('SIGSTOP');
-    }
+    } else await until(`it stands still at ${place}`, () => isStopped(frozen.pid));
+    const frozenFromMs = Date.now();
     await until('it is taken for lost', async () => {
       const { workers } = await client.call('listWorkers');
       return workers.some(({ state }) => state === 'offline');
     });
     const other = site.spawnScriptWorker({ BLIXARD_DATA_DIR: join(site.dataDir, 'other') });
     const jobs = await allEnded(client, accepted);
-    await pause(3 * leaseMs);
+    await pause(frozenFromMs + 3 * leaseMs - Date.now());
     frozen.child.kill('SIGCONT');
     await until('it is told', async () => server.output.includes('a stale write was refused'));
     await until('it comes back as a new generation', async () => {
@@ -75,11 +76,12 @@ describe('a worker that stands still for three leases and then goes on', () => {
     const vmms = await vmmsOf(frozen.pid);
     expect(vmms).toHaveLength(1);
     frozen.child.kill('SIGSTOP');
+    const frozenFromMs = Date.now();
     const other = site.spawnScriptWorker({ BLIXARD_DATA_DIR: join(site.dataDir, 'other') });
     const [job] = await allEnded(client, [id]);
     expect(job).toMatchObject({ state: 'completed', attempt: 2 });
     expect(await stillAlive(vmms)).toEqual(vmms);
-    await pause(3 * leaseMs);
+    await pause(frozenFromMs + 3 * leaseMs - Date.now());
     frozen.child.kill('SIGCONT');
     await until('its VM is gone', async () => (await stillAlive(vmms)).length === 0, 10_000);
     expect(await client.call('getJob', { params: { id } })).toEqual(job);

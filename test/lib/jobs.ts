@@ -23,7 +23,8 @@ export async function allEnded(client: BlixardClient, ids: readonly string[]): P
   return await Promise.all(
     ids.map(async (id) => {
       const job = await client.call('getJob', { params: { id }, query: { waitMs: 30_000 } });
-      if (job.endedAtMs === null) throw new Error(`job ${id} has not ended, it is ${job.state}: ${job.waiting}`);
+      if (job.endedAtMs === null)
+        throw new Error(`job ${id} has not ended, it is ${job.state}: ${job.waiting}`);
       return job;
     }),
   );

@@ -15,7 +15,9 @@ export class Chance {
 
   /** `recipe` makes the same seed mean different moments in different tests. */
   constructor(recipe: string, seed: number) {
-    this.#random = seededRandom(seed * 65_537 + [...recipe].reduce((sum, char) => sum * 31 + char.charCodeAt(0), 7));
+    this.#random = seededRandom(
+      seed * 65_537 + [...recipe].reduce((sum, char) => sum * 31 + char.charCodeAt(0), 7),
+    );
   }
 
   /** A whole number in [from, to). */

@@ -201,10 +201,20 @@ export async function stillAlive(identities: readonly string[]): Promise<string[
   return identities.filter((_, index) => alive[index]);
 }
 
+/** True while a signal has it stand still. */
+export async function isStopped(pid: number): Promise<boolean> {
+  return (await statFields(`${pid}`))?.[0] === 'T';
+}
+
 async function startTicks(pid: string): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = await statFields(pid);
   return fields?.[0] === 'Z' ? undefined : fields?.[19];
+}
+
+/** Those after the name: state first. */
+async function statFields(pid: string): Promise<string[] | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Waits until `probe` gives something; fails with `what` after `withinMs`. */

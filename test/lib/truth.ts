@@ -66,12 +66,15 @@ async function wrongEffects(db: Database, file: string): Promise<string[]> {
     const job = jobs.get(jobId);
     return [
       ...(times > 1 ? [`I6: attempt ${key} ran its command ${times} times`] : []),
-      ...(job === undefined || integer(job, 'attempt') < Number(attempt) ? [`I6: attempt ${key} ran, nobody knows it`] : []),
+      ...(job === undefined || integer(job, 'attempt') < Number(attempt)
+        ? [`I6: attempt ${key} ran, nobody knows it`]
+        : []),
     ];
   });
   for (const [id, row] of jobs) {
     const key = `${id}/${integer(row, 'attempt')}`;
-    if (text(row, 'state') === 'completed' && !ended.has(key)) found.push(`job ${id} is completed and did not run`);
+    if (text(row, 'state') === 'completed' && !ended.has(key))
+      found.push(`job ${id} is completed and did not run`);
   }
   return found;
 }

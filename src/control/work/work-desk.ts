@@ -15,6 +15,7 @@ import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
 import { claimedJobOf } from '../views.ts';
 import { EndReports } from './ends.ts';
+import { SameCalls } from './same-calls.ts';
 import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
@@ -60,6 +61,7 @@ export interface WorkDeps {
 export class WorkDesk {
   readonly #deps: WorkDeps;
   readonly #room = new WaitingRoom();
+  readonly #same = new SameCalls();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
 
@@ -67,12 +69,20 @@ export class WorkDesk {
     this.#deps = deps;
     deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
     deps.signals.onLease((workerId, untilMs) => {
-      if (untilMs === null) this.#told.delete(workerId);
+      if (untilMs !== null) return;
+      this.#told.delete(workerId);
+      this.#same.forget(workerId);
     });
   }
 
   /** Throws WORKER_NOT_FOUND, or FENCED for an older generation and for a worker that is offline. */
-  async work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+  work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+    const answer = (): Promise<WorkReply> => this.#answer(workerId, body, signal);
+    // A call that says it is repeated may come because the first answer was an error.
+    return body.repeat ? answer() : this.#same.once(workerId, body.token, answer);
+  }
+
+  async #answer(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
     const holder = { workerId, generation: body.generation };
     const seat = this.#room.enter(workerId, body.want);
     const call: Call = { holder, body, seat, signal, dropped: [] };
