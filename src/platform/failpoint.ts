@@ -45,7 +45,8 @@ function parse(text: string): Armed {
   const [, name = '', action = '', count = '1'] = /^([a-z-]+):(\w+)(?::([1-9]\d{0,5}))?$/.exec(text) ?? [];
   const signal = Object.entries(actions).find(([known]) => known === action)?.[1];
   if (!isFailpoint(name) || signal === undefined) {
-    const problem = `it must be NAME:kill or NAME:stop, or either with :N; names: ${Object.keys(failpoints).join(', ')}`;
+    const names = Object.keys(failpoints).join(', ');
+    const problem = `it must be NAME:kill or NAME:stop, or either with :N; names: ${names}`;
     throw new BlixardError('CONFIG_INVALID', {
       key: failpointEnv,
       value: text,

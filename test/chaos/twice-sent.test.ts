@@ -66,7 +66,7 @@ describe('a network that delivers every request twice', () => {
   });
 });
 
-/** What both answers to a request must have in common; what only tells the time, or of steps taken since, may differ. */
+/** What both answers to a request must have in common; what tells the time, or of steps taken since, may differ. */
 const facts: readonly (readonly [RegExp, (answer: Fields) => unknown])[] = [
   [/^POST \/v1\/jobs$/, ({ id, spec, createdAtMs }) => ({ id, spec, createdAtMs })],
   [/^POST \/v1\/jobs\/batch$/, ({ jobs }) => (jobs as Fields[]).map(({ id, spec }) => ({ id, spec }))],

@@ -3,7 +3,7 @@ import { type Random, seededRandom } from '../../src/platform/random.ts';
 
 export const isLong = process.env['BLIXARD_TEST_LONG'] === '1';
 
-/** Seeds for `it.each`: 2, in the long run 20. A failing test tells its seed; BLIXARD_TEST_SEED=N runs that one alone. */
+/** Seeds for `it.each`: 2, in the long run 20. A failing test tells its seed; BLIXARD_TEST_SEED=N runs only that one. */
 export function seeds(count = isLong ? 20 : 2): number[] {
   const only = process.env['BLIXARD_TEST_SEED'];
   return only === undefined ? Array.from({ length: count }, (_, index) => index + 1) : [Number(only)];
@@ -25,7 +25,7 @@ export class Chance {
     return from + Math.floor(this.#random.unit() * (to - from));
   }
 
-  of<T>(choices: readonly [T, ...T[]]): T {
+  of<const T>(choices: readonly [T, ...T[]]): T {
     return choices[this.between(0, choices.length)] ?? choices[0];
   }
 }

@@ -1,4 +1,5 @@
 /** Holds what is left on disk after a chaos test to the invariants of the system. */
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { realClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/log.ts';
@@ -27,6 +28,7 @@ export async function untruths({ dataDir, accepted, effectsFile }: Known): Promi
       ...(await checkInvariants(db)),
       ...(await lostJobs(db, accepted)),
       ...(effectsFile === undefined ? [] : await wrongEffects(db, effectsFile)),
+      ...(await logsOfNobody(db, join(dataDir, 'logs'))),
       ...(await vmmsUnder(dataDir)).map((vmm) => `I7: a VMM is left: ${vmm}`),
       ...(await vmFoldersUnder(dataDir)).map((folder) => `I7: a VM's folder is left: ${folder}`),
     ];
@@ -48,6 +50,15 @@ async function lostJobs(db: Database, accepted: readonly string[]): Promise<stri
   return rows.map((row) => `I1: job ${row['value']} was accepted and is not there`);
 }
 
+async function logsOfNobody(db: Database, dir: string): Promise<string[]> {
+  const folders = await readdir(dir).catch(() => []);
+  const rows = await db.query({
+    sql: 'SELECT value FROM json_each(?) WHERE value NOT IN (SELECT id FROM jobs) ORDER BY value',
+    args: [JSON.stringify(folders)],
+  });
+  return rows.map((row) => `I7: logs are left of job ${row['value']}, which is forgotten`);
+}
+
 /** I6: an attempt runs its command at most once, and only if it exists; a completed job has run to its end. */
 async function wrongEffects(db: Database, file: string): Promise<string[]> {
   const effects = await readEffects(file);
@@ -66,8 +77,8 @@ async function wrongEffects(db: Database, file: string): Promise<string[]> {
     const job = jobs.get(jobId);
     return [
       ...(times > 1 ? [`I6: attempt ${key} ran its command ${times} times`] : []),
-      ...(job === undefined || integer(job, 'attempt') < Number(attempt)
-        ? [`I6: attempt ${key} ran, nobody knows it`]
+      ...(job !== undefined && integer(job, 'attempt') < Number(attempt)
+        ? [`I6: attempt ${key} ran, its job has none of that number`]
         : []),
     ];
   });

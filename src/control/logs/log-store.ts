@@ -49,7 +49,7 @@ export class LogStore {
   /**
    * Appends whole records at `offset` and gives the new end; what is there already is skipped. With `gap`
    * what lies between the end and `offset` is lost. Rejects with VALIDATION_FAILED, LOG_OFFSET_MISMATCH,
-   * OVERLOADED or STORE_UNAVAILABLE.
+   * OVERLOADED, STORE_FULL or STORE_UNAVAILABLE.
    */
   async append(jobId: string, attempt: number, offset: number, bytes: Buffer, gap = false): Promise<number> {
     const end = await this.#use(jobId, attempt, (log) => log.append(offset, bytes, gap));

@@ -57,7 +57,7 @@ export class GroupCommit {
     return { ...this.#stats };
   }
 
-  /** Resolves after the COMMIT. Rejects with CONSTRAINT, OVERLOADED or STORE_UNAVAILABLE. */
+  /** Resolves after the COMMIT. Rejects with CONSTRAINT, OVERLOADED, STORE_FULL or STORE_UNAVAILABLE. */
   add(statements: readonly CheckedStatement[]): Promise<readonly Result[]> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length >= limits.writeQueue) {
