@@ -101,6 +101,7 @@ const noHost: HostCommands = {
   server: refuse,
   worker: refuse,
   doctor: refuse,
+  verify: refuse,
   config: refuse,
   listImages: refuse,
   buildImage: refuse,

@@ -158,6 +158,11 @@ export const limits = {
   callTries: 3,
   /** Tries in a row of a follower that was cut off and gets nothing: about 20 s with their back-off. */
   followTries: 10,
+  /** Rows the verifier reads at once, and violations of one rule it tells. */
+  verifyPage: 1_000,
+  violationsShown: 20,
+  /** Bytes of a file of side effects whose lines the verifier remembers at once; a longer one is read again. */
+  effectsPassBytes: 64 * mib,
 } as const;
 
 /** One step of priority is worth this much waiting; migrations/0002_submit.sql computes with the same number. */

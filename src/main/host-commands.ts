@@ -35,6 +35,11 @@ export function hostCommands(machine: Machine): HostCommands {
       const { env, clock } = machine;
       return await runDoctor({ config: await valuesOf(flags), env, clock });
     },
+    async verify(flags, files) {
+      const { verifyDataDir } = await import('./verify/verify-data-dir.ts');
+      const { dataDir } = await valuesOf(flags);
+      return await verifyDataDir({ dataDir, clock: machine.clock, ...files });
+    },
     config: async (flags) => linesOf(await load(machine, flags)),
     async listImages(flags) {
       const { listImages } = await import('./images.ts');

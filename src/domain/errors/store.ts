@@ -37,6 +37,13 @@ export const storeErrors = {
     message: 'The store has schema version {found}; this program knows versions up to {known}.',
     hint: 'Use the newer program that wrote the store.',
   },
+  STORE_TOO_OLD: {
+    fault: 'system',
+    status: 503,
+    exitCode: 78,
+    message: 'The store has schema version {found}; this program reads version {known}.',
+    hint: 'Start a server on it once: it brings the store up to date.',
+  },
   STORE_MIGRATION_CHANGED: {
     fault: 'system',
     status: 503,

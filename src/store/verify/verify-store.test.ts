@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeClock } from '../platform/clock.ts';
-import { silentLog } from '../platform/log.ts';
-import type { Database } from './database.ts';
-import { checkInvariants } from './invariants.suite.ts';
-import { migrate } from './migrate.ts';
-import { loadMigrations } from './migration-files.ts';
-import { openSqlite } from './sqlite/sqlite.ts';
-import { insertJob, insertJobData } from './statements/jobs.ts';
-import { insertSchedule, insertTriggered, settleRun } from './statements/schedules.ts';
-import { claimJobs } from './statements/work.ts';
-import { registerWorker } from './statements/workers.ts';
+import { FakeClock } from '../../platform/clock.ts';
+import { silentLog } from '../../platform/log.ts';
+import type { Database } from '../database.ts';
+import { checkInvariants } from '../invariants.suite.ts';
+import { migrate } from '../migrate.ts';
+import { loadMigrations } from '../migration-files.ts';
+import { openSqlite } from '../sqlite/sqlite.ts';
+import { insertJob, insertJobData } from '../statements/jobs.ts';
+import { insertSchedule, insertTriggered, settleRun } from '../statements/schedules.ts';
+import { claimJobs } from '../statements/work.ts';
+import { registerWorker } from '../statements/workers.ts';
 
 const job = {
   ...{ id: 'j', queue: 'q', executor: 'e', image: 'i', attemptsMax: 1, nowMs: 1 },
@@ -59,7 +59,7 @@ describe('the checker of invariants', () => {
   });
 
   it.each([
-    ['DELETE FROM jobs', 'I1: job j was accepted'],
+    ['DELETE FROM jobs', 'I1: a job was accepted and is gone: job j'],
     ['DELETE FROM job_data', 'I1: a job has no spec'],
     ["UPDATE workers SET state = 'offline'", 'I1: a held job has no live worker'],
     ['UPDATE jobs SET ended_at_ms = 5', 'I1: an ended job'],
@@ -76,13 +76,16 @@ describe('the checker of invariants', () => {
     ['UPDATE job_counts SET n = n + 1', 'counts differ'],
     ["INSERT INTO job_data (seq, spec) VALUES (99, '{}')", 'outlives'],
     ['UPDATE jobs SET waits_for_key = 1', 'a job that is not pending waits'],
-    ["UPDATE jobs SET forgotten_at_ms = 3 WHERE id = 'j'", 'I1: job j was forgotten as claimed'],
+    [
+      "UPDATE jobs SET forgotten_at_ms = 3 WHERE id = 'j'",
+      'I1: a job was forgotten that had not ended: job j as claimed',
+    ],
     ["UPDATE job_labels SET value = 'c'", 'labels differ'],
     [
       "UPDATE jobs SET state = 'running', started_at_ms = 1, expires_at_ms = 1",
       'a job that was started expires',
     ],
-    ['DELETE FROM events WHERE seq = 2', 'I9: event 2 is missing'],
+    ['DELETE FROM events WHERE seq = 2', 'I9: an event is missing: {"first_missing":2}'],
     ["UPDATE schedules SET name = 'other'", 'a run belongs to no schedule'],
     ['UPDATE schedules SET fired = 0', 'a schedule has told other numbers'],
     [
@@ -91,9 +94,12 @@ describe('the checker of invariants', () => {
     ],
     [
       "UPDATE events SET kind = 'job.running' WHERE kind = 'job.claimed'",
-      'I9: job j went from pending to running',
+      'I9: a step is not in the table: job j left pending for running',
     ],
-    ["UPDATE jobs SET state = 'completed', ended_at_ms = 5", 'I9: job j went from claimed to completed'],
+    [
+      "UPDATE jobs SET state = 'completed', ended_at_ms = 5",
+      'I9: a step is not in the table: job j left claimed for completed',
+    ],
   ])('finds what %s has done', async (sql, violation) => {
     await db.batch([{ sql }]);
     expect(await checkInvariants(db)).toContainEqual(expect.stringContaining(violation));
@@ -120,8 +126,9 @@ describe('the checker of invariants', () => {
       },
     ]);
     expect(await checkInvariants(db)).toEqual([
-      'I8: queue q held 3 jobs, 2 are allowed',
-      'I8: key q tenant held 2 jobs, 1 are allowed',
+      'I8: a queue was over its limit: queue q held 3 jobs, 2 are allowed',
+      'I8: a key was over its limit: key q tenant held 2 jobs, 1 are allowed',
+      expect.stringMatching(/^I9: the events of a queue lead elsewhere: queue q is /),
     ]);
   });
 });
