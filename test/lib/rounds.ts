@@ -3,7 +3,7 @@ import { type Random, seededRandom } from '../../src/platform/random.ts';
 
 export const isLong = process.env['BLIXARD_TEST_LONG'] === '1';
 
-/** Seeds for `it.each`: 2, in the long run 20. A failing test tells its seed; BLIXARD_TEST_SEED=N runs only that one. */
+/** Seeds for `it.each`: 2, in the long run 20. A failing test names its seed; BLIXARD_TEST_SEED=N runs only that. */
 export function seeds(count = isLong ? 20 : 2): number[] {
   const only = process.env['BLIXARD_TEST_SEED'];
   return only === undefined ? Array.from({ length: count }, (_, index) => index + 1) : [Number(only)];

@@ -14,7 +14,7 @@ import { takeIdentity } from '../../src/worker/identity.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { tellEffect } from './effects.ts';
 
-const { env, pid } = process;
+const { env } = process;
 const need = (name: string): string => {
   const value = env[name];
   if (value === undefined) throw new Error(`${name} is not set`);
@@ -22,7 +22,7 @@ const need = (name: string): string => {
 };
 const effectsFile = need('BLIXARD_TEST_EFFECTS');
 
-/** Tells the file when a command has begun, right after the server knows, and when it has ended. */
+/** Tells the file when a command begins, right after the server knows. */
 class ToldExecutor implements Executor {
   readonly name = 'microvm';
   readonly #fake = new FakeExecutor({ clock: realClock, name: this.name });
@@ -35,11 +35,9 @@ class ToldExecutor implements Executor {
     const { jobId, attempt } = execution;
     const started = async (): Promise<void> => {
       await execution.started();
-      tellEffect(effectsFile, { jobId, attempt, step: 'begun', pid });
+      tellEffect(effectsFile, { jobId, attempt });
     };
-    const outcome = await this.#fake.run({ ...execution, started });
-    if (outcome.reason === 'exit') tellEffect(effectsFile, { jobId, attempt, step: 'ended', pid });
-    return outcome;
+    return await this.#fake.run({ ...execution, started });
   }
 }
 

@@ -51,7 +51,7 @@ export class Site {
 
   /** Where the jobs of script workers tell what they did. */
   get effectsFile(): string {
-    return join(this.dataDir, 'effects.jsonl');
+    return join(this.dataDir, 'effects.log');
   }
 
   get url(): string {
