@@ -6,7 +6,7 @@ import { Chance, pause, seeds } from '../lib/rounds.ts';
 import { type Process, Site, until } from '../lib/system.ts';
 import { untruths } from '../lib/truth.ts';
 
-const leaseMs = 1_500;
+const leaseMs = 3_000;
 const hourMs = 3_600_000;
 const env = { BLIXARD_LEASE: `${leaseMs}ms`, BLIXARD_HEARTBEAT: '500ms' };
 
@@ -62,22 +62,25 @@ describe('the clock of the control node jumps by an hour and back', () => {
         }
       };
       const [first, second] = seed % 2 === 0 ? [hourMs, -hourMs] : [-hourMs, hourMs];
-      for (const aheadMs of [first, 0, second, 0, hourMs]) {
+      for (const aheadMs of [first, 0, second]) {
         await pause(chance.between(0, 400));
         time.set(aheadMs);
-        await pause(1.5 * leaseMs);
+        await pause(1.2 * leaseMs);
         await untouched();
       }
+      time.set(hourMs);
       const [due] = await allEnded(client, later);
       expect(due).toMatchObject({ state: 'completed', attempt: 1 });
       for (const name of ['hourly', 'ticking']) {
-        const { runs } = await client.call('getSchedule', { params: { name } });
-        const slots = runs.filter(({ outcome }) => outcome === 'fired').map(({ slotMs }) => slotMs);
-        expect(slots.length).toBeGreaterThan(0);
+        const slots = await until(`${name} has fired`, async () => {
+          const { runs } = await client.call('getSchedule', { params: { name } });
+          const fired = runs.filter(({ outcome }) => outcome === 'fired').map(({ slotMs }) => slotMs);
+          return fired.length > 0 && fired;
+        });
         expect(new Set(slots).size).toBe(slots.length);
+        // The hour that was passed, and one more if the test runs across the next.
+        if (name === 'hourly') expect(slots.length).toBeLessThanOrEqual(2);
       }
-      const { runs } = await client.call('getSchedule', { params: { name: 'hourly' } });
-      expect(runs.length).toBeLessThanOrEqual(2);
 
       // A worker that dies is noticed as ever.
       const [dying, living] = workers;
