@@ -1,7 +1,7 @@
 /** How often the chaos tests run, and what each run is made of: a seed decides its moments. */
 import { type Random, seededRandom } from '../../src/platform/random.ts';
 
-export const isLong = process.env['BLIXARD_TEST_LONG'] === '1';
+const isLong = process.env['BLIXARD_TEST_LONG'] === '1';
 
 /** Seeds for `it.each`: 2, in the long run 20. A failing test names its seed; BLIXARD_TEST_SEED=N runs only that. */
 export function seeds(count = isLong ? 20 : 2): number[] {
