@@ -10,7 +10,12 @@ import { type Process, Site, until } from '../lib/system.ts';
 import { untruths } from '../lib/truth.ts';
 
 const ids = makeIds(realClock, realRandom);
-const env = { BLIXARD_LEASE: '2s', BLIXARD_HEARTBEAT: '500ms', BLIXARD_SLOTS: '2' };
+const env = {
+  BLIXARD_LEASE: '2s',
+  BLIXARD_HEARTBEAT: '500ms',
+  BLIXARD_SLOTS: '2',
+  BLIXARD_BOOT_TIMEOUT: '45s',
+};
 
 const armed = (place: Failpoint, nth: number): typeof env & Record<typeof failpointEnv, string> => ({
   ...env,

@@ -68,7 +68,7 @@ describe('a worker that stands still for three leases and then goes on', () => {
     const chance = new Chance('frozen-vm', seed);
     const server = await site.start('server', env);
     const client = site.client();
-    const frozen = site.spawn(['worker', '--slots', '1'], env);
+    const frozen = site.spawn(['worker', '--slots', '1', '--boot-timeout', '45s'], env);
     // A minute in a VM, 60 ms for a script.
     const [id = ''] = await submitAll(client, [{ command: ['sleep', '60'] }]);
     await until('it runs', async () => (await client.call('getJob', { params: { id } })).state === 'running');

@@ -4,7 +4,7 @@ import { Chance, pause, seeds } from '../lib/rounds.ts';
 import { Site, stillAlive, until, vmmsOf } from '../lib/system.ts';
 import { untruths } from '../lib/truth.ts';
 
-const env = { BLIXARD_LEASE: '3s', BLIXARD_HEARTBEAT: '1s', BLIXARD_SLOTS: '2' };
+const env = { BLIXARD_LEASE: '3s', BLIXARD_HEARTBEAT: '1s', BLIXARD_SLOTS: '2', BLIXARD_BOOT_TIMEOUT: '45s' };
 /** Long enough to be killed in the middle of, short enough to end when it runs again. */
 const command = ['sh', '-c', 'echo begun; sleep 2; echo done'];
 

@@ -18,11 +18,11 @@ export function times(count: number, make: (index: number) => SubmitJob): Submit
   return Array.from({ length: count }, (_, index) => make(index));
 }
 
-/** Each of these jobs once it has ended; rejects when one has not within half a minute. */
+/** Each of these jobs once it has ended; rejects when one has not within a minute. */
 export async function allEnded(client: BlixardClient, ids: readonly string[]): Promise<Job[]> {
   return await Promise.all(
     ids.map(async (id) => {
-      const job = await client.call('getJob', { params: { id }, query: { waitMs: 30_000 } });
+      const job = await client.call('getJob', { params: { id }, query: { waitMs: limits.waitMsMax } });
       if (job.endedAtMs === null)
         throw new Error(`job ${id} has not ended, it is ${job.state}: ${job.waiting}`);
       return job;
