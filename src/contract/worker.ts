@@ -37,6 +37,12 @@ export const RegisterWorker = strict({
   queues: Type.Array(Type.String({ pattern: namePattern }), { minItems: 1, maxItems: 100 }),
   executors: Type.Array(ExecutorOffer, { maxItems: 16 }),
   images: Type.Array(WorkerImage, { maxItems: limits.workerImagesMax }),
+  registration: Type.Optional(
+    Type.String({
+      pattern: uuidPattern,
+      description: 'names this registration; the same one again makes no new generation',
+    }),
+  ),
 });
 export type RegisterWorker = Static<typeof RegisterWorker>;
 

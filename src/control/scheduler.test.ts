@@ -200,6 +200,35 @@ describe('leases', () => {
     await scheduler.stop();
   });
 
+  it('and due times follow a clock that is set back and forth: nobody is lost, the dead are noticed', async () => {
+    const clock = new JumpingClock();
+    const { db, signals } = control;
+    const deps = { db, clock, signals, random: seededRandom(3), log: silentLog };
+    const workers = new WorkerCommands(deps);
+    const scheduler = new Scheduler(deps);
+    scheduler.start();
+    await settle();
+    const { id, generation } = await TestWorker.join({ ...control, workers });
+    const { id: deadId } = await TestWorker.join({ ...control, workers });
+    const hourMs = 3_600_000;
+    for (const stepMs of [-hourMs, hourMs, hourMs, -hourMs]) {
+      clock.jump(stepMs);
+      clock.advance(defaults.heartbeatMs);
+      await workers.heartbeat(id, generation);
+      await workers.heartbeat(deadId, 1);
+      await settle();
+      expect((await control.queries.stats()).workersOnline).toBe(2);
+    }
+    for (let n = 0; n < 8; n++) {
+      clock.advance(defaults.heartbeatMs);
+      await workers.heartbeat(id, generation);
+      await settle();
+    }
+    expect(await control.queries.worker(id)).toMatchObject({ state: 'online' });
+    expect(await control.queries.worker(deadId)).toMatchObject({ state: 'offline' });
+    await scheduler.stop();
+  });
+
   it('run out for many workers at once', async () => {
     const workers = await Promise.all(Array.from({ length: 50 }, () => TestWorker.join(control)));
     control.scheduler.start();

@@ -249,8 +249,8 @@ export const defaults = {
   overlap: 'queue',
   /** A slot not later than this is on time, whatever the schedule says of missed ones. */
   slotOnTimeMs: 10 * second,
-  /** Longest sleep towards a slot: a step of the wall clock is noticed after it, without asking the store. */
-  clockCheckMs: 60 * second,
+  /** Longest sleep towards what is due: a step of the wall clock is noticed after it, without asking the store. */
+  clockCheckMs: 10 * second,
   /** Coming slots, and newest runs, told with a schedule. */
   scheduleSlotsShown: 3,
   scheduleRunsShown: 10,

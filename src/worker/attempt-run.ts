@@ -8,6 +8,7 @@ import { defaults } from '../domain/limits.ts';
 import type { Execution, Executor, InputFile, Outcome, StopReason } from '../executor/executor.ts';
 import { outcome } from '../executor/outcome.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
+import { failpoint } from '../platform/failpoint.ts';
 import { AttemptCaller, type AttemptCallerDeps } from './attempt-caller.ts';
 import { AttemptTells } from './attempt-tells.ts';
 import { gatherInputs } from './gather-inputs.ts';
@@ -83,7 +84,9 @@ export class AttemptRun {
     if (executor === undefined || unavailable !== null) {
       return doneOf(this.claimed, 'executor_unavailable', unavailable);
     }
+    failpoint('attempt-claimed');
     const ended = await this.#outcome(executor, spec);
+    failpoint('attempt-ended');
     this.#deps.log.info({ jobId, attempt, ...summaryOf(ended) }, 'attempt ended');
     return this.#verdict === undefined ? { jobId, attempt, ...ended } : this.#verdict;
   }
@@ -165,6 +168,7 @@ export class AttemptRun {
           timeoutMs: answerTimeoutMs,
         }),
       );
+      failpoint('attempt-started');
     } catch (error) {
       if (isBlixardError(error, 'FENCED')) this.#fenced('start');
       throw error;

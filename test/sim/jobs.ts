@@ -8,6 +8,16 @@ export const queues = ['default', 'other'] as const;
 /** Names of keys, tenants, labels and groups. */
 export const keys = ['a', 'b'] as const;
 
+/** No executor ends a command so. */
+const unlikely: ReadonlySet<string> = new Set([
+  'exit',
+  'worker_lost',
+  'expired',
+  'parent_failed',
+  'parent_cancelled',
+  'skipped',
+]);
+
 /** A job without an id; `after` are those it may run after, and undefined for one that stands for itself alone. */
 export function randomJob(chance: Chance, after?: readonly string[]): SubmitJob {
   const maybe = <T extends object>(share: number, part: () => T): T | Record<never, never> =>
@@ -51,14 +61,6 @@ function command(chance: Chance): readonly string[] {
     ['sleep', String(chance.from(100, 9_000))],
     ['ignore-stop', ';', 'sleep', '6000'],
     ['signal', '9'],
-    [
-      'end',
-      chance.any(
-        endReasonNames.filter(
-          (reason) => reason !== 'expired' && reason !== 'exit' && reason !== 'worker_lost',
-        ),
-      ) ?? 'oom',
-      'simulated',
-    ],
+    ['end', chance.any(endReasonNames.filter((reason) => !unlikely.has(reason))) ?? 'oom', 'simulated'],
   ]);
 }

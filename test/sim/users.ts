@@ -209,7 +209,7 @@ export class Users {
     [0.7, this.#wait],
     [0.5, this.#pause],
     [0.8, this.#resume],
-    [0.8, this.#setQueue],
+    [1.2, this.#setQueue],
     [0.4, this.#redrive],
     [0.3, this.#purge],
     [0.3, this.#remove],

@@ -9,7 +9,7 @@ import { step } from './pair.suite.ts';
 export const workerCount = 2;
 
 const failures = endReasonNames
-  .filter((reason) => reason !== 'exit' && reason !== 'expired')
+  .filter((reason) => !['exit', 'expired', 'parent_failed', 'parent_cancelled', 'skipped'].includes(reason))
   .map((reason): Partial<AttemptDone> => ({ reason, exitCode: null }));
 const end = fc.constantFrom<Partial<AttemptDone>>(
   { reason: 'exit', exitCode: 0 },

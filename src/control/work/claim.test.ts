@@ -48,6 +48,24 @@ describe('claim', () => {
     expect(await worker.claim()).toMatchObject([{ jobId: lost?.jobId, attempt: 2 }]);
   });
 
+  it('gives a call that is delivered twice the same answer twice, and claims once', async () => {
+    await submitMany(3);
+    const call = { token: control.ids(), want: 1 };
+    const [one, other] = await Promise.all([worker.work(call), worker.work(call)]);
+    expect(one.claimed).toHaveLength(1);
+    expect(other).toEqual(one);
+    const [claimed] = one.claimed;
+    if (claimed === undefined) throw new Error('nothing claimed');
+    await worker.start(claimed);
+    await worker.work({ want: 0, done: [endOf(claimed)] });
+    // Its worker has that answer, so a claim that a late copy made would be nobody's.
+    expect(await worker.work(call)).toEqual(one);
+    expect((await control.queries.stats()).jobs).toMatchObject([
+      { state: 'completed', count: 1 },
+      { state: 'pending', count: 2 },
+    ]);
+  });
+
   it('takes only queues it serves and executors it can run', async () => {
     await worker.register({
       queues: ['a', 'b'],

@@ -4,7 +4,6 @@
 import type { AttemptRef, ClaimedJob, WorkReply, WorkRequest } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { leaseUntilMs } from '../../domain/lease.ts';
-import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
@@ -12,12 +11,14 @@ import type { Database, Result, Row, Statement } from '../../store/database.ts';
 import { integer, integerOrNull, json, text } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates, nextOpening } from '../../store/statements/rates.ts';
-import { claimJobs, heldByToken, renewLease, unstartedClaims } from '../../store/statements/work.ts';
+import { claimJobs, heldByToken, renewLease } from '../../store/statements/work.ts';
 import { workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
 import { claimedJobOf } from '../views.ts';
 import { EndReports } from './ends.ts';
+import { OldClaims } from './old-claims.ts';
+import { SameCalls } from './same-calls.ts';
 import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
@@ -67,26 +68,34 @@ export interface WorkDeps {
 export class WorkDesk {
   readonly #deps: WorkDeps;
   readonly #room = new WaitingRoom();
+  readonly #same = new SameCalls();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
   /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
   readonly #plain = new Set<string>();
-  /** When the old claims of a worker were last looked at, monotonic ms; at most one entry per live worker. */
-  readonly #lookedAtMs = new Map<string, number>();
+  readonly #oldClaims: OldClaims;
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
+    this.#oldClaims = new OldClaims(deps);
     deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
       this.#plain.delete(workerId);
-      this.#lookedAtMs.delete(workerId);
+      this.#oldClaims.forget(workerId);
+      this.#same.forget(workerId);
     });
   }
 
   /** Throws WORKER_NOT_FOUND, or FENCED for an older generation and for a worker that is offline. */
-  async work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+  work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+    const answer = (): Promise<WorkReply> => this.#answer(workerId, body, signal);
+    // A call that says it is repeated may come because the first answer was an error.
+    return body.repeat ? answer() : this.#same.once(workerId, body.token, answer);
+  }
+
+  async #answer(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
     const holder = { workerId, generation: body.generation };
     const seat = this.#room.enter(workerId, body.want);
     const call: Call = { holder, body, seat, signal, dropped: [] };
@@ -120,22 +129,7 @@ export class WorkDesk {
       if (call.seat.over && !turn.isPartial) break;
       turn = await this.#turn(call, []);
     }
-    return { ...this.#reply(call, turn, fenced), unstarted: await this.#oldClaims(call.holder) };
-  }
-
-  /**
-   * Claims that a live worker has had for a lease and not started. A call that came twice, the second time after its
-   * answer, has claimed for nobody: the worker gives back what it does not know of. Looked at once in a lease.
-   */
-  async #oldClaims(holder: Holder): Promise<AttemptRef[]> {
-    const { clock, db, leaseMs } = this.#deps;
-    const nowMs = clock.monotonicMs();
-    const lookedAtMs = this.#lookedAtMs.get(holder.workerId);
-    if (lookedAtMs !== undefined && nowMs - lookedAtMs < leaseMs) return [];
-    this.#lookedAtMs.set(holder.workerId, nowMs);
-    const values = { ...holder, beforeMs: clock.nowMs() - leaseMs, limit: limits.workMax };
-    const rows = await db.query(unstartedClaims.with(values));
-    return rows.map((row) => ({ jobId: text(row, 'id'), attempt: integer(row, 'attempt') }));
+    return { ...this.#reply(call, turn, fenced), unstarted: await this.#oldClaims.of(call.holder) };
   }
 
   /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */

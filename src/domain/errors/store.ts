@@ -16,6 +16,13 @@ export const storeErrors = {
     message: 'The store cannot be reached: {problem}',
     hint: 'It is safe to send the same request again.',
   },
+  STORE_FULL: {
+    fault: 'transient',
+    status: 507,
+    exitCode: 69,
+    message: 'The disk of the store is full: {problem}',
+    hint: 'Nothing that was accepted is lost. Free space in the data directory, then send the same request again.',
+  },
   STORE_LOCKED: {
     fault: 'system',
     status: 503,

@@ -155,6 +155,22 @@ describe('verifyDataDir', () => {
     ]);
   });
 
+  it('finds artifacts that nothing owns', async () => {
+    const name = '0123456789abcdef'.repeat(4);
+    await write(`artifacts/${completed}/1/${name}`, 'x');
+    await write(`artifacts/${forgotten}/1/${name}`, 'x');
+    expect(await lines()).toEqual([]);
+    const stranger = ids();
+    await write(`artifacts/${stranger}/1/${name}`, 'x');
+    await write(`artifacts/${completed}/2/${name}`, 'x');
+    await write(`artifacts/${completed}/1/notes`, 'x');
+    expect((await lines()).sort()).toEqual([
+      `I7: an artifact belongs to no attempt: job ${completed}, attempt 2 of 1`,
+      `I7: an artifact belongs to no job: job ${stranger}`,
+      `I7: something among artifacts is none: job ${completed}, attempt 1: notes`,
+    ]);
+  });
+
   it('finds VMs and their folders where no worker runs', async () => {
     const [dead, alive] = [ids(), ids()];
     await vm(dead, { pid: 1, startTicks: 7 });

@@ -6,9 +6,10 @@ import { loadMigrations } from '../../store/migration-files.ts';
 import { openSnapshot } from '../../store/sqlite/snapshot.ts';
 import { type Finding, Findings } from '../../store/verify/findings.ts';
 import { verifyStore } from '../../store/verify/verify-store.ts';
-import { logDirIn, storeFileIn } from '../paths.ts';
+import { artifactDirIn, logDirIn, storeFileIn } from '../paths.ts';
 import { verifyAccepted, verifyEffects } from './effects.ts';
-import { verifyLogFolders } from './log-folders.ts';
+import { verifyJobFolders } from './job-folders.ts';
+import { artifactFolders, logFolders } from './log-folders.ts';
 import { verifyVmFolders } from './vm-folders.ts';
 
 /** What is verified. */
@@ -38,7 +39,8 @@ export async function verifyDataDir({
     await verifyStore(store, found);
     if (accepted !== undefined) await verifyAccepted(accepted, store, found);
     if (effects !== undefined) await verifyEffects(effects, store, found);
-    await verifyLogFolders(logDirIn(dataDir), store, found);
+    await verifyJobFolders(logDirIn(dataDir), logFolders, store, found);
+    await verifyJobFolders(artifactDirIn(dataDir), artifactFolders, store, found);
   } finally {
     store.close();
   }

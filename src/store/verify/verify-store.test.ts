@@ -173,7 +173,12 @@ describe('the checker of invariants', () => {
     db = await openSqlite({ file: ':memory:', clock: new FakeClock(), log: silentLog });
     await migrate(db, await loadMigrations(), 1);
     await db.batch([
-      registerWorker.with({ ...worker, queues: '["q"]', executors: '[{"name":"e","unavailable":null}]' }),
+      registerWorker.with({
+        ...worker,
+        registration: null,
+        queues: '["q"]',
+        executors: '[{"name":"e","unavailable":null}]',
+      }),
       insertJob.with(job),
       insertJobData.with({ id: 'j', spec: '{"labels":{"a":"b"}}' }),
       claimJobs.with({ workerId: 'w', generation: 1, token: 't', want: 1, nowMs: 2 }),
