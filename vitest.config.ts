@@ -11,9 +11,17 @@ export default defineConfig({
         test: {
           name: 'system',
           include: long ? ['test/*/**/*.test.ts', 'test/*/**/*.long.ts'] : ['test/*/**/*.test.ts'],
+          exclude: ['test/sim/**'],
           fileParallelism: false,
           testTimeout: long ? 1_800_000 : 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'sim',
+          include: ['test/sim/*.test.ts'],
+          testTimeout: long ? 7_200_000 : 120_000,
         },
       },
     ],

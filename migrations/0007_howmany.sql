@@ -27,7 +27,7 @@ CREATE TRIGGER queue_created AFTER INSERT ON queues BEGIN
         'keyRateMax', NEW.key_rate_max, 'keyRatePerMs', NEW.key_rate_per_ms));
 END;
 
--- Not when only the lines have been made ready.
+-- Not when only the lines have been made ready: that is told below.
 DROP TRIGGER queue_changed;
 CREATE TRIGGER queue_changed AFTER UPDATE OF updated_at_ms ON queues BEGIN
   INSERT INTO events (at_ms, kind, data)
@@ -36,6 +36,17 @@ CREATE TRIGGER queue_changed AFTER UPDATE OF updated_at_ms ON queues BEGIN
         'concurrencyMaxPerKey', NEW.key_concurrency_max, 'keyPolicy', NEW.key_policy, 'fairBy', NEW.fair_by,
         'weights', json(NEW.weights), 'rateMax', NEW.rate_max, 'ratePerMs', NEW.rate_per_ms,
         'keyRateMax', NEW.key_rate_max, 'keyRatePerMs', NEW.key_rate_per_ms));
+END;
+
+-- From now on claims go by the lines, and ask for tokens of keys.
+CREATE TRIGGER queue_in_lines AFTER UPDATE OF in_lines ON queues
+  WHEN NEW.in_lines = 1 AND OLD.in_lines = 0 BEGIN
+  INSERT INTO events (at_ms, kind, data)
+    VALUES (NEW.updated_at_ms, 'queue.changed',
+      json_object('queue', NEW.name, 'paused', NEW.paused, 'concurrencyMax', NEW.concurrency_max,
+        'concurrencyMaxPerKey', NEW.key_concurrency_max, 'keyPolicy', NEW.key_policy, 'fairBy', NEW.fair_by,
+        'weights', json(NEW.weights), 'rateMax', NEW.rate_max, 'ratePerMs', NEW.rate_per_ms,
+        'keyRateMax', NEW.key_rate_max, 'keyRatePerMs', NEW.key_rate_per_ms, 'inLines', 1));
 END;
 
 -- Of a pending job in a queue with lines only: its line. Others pay nothing for it.

@@ -102,6 +102,7 @@ const noHost: HostCommands = {
   server: refuse,
   worker: refuse,
   doctor: refuse,
+  verify: refuse,
   config: refuse,
   listImages: refuse,
   buildImage: refuse,

@@ -15,7 +15,7 @@ export interface ConfigFlag {
 }
 
 /** The groups of commands that share configuration flags. */
-export type FlagGroup = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'all';
+export type FlagGroup = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'verify' | 'all';
 
 /** One line of `blixard doctor`. */
 export interface Finding {
@@ -24,6 +24,30 @@ export interface Finding {
   readonly text: string;
   /** How to mend it; null when nothing is wrong. */
   readonly mend: string | null;
+}
+
+/** Files beside a data directory that `blixard verify` holds it to. */
+export interface VerifyFiles {
+  /** Lines `jobId attempt`, appended by the commands of jobs: their side effects. */
+  readonly effects?: string;
+  /** Lines of one job id each: submits that were answered. */
+  readonly accepted?: string;
+}
+
+/** What became of one invariant in `blixard verify`. */
+export interface VerifyLine {
+  readonly invariant: string;
+  readonly text: string;
+  readonly result: 'ok' | 'violated' | 'unchecked';
+  readonly rules: number;
+  readonly looked: Readonly<Record<string, number>>;
+  readonly violations: readonly {
+    readonly rule: string;
+    readonly count: number;
+    /** There are more than were counted. */
+    readonly more: boolean;
+    readonly rows: readonly string[];
+  }[];
 }
 
 /** One line of `blixard config`. */
@@ -49,6 +73,8 @@ export interface HostCommands {
   server(flags: Flags): Promise<number>;
   worker(flags: Flags): Promise<number>;
   doctor(flags: Flags): Promise<readonly Finding[]>;
+  /** Changes nothing, and may run while a server does. */
+  verify(flags: Flags, files: VerifyFiles): Promise<readonly VerifyLine[]>;
   config(flags: Flags): Promise<readonly ConfigLine[]>;
   listImages(flags: Flags): Promise<readonly ImageLine[]>;
   /** Rejects with USAGE when there is no recipe of that name. */

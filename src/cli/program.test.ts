@@ -10,7 +10,7 @@ const call = async (args: readonly string[], options: Partial<SceneOptions> = {}
 };
 
 const commands = [
-  ...['run', 'up', 'server', 'worker', 'doctor', 'config', 'openapi'].map((verb) => [verb]),
+  ...['run', 'up', 'server', 'worker', 'doctor', 'verify', 'config', 'openapi'].map((verb) => [verb]),
   ...['ls', 'get', 'logs', 'wait', 'cancel', 'retry', 'rm'].map((verb) => ['job', verb]),
   ...['ls', 'get', 'set', 'pause', 'resume', 'redrive', 'purge'].map((verb) => ['queue', verb]),
   ...['ls', 'get', 'set', 'rm', 'pause', 'resume', 'trigger'].map((verb) => ['schedule', verb]),

@@ -23,6 +23,7 @@ import { addServer, addUp, addWorker } from './commands/processes.ts';
 import { addQueueCommands } from './commands/queue/commands.ts';
 import { addRun } from './commands/run.ts';
 import { addSchedule } from './commands/schedule/index.ts';
+import { addVerify } from './commands/verify.ts';
 import { addWebhookCommands } from './commands/webhook/commands.ts';
 import { addWorkerDrain } from './commands/worker/drain.ts';
 import { addWorkerLs } from './commands/worker/ls.ts';
@@ -84,6 +85,7 @@ function createProgram(home: CommandHome): Command {
   addWorkerCommands(addWorker(program, home), home);
   program.commandsGroup('Look after a host:');
   addDoctor(program, home);
+  addVerify(program, home);
   addConfig(program, home);
   addImageCommands(addNoun(program, 'image', 'the images on this host'), home);
   addOpenapi(program, home);

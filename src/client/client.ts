@@ -14,7 +14,7 @@ import type { Group } from '../contract/together.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
-import { type Ids, makeIds, realRandom } from '../platform/random.ts';
+import { type Ids, makeIds, type Random, realRandom } from '../platform/random.ts';
 import { errorOf, invalid, readBody, readJson } from './answer.ts';
 import { type DownloadOptions, downloadArtifact, type ReadArtifact } from './artifacts.ts';
 import { Deadline } from './deadline.ts';
@@ -62,12 +62,14 @@ export interface LogRange {
 export class BlixardClient {
   readonly #transport: Transport;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #ids: Ids;
 
-  constructor(deps: { readonly transport: Transport; readonly clock?: Clock }) {
+  constructor(deps: { readonly transport: Transport; readonly clock?: Clock; readonly random?: Random }) {
     this.#transport = deps.transport;
     this.#clock = deps.clock ?? realClock;
-    this.#ids = makeIds(this.#clock, realRandom);
+    this.#random = deps.random ?? realRandom;
+    this.#ids = makeIds(this.#clock, this.#random);
   }
 
   /**
@@ -197,7 +199,7 @@ export class BlixardClient {
       } catch (error) {
         failures++;
         if (failures >= tries || !isBlixardError(error, 'SERVER_UNREACHABLE')) throw error;
-        await sleep(this.#clock, retryDelayMs(failures), request.signal);
+        await sleep(this.#clock, retryDelayMs(failures, this.#random), request.signal);
       }
     }
   }

@@ -1,6 +1,6 @@
 /** How long the client waits before it tries again. */
 import { type BackoffPolicy, backoffDelayMs } from '../domain/retry.ts';
-import { realRandom } from '../platform/random.ts';
+import { type Random, realRandom } from '../platform/random.ts';
 
 /** 0.1 s doubling to 5 s: a server that restarts is back within seconds. */
 const reconnectBackoff: BackoffPolicy = {
@@ -11,6 +11,6 @@ const reconnectBackoff: BackoffPolicy = {
 };
 
 /** Delay after so many failures in a row, at least 1. */
-export function retryDelayMs(failures: number): number {
-  return backoffDelayMs(reconnectBackoff, failures, realRandom.unit());
+export function retryDelayMs(failures: number, random: Random = realRandom): number {
+  return backoffDelayMs(reconnectBackoff, failures, random.unit());
 }

@@ -84,7 +84,15 @@ function reply({ reply: schema, page, streams }: Route): object {
 
 function errorsOf(route: Route): readonly ErrorCode[] {
   const takesBody = route.body !== undefined;
-  return [...new Set([...route.errors, ...errorsOfAll, ...(takesBody ? errorsOfBodies : [])])];
+  const mayFill = route.method !== 'GET' && route.errors.includes('STORE_UNAVAILABLE');
+  return [
+    ...new Set([
+      ...route.errors,
+      ...errorsOfAll,
+      ...(mayFill ? ['STORE_FULL' as const] : []),
+      ...(takesBody ? errorsOfBodies : []),
+    ]),
+  ];
 }
 
 /** One reply for each status; its description lists the codes. */

@@ -37,6 +37,12 @@ export const RegisterWorker = strict({
   queues: Type.Array(Type.String({ pattern: namePattern }), { minItems: 1, maxItems: 100 }),
   executors: Type.Array(ExecutorOffer, { maxItems: 16 }),
   images: Type.Array(WorkerImage, { maxItems: limits.workerImagesMax }),
+  registration: Type.Optional(
+    Type.String({
+      pattern: uuidPattern,
+      description: 'names this registration; the same one again makes no new generation',
+    }),
+  ),
 });
 export type RegisterWorker = Static<typeof RegisterWorker>;
 
@@ -95,6 +101,8 @@ export const WorkReply = strict({
   cancel: Type.Array(AttemptRef),
   /** Reported ends that changed nothing because a newer attempt, or nobody, holds the job. */
   fenced: Type.Array(AttemptRef),
+  /** Claims it was given a lease ago or longer and has not started; those it does not know of it gives back. */
+  unstarted: Type.Array(AttemptRef),
   state: oneOf(['online', 'draining']),
   leaseUntilMs: timeMs,
 });

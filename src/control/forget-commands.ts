@@ -4,6 +4,7 @@ import { BlixardError } from '../domain/errors.ts';
 import { endedStates } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
+import { failpoint } from '../platform/failpoint.ts';
 import type { Database, Row } from '../store/database.ts';
 import { integer, integerOrNull, text } from '../store/statements/columns.ts';
 import {
@@ -153,6 +154,7 @@ export class ForgetCommands {
       });
       if (rows.length === 0) return;
       const ids = rows.map((row) => text(row, 'job_id'));
+      failpoint('jobs-forgotten');
       for (const id of ids) await logs.remove(id);
       await db.batch([logsRemoved.with({ ids: JSON.stringify(ids) })]);
     }

@@ -51,7 +51,42 @@ async function stateOf(id: string): Promise<string> {
   return (await control.queries.get(id)).state;
 }
 
+describe('a wall clock that is set forward', () => {
+  it('takes no worker for lost that renews its lease, also when something else is due just then', async () => {
+    const clock = new JumpingClock();
+    const scheduler = new Scheduler({ ...control, clock, random: seededRandom(1), log: silentLog });
+    const worker = await TestWorker.join(control);
+    scheduler.start();
+    await settle();
+    // Past the grace after a start, with the lease renewed on the way.
+    for (const ms of [defaults.leaseMs - 1_000, 2_000]) {
+      clock.advance(ms);
+      await advance(ms);
+      await worker.work({ want: 0 });
+    }
+    clock.jump(3_600_000);
+    control.signals.due(clock.nowMs());
+    clock.advance(1);
+    await settle();
+    expect((await control.queries.worker(worker.id)).state).toBe('online');
+    await scheduler.stop();
+  });
+});
+
 describe('due jobs', () => {
+  it('wait a minute at most, not an hour, when the wall clock is set forward by an hour', async () => {
+    const clock = new JumpingClock();
+    const scheduler = new Scheduler({ ...control, clock, random: seededRandom(1), log: silentLog });
+    const id = await scheduledJob(3_600_000);
+    scheduler.start();
+    await settle();
+    clock.jump(3_600_000);
+    clock.advance(defaults.clockCheckMs);
+    await settle();
+    expect(await stateOf(id)).toBe('pending');
+    await scheduler.stop();
+  });
+
   it('become ready when they are due, not before, and wake a waiting worker', async () => {
     const worker = await TestWorker.join(control);
     control.scheduler.start();
@@ -162,6 +197,35 @@ describe('leases', () => {
       await settle();
     }
     expect(await control.queries.worker(id)).toMatchObject({ state: 'offline' });
+    await scheduler.stop();
+  });
+
+  it('and due times follow a clock that is set back and forth: nobody is lost, the dead are noticed', async () => {
+    const clock = new JumpingClock();
+    const { db, signals } = control;
+    const deps = { db, clock, signals, random: seededRandom(3), log: silentLog };
+    const workers = new WorkerCommands(deps);
+    const scheduler = new Scheduler(deps);
+    scheduler.start();
+    await settle();
+    const { id, generation } = await TestWorker.join({ ...control, workers });
+    const { id: deadId } = await TestWorker.join({ ...control, workers });
+    const hourMs = 3_600_000;
+    for (const stepMs of [-hourMs, hourMs, hourMs, -hourMs]) {
+      clock.jump(stepMs);
+      clock.advance(defaults.heartbeatMs);
+      await workers.heartbeat(id, generation);
+      await workers.heartbeat(deadId, 1);
+      await settle();
+      expect((await control.queries.stats()).workersOnline).toBe(2);
+    }
+    for (let n = 0; n < 8; n++) {
+      clock.advance(defaults.heartbeatMs);
+      await workers.heartbeat(id, generation);
+      await settle();
+    }
+    expect(await control.queries.worker(id)).toMatchObject({ state: 'online' });
+    expect(await control.queries.worker(deadId)).toMatchObject({ state: 'offline' });
     await scheduler.stop();
   });
 

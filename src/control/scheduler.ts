@@ -16,9 +16,6 @@ import { expireWorker, leasesAfter, overdueWorkers, putBack } from '../store/sta
 import { tellMoved } from './moved.ts';
 import type { Signals, Unsubscribe } from './signals.ts';
 
-/** Longest a timer may run (2^31 - 1 ms, Node's bound); a later due time is looked at again then. */
-const timerMsMax = 2 ** 31 - 1;
-
 /** One per control process. */
 export class Scheduler {
   readonly #db: Database;
@@ -35,6 +32,8 @@ export class Scheduler {
   #failures = 0;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  /** Wall clock minus monotonic clock: it changes when the wall clock is set. */
+  #clockOffsetMs = 0;
   #running: Promise<void> | undefined;
   #listening: Unsubscribe[] = [];
   #started = false;
@@ -63,6 +62,7 @@ export class Scheduler {
     if (this.#started) return;
     this.#started = true;
     this.#leasesCountFromMs = this.#clock.nowMs() + this.#leaseMs;
+    this.#clockOffsetMs = this.#clock.nowMs() - this.#clock.monotonicMs();
     this.#listening = [
       this.#signals.onDue((atMs) => {
         this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
@@ -72,7 +72,8 @@ export class Scheduler {
         if (untilMs === null) this.#leases.delete(workerId);
         else this.#leases.set(workerId, untilMs);
         // A renewed lease ends later: the timer finds that out when it fires.
-        if (untilMs !== null) this.#armBefore(untilMs);
+        if (this.#clockWasSet()) this.#startAnew();
+        else if (untilMs !== null) this.#armBefore(untilMs);
       }),
     ];
     this.#run(() => this.#firstLook());
@@ -210,9 +211,11 @@ export class Scheduler {
     const atMs = this.#failures > 0 ? nowMs + this.#backoffMs() : this.#nextMs();
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#timerAtMs = Math.max(atMs, nowMs);
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
     if (atMs === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.min(Math.max(0, atMs - nowMs), timerMsMax);
+    // A wall clock that was set forward must be noticed before a timer that was set by the old one is over.
+    const delayMs = Math.min(Math.max(0, atMs - nowMs), defaults.clockCheckMs);
+    this.#timerAtMs = nowMs + delayMs;
     this.#timer = this.#clock.after(delayMs, () => this.#fire());
   }
 
@@ -224,10 +227,25 @@ export class Scheduler {
     else this.#run(() => (this.#failures > 0 ? this.#firstLook() : this.#look()));
   }
 
-  /** A timer this late tells that the process was stopped or the clock set, and that nobody could renew. */
+  /** A timer this late tells that the process was stopped, and that nobody could renew; so does a set clock. */
   #forgiveIfLate(): void {
     const nowMs = this.#clock.nowMs();
-    if (nowMs - this.#timerAtMs > this.#leaseMs / 3) this.#leasesCountFromMs = nowMs + this.#leaseMs;
+    const isLate = nowMs - this.#timerAtMs > this.#leaseMs / 3;
+    if (this.#clockWasSet() || isLate) this.#leasesCountFromMs = nowMs + this.#leaseMs;
+  }
+
+  /** True once after each time the wall clock was set, in either direction. */
+  #clockWasSet(): boolean {
+    const offsetMs = this.#clock.nowMs() - this.#clock.monotonicMs();
+    if (Math.abs(offsetMs - this.#clockOffsetMs) <= this.#leaseMs / 3) return false;
+    this.#clockOffsetMs = offsetMs;
+    return true;
+  }
+
+  /** Leases count from the new time on, and what is due by it is due now. */
+  #startAnew(): void {
+    this.#leasesCountFromMs = this.#clock.nowMs() + this.#leaseMs;
+    if (this.#failures === 0) this.#arm();
   }
 
   #nextMs(): number {

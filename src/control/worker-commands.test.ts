@@ -31,6 +31,29 @@ describe('register', () => {
     expect(told).toMatchObject({ state: 'online', generation: 2, queues: ['default'], held: 0 });
   });
 
+  it('that is sent twice on its way makes one generation, which goes on', async () => {
+    const registration = control.ids();
+    const worker = await TestWorker.join(control, { registration });
+    const { id } = await control.jobs.submit(trueJob);
+    const running = await worker.run();
+    expect(await worker.register({ registration })).toMatchObject({ generation: 1, requeued: [] });
+    await control.workers.drain(worker.id);
+    await worker.register({ registration });
+    expect(await control.queries.worker(worker.id)).toMatchObject({ generation: 1, state: 'draining' });
+    await worker.work({ done: [endOf(running)] });
+    expect(await control.queries.get(id)).toMatchObject({ state: 'completed', attempt: 1 });
+    expect((await worker.register({ registration: control.ids() })).generation).toBe(2);
+  });
+
+  it('that comes again when its lease has run out makes a new generation all the same', async () => {
+    const registration = control.ids();
+    const worker = await TestWorker.join(control, { registration });
+    control.clock.advance(defaults.leaseMs);
+    await control.scheduler.tick();
+    expect(await worker.register({ registration })).toMatchObject({ generation: 2 });
+    expect(await control.queries.worker(worker.id)).toMatchObject({ generation: 2, state: 'online' });
+  });
+
   it('replaces what the worker told before', async () => {
     const worker = await TestWorker.join(control, {
       queues: ['a', 'a'],

@@ -68,7 +68,7 @@ export class WorkerCommands {
 
   /**
    * A worker joins, or comes back as a new generation; what the older one held is put back in the same
-   * commit.
+   * commit. The same `registration` again changes nothing, unless its lease has run out meanwhile.
    */
   async register(body: RegisterWorker): Promise<Registered> {
     const nowMs = this.#clock.nowMs();
@@ -83,6 +83,7 @@ export class WorkerCommands {
         slots,
         queues: JSON.stringify(unique(body.queues)),
         executors: JSON.stringify(unique(body.executors)),
+        registration: body.registration ?? null,
         nowMs,
         leaseUntilMs: leaseUntilMs(nowMs, this.#leaseMs),
       }),

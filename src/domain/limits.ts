@@ -197,6 +197,11 @@ export const limits = {
   callTries: 3,
   /** Tries in a row of a follower that was cut off and gets nothing: about 20 s with their back-off. */
   followTries: 10,
+  /** Rows the verifier reads at once, and violations of one rule it tells. */
+  verifyPage: 1_000,
+  violationsShown: 20,
+  /** Bytes of a file of side effects whose lines the verifier remembers at once; a longer one is read again. */
+  effectsPassBytes: 64 * mib,
 } as const;
 
 /** One step of priority is worth this much waiting; migrations/0002_submit.sql computes with the same number. */
@@ -246,8 +251,8 @@ export const defaults = {
   overlap: 'queue',
   /** A slot not later than this is on time, whatever the schedule says of missed ones. */
   slotOnTimeMs: 10 * second,
-  /** Longest sleep towards a slot: a step of the wall clock is noticed after it, without asking the store. */
-  clockCheckMs: 60 * second,
+  /** Longest sleep towards what is due: a step of the wall clock is noticed after it, without asking the store. */
+  clockCheckMs: 10 * second,
   /** Coming slots, and newest runs, told with a schedule. */
   scheduleSlotsShown: 3,
   scheduleRunsShown: 10,

@@ -17,7 +17,7 @@ export interface Leading {
 }
 
 /** The commands that read a key and so have its flag. */
-type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor';
+type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'verify';
 
 /** One key: its name, what is allowed, and its value where nobody said otherwise. */
 export interface ConfigKey<V> {
@@ -50,7 +50,7 @@ export const configKeys = {
     name: 'data-dir',
     kind: path('<dir>'),
     about: 'where store, logs and VM run files are kept',
-    readers: ['up', 'server', 'worker', 'image', 'doctor'],
+    readers: ['up', 'server', 'worker', 'image', 'doctor', 'verify'],
     fallback: ({ homeDir }) => join(homeDir, '.local', 'share', 'blixard'),
   }),
   imagesDir: key({

@@ -3,6 +3,7 @@ import { availableParallelism, homedir, hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { nearest } from '../domain/nearest.ts';
+import { failpointEnv } from '../platform/failpoint.ts';
 import { readTextIfThere } from '../platform/files.ts';
 import {
   type Config,
@@ -112,7 +113,8 @@ function findEnv({ env, cwd }: ConfigInputs, name: string): Found | undefined {
 function refuseUnknownEnv(env: ConfigInputs['env']): void {
   const known = [...configNames.map((name) => envNameOf(configKeys[name].name)), envNameOf(fileFlag)];
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(envPrefix) || name.startsWith(testPrefix) || known.includes(name)) continue;
+    if (!name.startsWith(envPrefix) || name.startsWith(testPrefix)) continue;
+    if (name === failpointEnv || known.includes(name)) continue;
     throw invalid(name, value ?? '', 'environment', unknownKey(name, known, envPrefix));
   }
 }

@@ -2,6 +2,7 @@
 import type { ConfigFlag, ConfigLine, FlagGroup, Flags, HostCommands } from '../cli/context.ts';
 import type { BlixardClient } from '../client/index.ts';
 import { formatDurationMs } from '../domain/units.ts';
+import { armFailpoint, failpointEnv } from '../platform/failpoint.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { type Config, type ConfigName, configKeys, configNames } from './config-keys.ts';
 import type { Machine } from './machine.ts';
@@ -13,6 +14,7 @@ export function hostCommands(machine: Machine): HostCommands {
     const { requireDataDir } = await import('./data-dir.ts');
     const loaded = await load(machine, flags);
     await requireDataDir(loaded);
+    armFailpoint(machine.env[failpointEnv]);
     return loaded.values;
   };
   return {
@@ -32,6 +34,11 @@ export function hostCommands(machine: Machine): HostCommands {
       const { runDoctor } = await import('./doctor/doctor.ts');
       const { env, clock } = machine;
       return await runDoctor({ config: await valuesOf(flags), env, clock });
+    },
+    async verify(flags, files) {
+      const { verifyDataDir } = await import('./verify/verify-data-dir.ts');
+      const { dataDir } = await valuesOf(flags);
+      return await verifyDataDir({ dataDir, clock: machine.clock, ...files });
     },
     config: async (flags) => linesOf(await load(machine, flags)),
     async listImages(flags) {

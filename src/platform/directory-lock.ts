@@ -1,6 +1,6 @@
 /** One owner per directory and host: a name in the kernel that goes with its process, however that ends. */
 import { createHash } from 'node:crypto';
-import { mkdir, realpath } from 'node:fs/promises';
+import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 
 /** Held until released or until this process ends. */
@@ -14,13 +14,24 @@ export interface DirectoryLock {
  */
 export async function lockDirectory(path: string, purpose: string): Promise<DirectoryLock | undefined> {
   await mkdir(path, { recursive: true });
-  const name = createHash('sha256')
-    .update(await realpath(path))
-    .digest('hex');
   const server = createServer((socket) => socket.destroy());
-  if (!(await listens(server, `\0blixard/${purpose}/${name}`))) return undefined;
+  if (!(await listens(server, `\0${await nameOf(path, purpose)}`))) return undefined;
   server.unref();
   return { release: () => closed(server) };
+}
+
+/** Whether some process of this host owns `path`, which must be there, for this purpose now; takes nothing. */
+export async function isDirectoryLocked(path: string, purpose: string): Promise<boolean> {
+  const name = await nameOf(path, purpose);
+  // The kernel writes an abstract name with @ for its NULs, of which Node adds some at the end.
+  return (await readFile('/proc/net/unix', 'utf8')).includes(`@${name}`);
+}
+
+async function nameOf(path: string, purpose: string): Promise<string> {
+  const place = createHash('sha256')
+    .update(await realpath(path))
+    .digest('hex');
+  return `blixard/${purpose}/${place}`;
 }
 
 function listens(server: Server, path: string): Promise<boolean> {

@@ -28,6 +28,17 @@ export async function migrate(db: Database, migrations: readonly Migration[], no
   }
 }
 
+/** Throws STORE_TOO_NEW or STORE_TOO_OLD unless the store has exactly this schema; changes nothing. */
+export async function assertMigrated(
+  store: Pick<Database, 'query'>,
+  migrations: readonly Migration[],
+): Promise<void> {
+  const found = Math.max(0, ...(await appliedVersions(store)).keys());
+  const details = { found, known: migrations.length };
+  if (found > migrations.length) throw new BlixardError('STORE_TOO_NEW', details);
+  if (found < migrations.length) throw new BlixardError('STORE_TOO_OLD', details);
+}
+
 async function apply(db: Database, migration: Migration, nowMs: number): Promise<void> {
   const { version, name, sha256, statements } = migration;
   const row = { sql: insertVersion, args: [version, name, sha256, nowMs] };
@@ -41,7 +52,7 @@ async function apply(db: Database, migration: Migration, nowMs: number): Promise
 }
 
 /** Checksums by version, as the store has them. */
-async function appliedVersions(db: Database): Promise<Map<number, SqlValue>> {
+async function appliedVersions(db: Pick<Database, 'query'>): Promise<Map<number, SqlValue>> {
   const rows = await db.query({ sql: selectVersions }, { level: 'linearizable' });
   return new Map(rows.map((row) => [Number(row['version']), row['sha256'] ?? null]));
 }

@@ -3,6 +3,7 @@ import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import type { Capabilities, Hypervisor, RunningVm } from '../hypervisor/hypervisor.ts';
 import type { Image } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
+import { failpoint } from '../platform/failpoint.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ids } from '../platform/random.ts';
 import { lastWords } from './console-tail.ts';
@@ -71,8 +72,10 @@ export class VmController {
       const record = { id, image: digest, memoryMiB, vcpus, createdAtMs: clock.nowMs(), vmm: null };
       const runDir = await registry.open(record);
       signal.throwIfAborted();
+      failpoint('vm-recorded');
       const spawnedAtMs = clock.monotonicMs();
       const running = await this.#spawn(id, runDir, order);
+      failpoint('vm-spawned');
       return await this.#greet(this.#watch(running, order), running, spawnedAtMs, signal);
     } catch (error) {
       await registry.forget(id);

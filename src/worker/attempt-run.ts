@@ -1,13 +1,14 @@
 /** One attempt on this worker, from its claim to what is to be reported of it. */
 import type { BlixardClient } from '../client/client.ts';
 import type { LogStream } from '../contract/log.ts';
-import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
+import type { AttemptDone, AttemptRef, ClaimedJob } from '../contract/worker.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Execution, Executor, InputFile, Outcome, StopReason } from '../executor/executor.ts';
 import { outcome } from '../executor/outcome.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
+import { failpoint } from '../platform/failpoint.ts';
 import { AttemptCaller, type AttemptCallerDeps } from './attempt-caller.ts';
 import { AttemptTells } from './attempt-tells.ts';
 import { gatherInputs } from './gather-inputs.ts';
@@ -32,7 +33,7 @@ export interface AttemptRunDeps extends CallerDeps {
 
 /** What a report says of an attempt that has no outcome of its own. */
 export function doneOf(
-  { jobId, attempt }: ClaimedJob,
+  { jobId, attempt }: AttemptRef,
   reason: EndReason | null,
   message: string | null = null,
 ): AttemptDone {
@@ -83,7 +84,9 @@ export class AttemptRun {
     if (executor === undefined || unavailable !== null) {
       return doneOf(this.claimed, 'executor_unavailable', unavailable);
     }
+    failpoint('attempt-claimed');
     const ended = await this.#outcome(executor, spec);
+    failpoint('attempt-ended');
     this.#deps.log.info({ jobId, attempt, ...summaryOf(ended) }, 'attempt ended');
     return this.#verdict === undefined ? { jobId, attempt, ...ended } : this.#verdict;
   }
@@ -165,6 +168,7 @@ export class AttemptRun {
           timeoutMs: answerTimeoutMs,
         }),
       );
+      failpoint('attempt-started');
     } catch (error) {
       if (isBlixardError(error, 'FENCED')) this.#fenced('start');
       throw error;

@@ -49,6 +49,13 @@ describe('Attempts', () => {
   });
   const running = () => runs.map(({ claimed }) => claimed.jobId);
 
+  it('gives back a claim it is told of and has never got, and none that it runs or keeps waiting', () => {
+    attempts.accept(claims(3));
+    attempts.giveBackUnknown(claims(4));
+    expect(done).toEqual([doneOf(claim(3), null)]);
+    expect(running()).toEqual(['job-0', 'job-1']);
+  });
+
   it('runs claims in order as slots are free, and wants what is left', async () => {
     expect(attempts.want).toBe(2);
     attempts.accept(claims(1));

@@ -51,6 +51,14 @@ export class Attempts {
     }
   }
 
+  /** Gives back those of these claims that never came here: their answer was lost for good. */
+  giveBackUnknown(refs: readonly AttemptRef[]): void {
+    for (const ref of refs) {
+      const key = keyOf(ref);
+      if (!this.#running.has(key) && !this.#waiting.has(key)) this.#deps.onEnded(doneOf(ref, null));
+    }
+  }
+
   /** Claims that wait for a slot go back to the server, unstarted. */
   giveBackWaiting(): void {
     const claims = [...this.#waiting.values()];

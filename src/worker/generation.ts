@@ -117,7 +117,10 @@ export class Generation {
         'reported ends of attempts that were not ours any more',
       );
     }
-    if ('claimed' in reply) this.#attempts.accept(reply.claimed);
+    if ('claimed' in reply) {
+      this.#attempts.accept(reply.claimed);
+      this.#attempts.giveBackUnknown(reply.unstarted);
+    }
     if (reply.state === 'draining') this.#attempts.giveBackWaiting();
     this.#attempts.cancel(reply.cancel);
   }

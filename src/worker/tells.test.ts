@@ -1,10 +1,6 @@
-/** What jobs tell through a worker: progress, result, artifacts, and the output of other jobs as inputs. */
-import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardError } from '../domain/errors.ts';
-import { limits } from '../domain/limits.ts';
 import { seededRandom } from '../platform/random.ts';
-import { ArtifactUploads, type UploadPart } from './artifact-uploads.ts';
 import { loseAnswer, testIds, unreachable, World, waitUntil } from './world.suite.ts';
 
 let world: World;
@@ -118,56 +114,27 @@ describe('inputs', () => {
     expect(String(await world.output(child.id))).toBe('{"n":1}|text||');
   });
 
-  it('that are not there are refused; forgotten meanwhile, they fail the job before its command runs', async () => {
+  it('that are not there any more fail the job before its command runs', async () => {
     const { executor } = await world.startWorker();
-    const none = testIds();
-    await expect(world.submit(['print', 'x'], { inputs: [none] })).rejects.toMatchObject({
-      code: 'PARENT_UNKNOWN',
-    });
     const parent = await world.submit(telling);
     await world.ended(parent.id);
-    const queue = { params: { name: 'default' } };
-    await world.client.call('pauseQueue', queue);
-    const child = await world.submit(['print', 'side effect'], { inputs: [parent.id] });
+    const job = await world.submit(['print', 'side effect'], { inputs: [parent.id], delayMs: 300 });
     await world.client.call('removeJob', { params: { id: parent.id } });
-    await world.client.call('resumeQueue', queue);
     const message = `The output of job ${parent.id} cannot be had: there is no such job.`;
-    expect(await world.ended(child.id)).toMatchObject({ state: 'failed', reason: 'input_missing', message });
-    expect(executor.begun).not.toContain(`${child.id}/1`);
+    expect(await world.ended(job.id)).toMatchObject({ state: 'failed', reason: 'input_missing', message });
+    expect(executor.begun).not.toContain(`${job.id}/1`);
   });
 
-  it('are waited for', async () => {
+  it('are waited for: the job runs once they have ended, and not before', async () => {
     await world.startWorker();
+    const none = testIds();
+    await expect(world.submit(['exit', '0'], { inputs: [none] })).rejects.toMatchObject({
+      code: 'PARENT_UNKNOWN',
+    });
     const parent = await world.submit(['sleep', '400', ';', ...telling]);
     const child = await world.submit(['input', `${parent.id}/result.json`], { inputs: [parent.id] });
     expect(child.state).toBe('blocked');
     expect(await world.ended(child.id)).toMatchObject({ state: 'completed', attempt: 1 });
     expect(String(await world.output(child.id))).toBe('{"n":1}');
-  });
-});
-
-describe('the uploads of artifacts', () => {
-  it('are parts of one size, with the hash of the whole at the end', async () => {
-    const sent: UploadPart[] = [];
-    const uploads = new ArtifactUploads({
-      send: async (part) => {
-        sent.push({ ...part, bytes: Buffer.from(part.bytes) });
-      },
-    });
-    const bytes = randomBytes(2 * limits.artifactUploadBytes + 10);
-    for (let at = 0; at < bytes.length; at += 60_000) {
-      await uploads.take('a', bytes.subarray(at, at + 60_000), false);
-    }
-    await uploads.take('a', Buffer.alloc(0), true);
-    await uploads.take('b', Buffer.from('b'), true);
-    expect(sent.map(({ name, offset, bytes: part }) => [name, offset, part.length])).toEqual([
-      ['a', 0, limits.artifactUploadBytes],
-      ['a', limits.artifactUploadBytes, limits.artifactUploadBytes],
-      ['a', 2 * limits.artifactUploadBytes, 10],
-      ['b', 0, 1],
-    ]);
-    expect(Buffer.concat(sent.slice(0, 3).map((part) => part.bytes)).equals(bytes)).toBe(true);
-    expect(sent[2]?.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
-    expect(sent[0]?.sha256).toBeUndefined();
   });
 });

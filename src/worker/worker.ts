@@ -148,6 +148,7 @@ export class Worker {
       queues: [...config.queues],
       executors: executors.offers(),
       images: await this.#images(),
+      registration: this.#deps.ids(),
     };
   }
 

@@ -1,21 +1,17 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { realClock } from '../../src/platform/clock.ts';
-import { silentLog } from '../../src/platform/log.ts';
-import { checkInvariants } from '../../src/store/invariants.suite.ts';
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts';
-import { type Process, Site, stillAlive, until, vmmsOf } from '../lib/system.ts';
+import { vmFoldersUnder, vmmsUnder } from '../lib/leftovers.ts';
+import { Chance, pause, seeds } from '../lib/rounds.ts';
+import { Site, stillAlive, until, vmmsOf } from '../lib/system.ts';
+import { untruths } from '../lib/truth.ts';
 
-const rounds = process.env['BLIXARD_TEST_LONG'] === '1' ? 20 : 2;
-const env = { BLIXARD_LEASE: '3s', BLIXARD_HEARTBEAT: '1s', BLIXARD_SLOTS: '2' };
+const env = { BLIXARD_LEASE: '3s', BLIXARD_HEARTBEAT: '1s', BLIXARD_SLOTS: '2', BLIXARD_BOOT_TIMEOUT: '45s' };
 /** Long enough to be killed in the middle of, short enough to end when it runs again. */
 const command = ['sh', '-c', 'echo begun; sleep 2; echo done'];
 
 describe('kill -9, then start again', () => {
   let site: Site;
   beforeEach(async () => {
-    site = await Site.make();
+    site = await Site.makeMeasured();
   });
   afterEach(() => site.remove());
 
@@ -29,75 +25,79 @@ describe('kill -9, then start again', () => {
     return ids;
   };
 
-  const completed = async (ids: readonly string[]): Promise<number[]> => {
+  const outputOf = async (id: string, attempt: number): Promise<string> => {
     const client = site.client();
-    const attempts: number[] = [];
+    const { records } = await client.readLogs(id, { attempt });
+    await client.close();
+    return Buffer.concat(records.map((record) => record.data)).toString();
+  };
+
+  /** All end well; the attempts before the last are told as lost, and what they had written is still there. */
+  const completed = async (ids: readonly string[]): Promise<void> => {
+    const client = site.client();
     for (const id of ids) {
       const job = await until(`job ${id} has ended`, async () => {
         const now = await client.call('getJob', { params: { id }, query: { waitMs: 10_000 } });
         return now.endedAtMs !== null && now;
       });
       expect(job).toMatchObject({ state: 'completed', exitCode: 0, attemptsUsed: 1 });
-      const { records } = await client.readLogs(id, { attempt: job.attempt });
-      expect(Buffer.concat(records.map((record) => record.data)).toString()).toBe('begun\ndone\n');
-      attempts.push(job.attempt);
+      expect(await outputOf(id, job.attempt)).toBe('begun\ndone\n');
+      const { attempts } = await client.call('listAttempts', { params: { id } });
+      for (const lost of attempts.slice(0, -1)) {
+        expect(lost).toMatchObject({ state: 'ended', reason: 'worker_lost' });
+        expect(await outputOf(id, lost.attempt)).toMatch(/^(begun\n(done\n)?)?$/);
+      }
     }
     await client.close();
-    return attempts;
   };
 
-  const afterwards = async (process: Process): Promise<void> => {
-    await until('no VM runs', async () => (await vmmsOf(process.pid)).length === 0);
-    await until(
-      'no folder of a VM is left',
-      async () => (await readdir(join(site.dataDir, 'vms'))).length === 0,
-    );
+  const nothingLeft = async (): Promise<void> => {
+    await until('no VM runs', async () => (await vmmsUnder(site.dataDir)).length === 0);
+    await until('no folder of a VM is left', async () => (await vmFoldersUnder(site.dataDir)).length === 0);
   };
 
-  const invariantsHold = async (): Promise<void> => {
-    const db = await openSqlite({ file: join(site.dataDir, 'blixard.db'), clock: realClock, log: silentLog });
-    try {
-      expect(await checkInvariants(db)).toEqual([]);
-    } finally {
-      await db.close();
-    }
-  };
-
-  it.each(Array.from({ length: rounds }, (_, round) => round))(
-    'of the whole `up` in the middle of jobs: they run again and no VM is left (round %i)',
-    async (round) => {
+  it.each(seeds())(
+    'of the whole `up` in the middle of jobs: they run again and no VM is left (seed %i)',
+    async (seed) => {
+      const chance = new Chance('kill-up', seed);
       const first = await site.start('up', env);
-      const ids = await submit(3);
-      // At a different moment of boot and run in each round.
-      await new Promise((resolve) => setTimeout(resolve, 300 + ((round * 997) % 3_700)));
+      const accepted = await submit(3);
+      const [early = ''] = accepted;
+      if (seed % 2 === 0) {
+        await until('the first has written', async () => (await outputOf(early, 1).catch(() => '')) !== '');
+      }
+      // At a different moment of boot and run each time.
+      await pause(chance.between(0, 1_500));
       const vmms = await vmmsOf(first.pid);
+      const before = await outputOf(early, 1).catch(() => '');
       await first.end('SIGKILL');
       await until('its VMs died with it', async () => (await stillAlive(vmms)).length === 0, 5_000);
       const second = await site.start('up', env);
-      await completed(ids);
-      await afterwards(second);
+      expect(await outputOf(early, 1).catch(() => '')).toContain(before);
+      await completed(accepted);
+      await nothingLeft();
       expect(await second.end('SIGTERM')).toBe(0);
-      await invariantsHold();
+      expect(await untruths({ dataDir: site.dataDir, accepted })).toEqual([]);
     },
   );
 
-  it.each(Array.from({ length: rounds }, (_, round) => round))(
-    'of a worker in the middle of jobs: another process of it takes them up at once (round %i)',
-    async (round) => {
+  it.each(seeds())(
+    'of a worker in the middle of jobs: another process of it takes them up at once (seed %i)',
+    async (seed) => {
       const server = await site.start('server', env);
       const worker = site.spawn(['worker'], env);
-      const ids = await submit(2);
+      const accepted = await submit(2);
       await until('a VM runs', async () => (await vmmsOf(worker.pid)).length > 0);
-      await new Promise((resolve) => setTimeout(resolve, (round * 997) % 3_500));
+      await pause(new Chance('kill-worker', seed).between(0, 3_000));
       const vmms = await vmmsOf(worker.pid);
       await worker.end('SIGKILL');
       await until('its VMs died with it', async () => (await stillAlive(vmms)).length === 0, 5_000);
       const again = site.spawn(['worker'], env);
-      await completed(ids);
-      await afterwards(again);
+      await completed(accepted);
+      await nothingLeft();
       expect(await again.end('SIGTERM')).toBe(0);
       expect(await server.end('SIGTERM')).toBe(0);
-      await invariantsHold();
+      expect(await untruths({ dataDir: site.dataDir, accepted })).toEqual([]);
     },
   );
 

@@ -1,14 +1,18 @@
 /** Real processes for tests: starts `blixard up`, `server` or `worker` in a data directory, and calls the CLI. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BlixardClient, httpTransport } from '../../src/client/index.ts';
+import { readTextIfThere, writeFileDurably } from '../../src/platform/files.ts';
 
 const bin = fileURLToPath(new URL('../../dist/main/bin.js', import.meta.url));
+const scriptWorker = fileURLToPath(new URL('script-worker.ts', import.meta.url));
+/** Blixard itself looks whether it still holds for image, QEMU and host. */
+const measuredHostFile = join(tmpdir(), 'blixard-test-host.json');
 const readyWithinMs = 60_000;
 
 /** Images are built once for all tests; everything else is a test's own. */
@@ -38,6 +42,18 @@ export class Site {
     return new Site(await mkdtemp(join(tmpdir(), 'blixard-site-')), await freePort());
   }
 
+  /** One whose host was measured before: the first `up` of any other boots a VM for that, which takes seconds. */
+  static async makeMeasured(): Promise<Site> {
+    const site = await Site.make();
+    await writeFile(join(site.dataDir, 'host.json'), await measuredHost());
+    return site;
+  }
+
+  /** Where the jobs of script workers tell what they did. */
+  get effectsFile(): string {
+    return join(this.dataDir, 'effects.log');
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -56,7 +72,16 @@ export class Site {
 
   /** Starts any command and leaves it running. */
   spawn(args: readonly string[], env: Env = {}): Process {
-    const child = spawn(globalThis.process.execPath, [bin, ...args], {
+    return this.#spawn([bin, ...args], env);
+  }
+
+  /** Starts a worker whose jobs are scripts of the fake executor; it shares the folder, so there can be one. */
+  spawnScriptWorker(env: Env = {}): Process {
+    return this.#spawn(['--import', 'tsx', scriptWorker], { BLIXARD_TEST_EFFECTS: this.effectsFile, ...env });
+  }
+
+  #spawn(args: readonly string[], env: Env): Process {
+    const child = spawn(globalThis.process.execPath, args, {
       env: { ...this.#env(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -84,8 +109,9 @@ export class Site {
   async remove(): Promise<void> {
     for (const child of this.#children) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
+      const exited = once(child, 'exit');
       child.kill('SIGKILL');
-      await once(child, 'exit');
+      await exited;
     }
     await rm(this.dataDir, { recursive: true, force: true });
   }
@@ -122,6 +148,22 @@ export class Site {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error(`not ready after ${readyWithinMs} ms:\n${process.output}`);
+  }
+}
+
+/** What an `up` on this host has found out of it since its boot. */
+async function measuredHost(): Promise<string> {
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  const known = await readTextIfThere(measuredHostFile);
+  if (known?.includes(bootId)) return known;
+  const site = await Site.make();
+  try {
+    await (await site.start('up')).end('SIGTERM');
+    const measured = await readFile(join(site.dataDir, 'host.json'), 'utf8');
+    await writeFileDurably(measuredHostFile, measured);
+    return measured;
+  } finally {
+    await site.remove();
   }
 }
 
@@ -185,10 +227,20 @@ export async function stillAlive(identities: readonly string[]): Promise<string[
   return identities.filter((_, index) => alive[index]);
 }
 
+/** True while a signal has it stand still. */
+export async function isStopped(pid: number): Promise<boolean> {
+  return (await statFields(`${pid}`))?.[0] === 'T';
+}
+
 async function startTicks(pid: string): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = await statFields(pid);
   return fields?.[0] === 'Z' ? undefined : fields?.[19];
+}
+
+/** Those after the name: state first. */
+async function statFields(pid: string): Promise<string[] | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Waits until `probe` gives something; fails with `what` after `withinMs`. */

@@ -154,7 +154,7 @@ describe('on a full disk', () => {
       env: { ...process.env, PROGRAM: program },
     });
     const { code, uploads } = JSON.parse(stdout) as { code: string; uploads: number };
-    expect(code).toBe('STORE_UNAVAILABLE');
+    expect(code).toBe('STORE_FULL');
     expect(uploads).toBeGreaterThan(10);
     const folder = join(dir, jobId, '1');
     const [name = ''] = await readdir(folder);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { BlixardError } from '../../domain/errors.ts';
 import { isUuidV7 } from '../../domain/ids.ts';
 import { limits } from '../../domain/limits.ts';
+import { failpoint } from '../../platform/failpoint.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { diskError } from './disk-error.ts';
 import { LogReader } from './log-reader.ts';
@@ -48,10 +49,11 @@ export class LogStore {
   /**
    * Appends whole records at `offset` and gives the new end; what is there already is skipped. With `gap`
    * what lies between the end and `offset` is lost. Rejects with VALIDATION_FAILED, LOG_OFFSET_MISMATCH,
-   * OVERLOADED or STORE_UNAVAILABLE.
+   * OVERLOADED, STORE_FULL or STORE_UNAVAILABLE.
    */
   async append(jobId: string, attempt: number, offset: number, bytes: Buffer, gap = false): Promise<number> {
     const end = await this.#use(jobId, attempt, (log) => log.append(offset, bytes, gap));
+    failpoint('log-appended');
     for (const wake of this.#listeners.get(keyOf(jobId, attempt)) ?? []) wake();
     return end;
   }

@@ -7,6 +7,7 @@ import { defaults, limits } from '../../domain/limits.ts';
 import { backoffDelayMs, infraBackoff } from '../../domain/retry.ts';
 import { decideSlots, type ScheduleDecision } from '../../domain/schedule.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
+import { failpoint } from '../../platform/failpoint.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Ids, Random } from '../../platform/random.ts';
 import type { Database, Row } from '../../store/database.ts';
@@ -125,6 +126,7 @@ export class ScheduleRunner {
       insertRuns.with({ name, token, runs: runsText(name, createdAtMs, row, decision), nowMs }),
       forgetRuns.with({ name, keep: limits.scheduleRunsKept }),
     ]);
+    failpoint('schedule-moved');
   }
 
   #run(): void {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { limits } from '../../domain/limits.ts';
+import { defaults, limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, endOf, openControl, TestWorker, trueJob } from '../control.suite.ts';
 
@@ -28,6 +28,42 @@ describe('claim', () => {
     expect(claimed[0]).toMatchObject({ attempt: 1, spec: { command: ['true'], queue: 'default' } });
     expect(await worker.claim(5)).toHaveLength(1);
     expect(await worker.claim(5)).toHaveLength(0);
+  });
+
+  it('made for nobody is told to its worker once in a lease, so that it can be given back', async () => {
+    await submitMany(2);
+    const [started] = await worker.claim();
+    if (started !== undefined) await worker.start(started);
+    // As when a call comes once more after its answer: what it claims reaches nobody.
+    const [lost] = await worker.claim();
+    expect((await worker.work({ want: 0 })).unstarted).toEqual([]);
+    control.clock.advance(defaults.leaseMs);
+    const { unstarted } = await worker.work({ want: 0 });
+    expect(unstarted).toEqual([{ jobId: lost?.jobId, attempt: 1 }]);
+    expect((await worker.work({ want: 0 })).unstarted).toEqual([]);
+    await worker.work({
+      want: 0,
+      done: unstarted.map((claim) => endOf(claim, { reason: null, exitCode: null })),
+    });
+    expect(await worker.claim()).toMatchObject([{ jobId: lost?.jobId, attempt: 2 }]);
+  });
+
+  it('gives a call that is delivered twice the same answer twice, and claims once', async () => {
+    await submitMany(3);
+    const call = { token: control.ids(), want: 1 };
+    const [one, other] = await Promise.all([worker.work(call), worker.work(call)]);
+    expect(one.claimed).toHaveLength(1);
+    expect(other).toEqual(one);
+    const [claimed] = one.claimed;
+    if (claimed === undefined) throw new Error('nothing claimed');
+    await worker.start(claimed);
+    await worker.work({ want: 0, done: [endOf(claimed)] });
+    // Its worker has that answer, so a claim that a late copy made would be nobody's.
+    expect(await worker.work(call)).toEqual(one);
+    expect((await control.queries.stats()).jobs).toMatchObject([
+      { state: 'completed', count: 1 },
+      { state: 'pending', count: 2 },
+    ]);
   });
 
   it('takes only queues it serves and executors it can run', async () => {

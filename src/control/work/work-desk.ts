@@ -17,6 +17,8 @@ import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
 import { claimedJobOf } from '../views.ts';
 import { EndReports } from './ends.ts';
+import { OldClaims } from './old-claims.ts';
+import { SameCalls } from './same-calls.ts';
 import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
@@ -66,23 +68,34 @@ export interface WorkDeps {
 export class WorkDesk {
   readonly #deps: WorkDeps;
   readonly #room = new WaitingRoom();
+  readonly #same = new SameCalls();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
   /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
   readonly #plain = new Set<string>();
+  readonly #oldClaims: OldClaims;
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
+    this.#oldClaims = new OldClaims(deps);
     deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
       this.#plain.delete(workerId);
+      this.#oldClaims.forget(workerId);
+      this.#same.forget(workerId);
     });
   }
 
   /** Throws WORKER_NOT_FOUND, or FENCED for an older generation and for a worker that is offline. */
-  async work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+  work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+    const answer = (): Promise<WorkReply> => this.#answer(workerId, body, signal);
+    // A call that says it is repeated may come because the first answer was an error.
+    return body.repeat ? answer() : this.#same.once(workerId, body.token, answer);
+  }
+
+  async #answer(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
     const holder = { workerId, generation: body.generation };
     const seat = this.#room.enter(workerId, body.want);
     const call: Call = { holder, body, seat, signal, dropped: [] };
@@ -116,7 +129,7 @@ export class WorkDesk {
       if (call.seat.over && !turn.isPartial) break;
       turn = await this.#turn(call, []);
     }
-    return this.#reply(call, turn, fenced);
+    return { ...this.#reply(call, turn, fenced), unstarted: await this.#oldClaims.of(call.holder) };
   }
 
   /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */
@@ -215,7 +228,11 @@ export class WorkDesk {
     return told?.generation === holder.generation && !body.repeat ? told : undefined;
   }
 
-  #reply({ holder, dropped, signal }: Call, { lease, claimed }: Turn, fenced: AttemptRef[]): WorkReply {
+  #reply(
+    { holder, dropped, signal }: Call,
+    { lease, claimed }: Turn,
+    fenced: AttemptRef[],
+  ): Omit<WorkReply, 'unstarted'> {
     const cancel = [
       ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
     ];

@@ -16,6 +16,13 @@ export const storeErrors = {
     message: 'The store cannot be reached: {problem}',
     hint: 'It is safe to send the same request again.',
   },
+  STORE_FULL: {
+    fault: 'transient',
+    status: 507,
+    exitCode: 69,
+    message: 'The disk of the store is full: {problem}',
+    hint: 'Nothing that was accepted is lost. Free space in the data directory, then send the same request again.',
+  },
   STORE_LOCKED: {
     fault: 'system',
     status: 503,
@@ -29,6 +36,13 @@ export const storeErrors = {
     exitCode: 78,
     message: 'The store has schema version {found}; this program knows versions up to {known}.',
     hint: 'Use the newer program that wrote the store.',
+  },
+  STORE_TOO_OLD: {
+    fault: 'system',
+    status: 503,
+    exitCode: 78,
+    message: 'The store has schema version {found}; this program reads version {known}.',
+    hint: 'Start a server on it once: it brings the store up to date.',
   },
   STORE_MIGRATION_CHANGED: {
     fault: 'system',

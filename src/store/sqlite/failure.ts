@@ -19,6 +19,7 @@ const hostCodes = new Map([
 ]);
 
 const busy = 5;
+const full = 13;
 
 /** True when the host failed: disk full, I/O error, a damaged file. The transaction may be gone then. */
 export function isHostFailure(error: unknown): boolean {
@@ -30,11 +31,13 @@ export function isBusy(error: unknown): boolean {
   return primaryCode(error) === busy;
 }
 
-/** STORE_UNAVAILABLE that names SQLite's own code. */
+/** STORE_FULL or STORE_UNAVAILABLE, naming SQLite's own code. */
 export function unavailable(error: unknown): BlixardError {
-  const name = hostCodes.get(primaryCode(error));
+  const code = primaryCode(error);
+  const name = hostCodes.get(code);
   const problem = name === undefined ? problemOf(error) : `${problemOf(error)} (${name})`;
-  return new BlixardError('STORE_UNAVAILABLE', { problem }, { cause: error });
+  const told = code === full ? 'STORE_FULL' : 'STORE_UNAVAILABLE';
+  return new BlixardError(told, { problem }, { cause: error });
 }
 
 /** CONSTRAINT for a statement that SQLite refused; `index` is its place in the batch, from 0. */

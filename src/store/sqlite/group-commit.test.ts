@@ -31,7 +31,7 @@ describe('group commit', () => {
     for (const each of settled) {
       expect(each).toMatchObject({
         status: 'rejected',
-        reason: { code: 'STORE_UNAVAILABLE', details: { problem: expect.stringContaining('SQLITE_FULL') } },
+        reason: { code: 'STORE_FULL', details: { problem: expect.stringContaining('SQLITE_FULL') } },
       });
     }
     expect(await countOf(db)).toBe(1);

@@ -1,6 +1,7 @@
 /** Joins the batches that arrive in one turn of the event loop into one transaction, so they share one fsync. */
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import { failpoint } from '../../platform/failpoint.ts';
 import type { Log } from '../../platform/log.ts';
 import type { StatementFacts } from '../check.ts';
 import { CommitListeners } from '../commits.ts';
@@ -57,7 +58,7 @@ export class GroupCommit {
     return { ...this.#stats };
   }
 
-  /** Resolves after the COMMIT. Rejects with CONSTRAINT, OVERLOADED or STORE_UNAVAILABLE. */
+  /** Resolves after the COMMIT. Rejects with CONSTRAINT, OVERLOADED, STORE_FULL or STORE_UNAVAILABLE. */
   add(statements: readonly CheckedStatement[]): Promise<readonly Result[]> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length >= limits.writeQueue) {
@@ -128,6 +129,7 @@ export class GroupCommit {
         outcomes.push(outcome);
       }
       this.#writer.run(commit);
+      failpoint('store-committed');
       this.#count(group.length, statements);
       return outcomes;
     } catch (error) {

@@ -171,6 +171,15 @@ export const heldByToken = define<OfHolder & { token: string }>(
    WHERE worker_id = :workerId AND claim_token = :token AND ${held} AND worker_generation = :generation`,
 );
 
+/** Claims of a worker that were made up to a time and are not started, in the order of their jobs. */
+export const unstartedClaims = define<OfHolder & { beforeMs: number; limit: number }>(
+  'work.unstartedClaims',
+  `SELECT id, attempt FROM jobs INDEXED BY jobs_held
+   WHERE worker_id = :workerId AND ${held} AND state = 'claimed' AND worker_generation = :generation
+     AND updated_at_ms <= :beforeMs
+   ORDER BY claim_token, seq LIMIT +:limit`,
+);
+
 /** A live worker's lease goes on; gives what it must be told. */
 export const renewLease = define<OfHolder & { leaseUntilMs: number }>(
   'work.renewLease',

@@ -17,7 +17,10 @@ const workerColumns = `
   (SELECT count(*) FROM jobs INDEXED BY jobs_held
    WHERE jobs.worker_id = workers.id AND jobs.${held}) AS held`;
 
-/** A worker joins, or comes back as a new generation. */
+/** The generation in force was made by this very registration, which comes a second time. */
+const sameAgain = "registration IS excluded.registration AND registration IS NOT NULL AND state <> 'offline'";
+
+/** A worker joins, or comes back as a new generation; the same registration again makes none. */
 export const registerWorker = define<{
   id: string;
   name: string;
@@ -26,17 +29,20 @@ export const registerWorker = define<{
   slots: number;
   queues: string;
   executors: string;
+  registration: string | null;
   nowMs: number;
   leaseUntilMs: number;
 }>(
   'workers.register',
   `INSERT INTO workers (id, generation, state, name, version, pid, slots, queues, executors,
-     registered_at_ms, updated_at_ms, lease_until_ms)
+     registration, registered_at_ms, updated_at_ms, lease_until_ms)
    VALUES (:id, 1, 'online', :name, :version, :pid, :slots, :queues, :executors,
-     :nowMs, :nowMs, :leaseUntilMs)
-   ON CONFLICT (id) DO UPDATE SET generation = generation + 1, state = 'online', name = excluded.name,
+     :registration, :nowMs, :nowMs, :leaseUntilMs)
+   ON CONFLICT (id) DO UPDATE SET generation = generation + (CASE WHEN ${sameAgain} THEN 0 ELSE 1 END),
+     state = CASE WHEN ${sameAgain} THEN state ELSE 'online' END, name = excluded.name,
      version = excluded.version, pid = excluded.pid, slots = excluded.slots, queues = excluded.queues,
-     executors = excluded.executors, registered_at_ms = excluded.registered_at_ms,
+     executors = excluded.executors, registration = excluded.registration,
+     registered_at_ms = excluded.registered_at_ms,
      updated_at_ms = excluded.updated_at_ms, lease_until_ms = excluded.lease_until_ms
    RETURNING generation, lease_until_ms`,
 );

@@ -1,8 +1,15 @@
 /** Handlers of what a worker says of an attempt it holds. */
+import type { LogStore } from '../../logs/log-store.ts';
 import type { AppDeps, Handlers } from './handler.ts';
 
 /** Start of an attempt and its log; both FENCED unless the caller holds it. */
-export function attemptHandlers({ workers, logs }: AppDeps): Pick<Handlers, 'startAttempt' | 'appendLogs'> {
+export function attemptHandlers({
+  workers,
+  logs,
+}: Pick<AppDeps, 'workers'> & { readonly logs: Pick<LogStore, 'append'> }): Pick<
+  Handlers,
+  'startAttempt' | 'appendLogs'
+> {
   return {
     startAttempt: ({ params, body }) => workers.startAttempt(params.id, params.attempt, body),
     appendLogs: async ({ params, query, body }) => {

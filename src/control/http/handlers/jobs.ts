@@ -1,6 +1,7 @@
 /** Handlers of jobs, their attempts and events. */
 import type { Attempt, SubmitJob } from '../../../contract/job.ts';
 import { limits } from '../../../domain/limits.ts';
+import type { LogStore } from '../../logs/log-store.ts';
 import { forEachLine } from '../../submit/batch-line.ts';
 import { badValue } from '../validation.ts';
 import type { AppDeps, Handlers } from './handler.ts';
@@ -16,7 +17,11 @@ type JobRoutes =
   | 'listJobEvents';
 
 /** Commands and queries of jobs. */
-export function jobHandlers({ jobs, queries, logs }: AppDeps): Pick<Handlers, JobRoutes> {
+export function jobHandlers({
+  jobs,
+  queries,
+  logs,
+}: Pick<AppDeps, 'jobs' | 'queries'> & { readonly logs: Pick<LogStore, 'size'> }): Pick<Handlers, JobRoutes> {
   const withLogSize = async (attempt: Attempt): Promise<Attempt> => {
     const { outputBytes, missingBytes } = await logs.size(attempt.jobId, attempt.attempt);
     return { ...attempt, logBytes: outputBytes, logMissingBytes: missingBytes };

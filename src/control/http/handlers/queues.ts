@@ -13,7 +13,11 @@ type QueueRoutes =
   | 'removeJob';
 
 /** Commands and queries of queues. */
-export function queueHandlers({ queues, queueQueries, forget }: AppDeps): Pick<Handlers, QueueRoutes> {
+export function queueHandlers({
+  queues,
+  queueQueries,
+  forget,
+}: Pick<AppDeps, 'queues' | 'queueQueries' | 'forget'>): Pick<Handlers, QueueRoutes> {
   return {
     listQueues: ({ query }) => queueQueries.list(query),
     getQueue: ({ params }) => queueQueries.get(params.name),

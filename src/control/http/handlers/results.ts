@@ -23,7 +23,7 @@ export function resultHandlers({
   workers,
   results,
   artifacts,
-}: AppDeps): Pick<Handlers, ResultRoutes> {
+}: Pick<AppDeps, 'queries' | 'workers' | 'results' | 'artifacts'>): Pick<Handlers, ResultRoutes> {
   const readArtifact = async ({ params, query, headers }: Call<'readArtifact'>): Promise<StreamReply> => {
     const job = await queries.get(params.id);
     const attempt = attemptOf(job, query.attempt);

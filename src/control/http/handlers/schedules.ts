@@ -13,7 +13,7 @@ type ScheduleRoutes =
   | 'resumeSchedule';
 
 /** Commands and questions about schedules. */
-export function scheduleHandlers({ schedules }: AppDeps): Pick<Handlers, ScheduleRoutes> {
+export function scheduleHandlers({ schedules }: Pick<AppDeps, 'schedules'>): Pick<Handlers, ScheduleRoutes> {
   return {
     listSchedules: ({ query }) => schedules.list(query),
     getSchedule: ({ params }) => schedules.get(params.name),

@@ -4,7 +4,10 @@ import type { AppDeps, Handlers } from './handler.ts';
 type TogetherRoutes = 'listChildren' | 'listGroups' | 'getGroup' | 'cancelGroup';
 
 /** Commands and queries of jobs that belong together. */
-export function togetherHandlers({ groups, queries }: AppDeps): Pick<Handlers, TogetherRoutes> {
+export function togetherHandlers({
+  groups,
+  queries,
+}: Pick<AppDeps, 'groups' | 'queries'>): Pick<Handlers, TogetherRoutes> {
   return {
     listChildren: ({ params, query }) => queries.children(params.id, query),
     listGroups: ({ query }) => groups.list(query),

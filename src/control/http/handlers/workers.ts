@@ -1,4 +1,5 @@
 /** Handlers of workers. */
+import type { LogStore } from '../../logs/log-store.ts';
 import type { AppDeps, Handlers } from './handler.ts';
 
 type WorkerRoutes =
@@ -11,7 +12,14 @@ type WorkerRoutes =
   | 'removeWorker';
 
 /** What workers say, and what is told of them. */
-export function workerHandlers({ workers, queries, logs }: AppDeps): Pick<Handlers, WorkerRoutes> {
+export function workerHandlers({
+  workers,
+  queries,
+  logs,
+}: Pick<AppDeps, 'workers' | 'queries'> & { readonly logs: Pick<LogStore, 'seal'> }): Pick<
+  Handlers,
+  WorkerRoutes
+> {
   return {
     registerWorker: ({ body }) => workers.register(body),
     listWorkers: async () => ({ workers: await queries.workers() }),

@@ -1,0 +1,93 @@
+/** I8 of rates: fills the buckets of queues and keys anew from the events, and finds starts without a token. */
+import type { Row } from '../database.ts';
+import { integer, json, textOrNull } from '../statements/columns.ts';
+import type { Findings } from './findings.ts';
+
+interface Settings {
+  readonly fairBy: string;
+  readonly rateMax: number | null;
+  readonly ratePerMs: number | null;
+  readonly keyRateMax: number | null;
+  readonly keyRatePerMs: number | null;
+}
+
+interface Told extends Partial<Settings> {
+  readonly queue?: string;
+  /** Only once all jobs are in their lines. */
+  readonly inLines?: number;
+}
+
+interface Rated {
+  readonly settings: Settings;
+  /** Before, claims do not ask for tokens of keys. */
+  readonly inLines: boolean;
+}
+
+/** Events of one process may be told in another order than their times by less than this. */
+const disorderMs = 1_000;
+
+/** Is given the events of queues and claims in their order. Its memory grows with the keys of queues with a rate. */
+export class RateReplay {
+  readonly #found: Findings;
+  readonly #queues = new Map<string, Rated>();
+  /** When each bucket is full again, in units of 1/max ms. */
+  readonly #buckets = new Map<string, bigint>();
+  #newestMs = 0;
+
+  constructor(found: Findings) {
+    this.#found = found;
+  }
+
+  /** Another rate begins with full buckets; other lines have to be formed first. */
+  changed(event: Row): void {
+    const { queue, inLines, ...told } = json<Told>(event, 'data');
+    if (queue === undefined) return;
+    const {
+      fairBy = 'none',
+      rateMax = null,
+      ratePerMs = null,
+      keyRateMax = null,
+      keyRatePerMs = null,
+    } = told;
+    const settings = { fairBy, rateMax, ratePerMs, keyRateMax, keyRatePerMs };
+    const before = this.#queues.get(queue);
+    const sameLines = before !== undefined && linesBy(before.settings) === linesBy(settings);
+    this.#queues.set(queue, { settings, inLines: inLines === 1 || (sameLines && before.inLines) });
+    if (before !== undefined && ratesOf(before.settings) !== ratesOf(settings))
+      for (const place of this.#buckets.keys())
+        if (place.startsWith(`${queue}\n`)) this.#buckets.delete(place);
+  }
+
+  /** Jobs since forgotten have no queue here, and are left out. */
+  claimed(event: Row): void {
+    const [queue, key] = [textOrNull(event, 'queue'), textOrNull(event, 'concurrency_key')];
+    const atMs = integer(event, 'at_ms');
+    // What was full by a clock that was set back since may have been forgotten as full.
+    if (atMs < this.#newestMs - disorderMs) this.#buckets.clear();
+    this.#newestMs = atMs < this.#newestMs - disorderMs ? atMs : Math.max(atMs, this.#newestMs);
+    const known = this.#queues.get(queue ?? '');
+    if (known === undefined) return;
+    const { rateMax, ratePerMs, keyRateMax, keyRatePerMs } = known.settings;
+    this.#take(`${queue}\n`, atMs, rateMax, ratePerMs);
+    if (key !== null && known.inLines) this.#take(`${queue}\n${key}`, atMs, keyRateMax, keyRatePerMs);
+  }
+
+  #take(place: string, atMs: number, max: number | null, perMs: number | null): void {
+    if (max === null || perMs === null) return;
+    const now = BigInt(atMs) * BigInt(max);
+    const before = this.#buckets.get(place) ?? 0n;
+    const after = (before > now ? before : now) + BigInt(perMs);
+    this.#buckets.set(place, after);
+    if (after <= now + BigInt(perMs) * BigInt(max)) return;
+    const row = `${JSON.stringify(place)} had no token of ${max} in ${perMs} ms for a claim at ${atMs}`;
+    this.#found.violated('I8', 'a queue or a key was over its rate', row);
+  }
+}
+
+function linesBy({ fairBy, keyRateMax }: Settings): string {
+  return keyRateMax === null ? fairBy : 'key';
+}
+
+function ratesOf({ rateMax, ratePerMs, keyRateMax, keyRatePerMs }: Settings): string {
+  return JSON.stringify([rateMax, ratePerMs, keyRateMax, keyRatePerMs]);
+}

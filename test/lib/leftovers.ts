@@ -1,0 +1,22 @@
+/** What is left of a data directory's VMs on this host: processes and folders. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** VMMs that run in a folder under this directory, as `pid command`; each is started in the folder of its VM. */
+export async function vmmsUnder(dataDir: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found: string[] = [];
+  for (const pid of pids) {
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if (!cwd.startsWith(join(dataDir, 'vms/'))) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    found.push(`${pid} ${command.split('\0')[0]}`);
+  }
+  return found;
+}
+
+/** Folders of VMs under this directory. */
+export async function vmFoldersUnder(dataDir: string): Promise<string[]> {
+  const names = await readdir(join(dataDir, 'vms')).catch(() => []);
+  return names.filter((name) => /^[0-9a-f-]{36}$/.test(name));
+}
