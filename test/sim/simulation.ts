@@ -234,16 +234,14 @@ class Simulation {
   }
 
   async #assertNoneLost(): Promise<void> {
-    const sql = `SELECT job_id, attempt FROM (${endedAttempts}) WHERE reason = 'worker_lost' ORDER BY job_id, attempt`;
+    const sql = `SELECT * FROM (${endedAttempts}) WHERE reason = 'worker_lost' ORDER BY job_id, attempt`;
     for (const row of await this.#db.query({ sql }))
       this.#problems.push(`a worker that was there all the time was taken for lost: ${JSON.stringify(row)}`);
   }
 
   async #allEnded(): Promise<boolean> {
-    const rows = await this.#db.query({
-      sql: 'SELECT 1 AS open FROM jobs WHERE ended_at_ms IS NULL ORDER BY seq LIMIT 1',
-    });
-    return rows.length === 0;
+    const sql = 'SELECT 1 AS open FROM jobs WHERE ended_at_ms IS NULL ORDER BY seq LIMIT 1';
+    return (await this.#db.query({ sql })).length === 0;
   }
 
   async #openJobs(): Promise<string[]> {

@@ -114,7 +114,8 @@ export class Pair {
     const rows = await this.control.db.query({
       sql: `SELECT id, state, attempt, attempts_used, infra_failures, run_at_ms, expires_at_ms, waits_for_key, reason,
           ended_at_ms, worker_id, coalesce(memory_mib, ${defaults.memoryMiB}) AS memory_mib,
-          coalesce(used_by_reason, '{}') AS used_by_reason, cancel_requested_at_ms IS NOT NULL AS cancelled FROM jobs ORDER BY seq`,
+          coalesce(used_by_reason, '{}') AS used_by_reason, cancel_requested_at_ms IS NOT NULL AS cancelled
+        FROM jobs ORDER BY seq`,
     });
     const found = rows.map((row) => ({ ...row, worker_id: isHeldRow(row) ? row['worker_id'] : null }));
     expect(found).toEqual(this.model.jobs.map((job) => this.#rowOf(job)));
