@@ -6,12 +6,14 @@
 #define BLIXARD_PROTOCOL_H
 
 enum {
-    PROTOCOL_VERSION = 1,
+    PROTOCOL_VERSION = 2,
     FRAME_HEADER_BYTES = 9,
     FRAME_BYTES_MAX = 64 * 1024,
     EXEC_SPEC_BYTES_MAX = 512 * 1024,
     STDIN_CREDIT_BYTES = 256 * 1024,
     STREAM_CREDIT_BYTES = 1024 * 1024,
+    ENTROPY_BYTES = 64,
+    HOST_NAME_LENGTH = 64,
     PING_BYTES_MAX = 64,
     STREAMS_MAX = 64,
 };
@@ -26,6 +28,7 @@ enum host_frame {
     HOST_SIGNAL = 0x07,
     HOST_CREDIT = 0x08,
     HOST_POWER_OFF = 0x09,
+    HOST_RESUME = 0x18,
 };
 
 enum guest_frame {
@@ -36,6 +39,7 @@ enum guest_frame {
     GUEST_EXITED = 0x85,
     GUEST_FAILED = 0x86,
     GUEST_STDIN_CREDIT = 0x87,
+    GUEST_RESUMED = 0x98,
 };
 
 #endif

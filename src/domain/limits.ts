@@ -82,6 +82,8 @@ export const limits = {
   vmStartsWaiting: 1_000,
   /** Serial console kept per VM, newest last. */
   consoleBytes: 64 * kib,
+  /** One line of what QEMU says on its control channel. */
+  qmpLineBytes: 64 * kib,
   /** Newest bytes kept of what a VMM writes about itself. */
   vmmStderrBytes: 8 * kib,
   /** An image's manifest as stored JSON. */

@@ -23,6 +23,13 @@ export const vmErrors = {
     message: 'The microVM ended unexpectedly: {problem}',
     hint: 'The console of the VM is kept in the attempt.',
   },
+  VMM_REFUSED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 125,
+    message: 'The VMM did not {act}: {problem}',
+    hint: 'The VM is ended, and another one started in its place.',
+  },
   VM_LIMIT: {
     fault: 'transient',
     status: 503,

@@ -3,6 +3,7 @@ import { type ExecSpec, guestFrames, stdinCreditBytes } from '../../contract/gue
 import { limits } from '../../domain/limits.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
 import { type CommandEnd, type CommandIo, fakeCommands } from './fake-commands.ts';
+import type { FakeGuest } from './fake-guest.ts';
 
 /** What a command may do to the VM it runs in. */
 export interface GuestControl {
@@ -14,6 +15,7 @@ export interface FakeExecDeps {
   readonly spec: ExecSpec;
   readonly clock: Clock;
   readonly vm: GuestControl;
+  readonly guest: FakeGuest;
   /** Sends a frame on the stream of this command. */
   send(type: number, payload: Buffer): void;
   /** Writes to the channel what is no frame. */
@@ -91,9 +93,10 @@ export class FakeExec {
   }
 
   #io(args: readonly string[]): CommandIo {
-    const { spec, clock, vm } = this.#deps;
+    const { spec, clock, vm, guest } = this.#deps;
     return {
       spec,
+      guest,
       args,
       stdout: (data) => this.#write(guestFrames.stdout, Buffer.from(data)),
       stderr: (data) => this.#write(guestFrames.stderr, Buffer.from(data)),
