@@ -2,7 +2,14 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFrame, FrameDecoder, guestFrames, hostFrames, stdinCreditBytes } from '../contract/guest.ts';
+import {
+  encodeFrame,
+  FrameDecoder,
+  guestFrames,
+  guestProtocolVersion,
+  hostFrames,
+  stdinCreditBytes,
+} from '../contract/guest.ts';
 import { isBlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { FakeClock } from '../platform/clock.ts';
@@ -13,7 +20,7 @@ const nothing = new Uint8Array();
 const discard = async (): Promise<void> => undefined;
 const exitReply = { code: 0, signal: 0, wallMs: 1, cpuMs: 1, maxRssKiB: 1, oom: false };
 const helloReply = {
-  version: 1,
+  version: guestProtocolVersion,
   token: 't',
   bootId: 'b',
   kernel: 'k',
@@ -171,8 +178,8 @@ describe('a guest that keeps silent', () => {
   it('speaks another version: the error says which', async () => {
     const { session, guest } = open();
     const hello = session.hello(1_000);
-    say(guest, guestFrames.helloReply, 0, { ...helloReply, version: 2 });
-    await expect(hello).rejects.toThrow('speaks version 2, this host 1');
+    say(guest, guestFrames.helloReply, 0, { ...helloReply, version: 99 });
+    await expect(hello).rejects.toThrow(`speaks version 99, this host ${guestProtocolVersion}`);
   });
 });
 

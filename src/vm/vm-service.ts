@@ -2,6 +2,8 @@
 import { BlixardError } from '../domain/errors.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm } from './micro-vm.ts';
+import type { PoolStats } from './pool.ts';
+import type { WarmedTemplate } from './starter.ts';
 import type { VmManager, VmOrder } from './vm-manager.ts';
 
 type Door = { readonly manager: VmManager } | { readonly unavailable: string };
@@ -57,9 +59,19 @@ export class VmService {
     return this.#manager()?.list() ?? [];
   }
 
-  /** Live VMs, those starting included. */
+  /** Live VMs, those starting and those of the pool included. */
   count(): number {
     return this.#manager()?.count() ?? 0;
+  }
+
+  /** VMs that wait for a job, and those on their way there. */
+  pooled(): PoolStats {
+    return this.#manager()?.pooled() ?? { idle: 0, preparing: 0 };
+  }
+
+  /** See `VmManager.warm`. */
+  async warm(order: VmOrder): Promise<WarmedTemplate> {
+    return await this.#command().warm(order);
   }
 
   /** What this host starts VMs with. */

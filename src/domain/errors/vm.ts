@@ -37,6 +37,13 @@ export const vmErrors = {
     message: 'The host has no room for another microVM: {problem}',
     hint: 'Wait for a running job to end, or raise the limit.',
   },
+  TEMPLATE_FAILED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 69,
+    message: 'There is no template of {image} to start microVMs from: {problem}',
+    hint: 'Jobs run all the same; their VMs are booted.',
+  },
   GUEST_PROTOCOL: {
     fault: 'system',
     status: 502,
