@@ -125,7 +125,10 @@ export const VmFacts = strict({
   accel: Type.String({ maxLength: limits.factLength, description: 'kvm, or tcg (software emulation)' }),
   start: oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' }),
   startReason: Type.Optional(
-    Type.String({ maxLength: limits.reasonLength, description: 'why not in a faster way, where there is one' }),
+    Type.String({
+      maxLength: limits.reasonLength,
+      description: 'why not in a faster way, where there is one',
+    }),
   ),
   bootMs: wholeNumber(0, { description: 'how long it took until the agent could be given the command' }),
   image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),

@@ -5,13 +5,7 @@ import { BlixardError, problemOf } from '../domain/errors.ts';
 import { nearest } from '../domain/nearest.ts';
 import { readTextIfThere } from '../platform/files.ts';
 import type { ConfigKey, Leading, Surroundings } from './config-key.ts';
-import {
-  type Config,
-  type ConfigName,
-  configKeys,
-  configNames,
-  envNameOf,
-} from './config-keys.ts';
+import { type Config, type ConfigName, configKeys, configNames, envNameOf } from './config-keys.ts';
 
 /** Where a value came from, for example `--port`, `BLIXARD_PORT`, a file name, or `default`. */
 export type ConfigSources = { readonly [K in ConfigName]: string };

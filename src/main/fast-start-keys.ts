@@ -46,7 +46,8 @@ export const fastStartKeys = {
   poolMemoryMiB: key({
     name: 'pool-memory',
     kind: sizeMiB(0, 1_024 * 1_024),
-    about: 'memory for VMs kept ready, counted as if they used all they may; a quarter of the host by default',
+    about:
+      'memory for VMs kept ready, counted as if they used all they may; a quarter of the host by default',
     readers: ['up', 'worker'],
     fallback: ({ memoryMiB }) => Math.floor(memoryMiB / 4),
   }),

@@ -85,13 +85,11 @@ export class VmController {
   }
 
   /** Starts a VM from the template in `dir`. Rejects as `boot` does. */
-  async restore(
-    order: StartOrder,
-    dir: string,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<StartedVm> {
-    return await this.#launch({ order, start: 'restore', timeoutMs, template: { act: 'start', dir } }, signal);
+  async restore(order: StartOrder, dir: string, timeoutMs: number, signal: AbortSignal): Promise<StartedVm> {
+    return await this.#launch(
+      { order, start: 'restore', timeoutMs, template: { act: 'start', dir } },
+      signal,
+    );
   }
 
   /** What VMs of this order have in common. */

@@ -47,7 +47,10 @@ type HostRecord = Static<typeof HostRecord>;
 
 /** What a probe needs; its own boots are recorded and swept like any other. */
 export interface HostProbeDeps
-  extends Pick<VmControllerDeps, 'registry' | 'clock' | 'random' | 'ids' | 'log' | 'bootTimeoutMs' | 'boots'> {
+  extends Pick<
+    VmControllerDeps,
+    'registry' | 'clock' | 'random' | 'ids' | 'log' | 'bootTimeoutMs' | 'boots'
+  > {
   readonly hypervisorFor: HypervisorFor;
   /** The driver that knows of no broken KVM. */
   readonly driver: Hypervisor;

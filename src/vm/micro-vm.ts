@@ -76,7 +76,10 @@ export class MicroVm {
   async warmUp(timeoutMs: number): Promise<void> {
     const output: GuestOutput = async () => undefined;
     const { session } = this.#deps;
-    await this.#killedUnless(timeoutMs, session.exec(warmUpCommand, { stdin: new Uint8Array(), output }).exited);
+    await this.#killedUnless(
+      timeoutMs,
+      session.exec(warmUpCommand, { stdin: new Uint8Array(), output }).exited,
+    );
   }
 
   /** Stops the guest's processors. */

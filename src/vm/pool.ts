@@ -9,6 +9,8 @@ import type { Templates } from './templates.ts';
 
 /** A paused VM that does not answer by then is of no use; a healthy one takes some 10 ms. */
 const wakeMs = 1_000;
+/** VMs that may fail to wake up for one job, which is then better served by another start. */
+const takesMax = 2;
 const warmUpMs = 10_000;
 const pauseMs = 5_000;
 /** After a VM could not be made ready: 1 s, doubling to 1 min. */
@@ -103,7 +105,9 @@ export class VmPool {
     const lane = this.#lane(key, order, { ...bounds, min: 0 });
     let missed = 'the pool was empty';
     try {
-      for (let placed = lane.idle.shift(); placed !== undefined; placed = lane.idle.shift()) {
+      for (let tried = 0; tried < takesMax; tried++) {
+        const placed = lane.idle.shift();
+        if (placed === undefined) break;
         const startedMs = clock.monotonicMs();
         if (await this.#wakes(placed, signal)) {
           const bootMs = Math.round(clock.monotonicMs() - startedMs);

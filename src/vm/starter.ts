@@ -42,11 +42,14 @@ export class VmStarter {
   /** As soon as the host has room. Rejects with VM_LIMIT, VM_BOOT_FAILED, or the signal's reason. */
   async start(order: StartOrder, signal: AbortSignal): Promise<PlacedVm> {
     const { fast } = this.#deps;
-    if ('missing' in fast) return await this.#place(order, signal, () => this.#boot(order, fast.missing, signal));
+    if ('missing' in fast)
+      return await this.#place(order, signal, () => this.#boot(order, fast.missing, signal));
     const key = await fast.keyOf(order);
     const taken = await fast.pool.take(key, order, signal);
     if ('started' in taken) return taken;
-    return await this.#place(order, signal, () => this.#restoreOrBoot(fast, key, order, taken.missed, signal));
+    return await this.#place(order, signal, () =>
+      this.#restoreOrBoot(fast, key, order, taken.missed, signal),
+    );
   }
 
   pooled(): PoolStats {

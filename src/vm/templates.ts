@@ -91,12 +91,15 @@ export class Templates {
     entry.usedAtMs = nowMs;
     this.#deps.files
       .used(key, nowMs)
-      .catch((error: unknown) => this.#deps.log.warn({ err: error, key }, 'the use of a template is not noted'));
+      .catch((error: unknown) =>
+        this.#deps.log.warn({ err: error, key }, 'the use of a template is not noted'),
+      );
   }
 
   /** Has it built in the background, unless it is there, under way, or failed a while ago. */
   want(key: string, order: StartOrder): void {
-    if (this.#isFailed(key) || this.#entries.has(key) || this.#building.size >= limits.templatesWaiting) return;
+    if (this.#isFailed(key) || this.#entries.has(key) || this.#building.size >= limits.templatesWaiting)
+      return;
     void this.build(key, order);
   }
 
@@ -104,7 +107,9 @@ export class Templates {
   build(key: string, order: StartOrder): Promise<void> {
     const known = this.#building.get(key);
     if (known !== undefined) return known;
-    const building = this.#queue.then(() => this.#tryBuild(key, order)).finally(() => this.#building.delete(key));
+    const building = this.#queue
+      .then(() => this.#tryBuild(key, order))
+      .finally(() => this.#building.delete(key));
     this.#building.set(key, building);
     this.#queue = building;
     return building;
@@ -177,7 +182,10 @@ export class Templates {
       const about = { key, image: image.digest, memoryMiB, vcpus, builtAtMs: usedAtMs };
       const template = await files.finish(dir, about);
       this.#entries.set(key, { bytes: template.bytes, usedAtMs, users: 0, failures: 0, template });
-      log.info({ key, bytes: template.bytes, ms: Math.round(clock.monotonicMs() - startedMs) }, 'template built');
+      log.info(
+        { key, bytes: template.bytes, ms: Math.round(clock.monotonicMs() - startedMs) },
+        'template built',
+      );
     } finally {
       place.leave();
       await removeTree(dir);
