@@ -1,37 +1,23 @@
 /** Restored, warmed and paused VMs, kept ready per template: taken by jobs, refilled behind their back. */
 import { BlixardError } from '../domain/errors.ts';
-import type { Clock, Timer } from '../platform/clock.ts';
+import type { Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { type Admission, type Place, type Shortage, vmmOverheadMiB } from './admission.ts';
-import type { StartedVm, StartOrder, VmController } from './controller.ts';
+import { type Shortage, vmmOverheadMiB } from './admission.ts';
+import type { StartOrder } from './controller.ts';
 import { afterTake, afterTime, type Demand, noDemand, type PoolBounds, planPool } from './pool-plan.ts';
-import type { Templates } from './templates.ts';
+import { makeReadyVm, type PlacedVm, type ReadyVmDeps } from './ready-vm.ts';
 
 /** A paused VM that does not answer by then is of no use; a healthy one takes some 10 ms. */
 const wakeMs = 1_000;
 /** VMs that may fail to wake up for one job, which is then better served by another start. */
 const takesMax = 2;
-const warmUpMs = 10_000;
-const pauseMs = 5_000;
 /** After a VM could not be made ready: 1 s, doubling to 1 min. */
 const pause = { firstMs: 1_000, doublingsMax: 6 };
 
-/** A started VM and its place on the host. */
-export interface PlacedVm {
-  readonly started: StartedVm;
-  readonly place: Place;
-}
-
 /** What pools are made with. */
-export interface VmPoolDeps {
-  readonly controller: VmController;
-  readonly templates: Templates;
-  readonly admission: Admission;
-  readonly clock: Clock;
+export interface VmPoolDeps extends ReadyVmDeps {
   readonly log: Log;
   readonly bounds: PoolBounds;
-  /** How long a VM may take from its start to its hello. */
-  readonly restoreTimeoutMs: number;
 }
 
 /** A VM on its way into the pool. */
@@ -185,7 +171,10 @@ export class VmPool {
     const abort = new AbortController();
     const entry: Preparing = { abort, hasPlace: false };
     lane.preparing.add(entry);
-    const preparing = this.#makeReady(lane, entry)
+    const onPlace = (): void => {
+      entry.hasPlace = true;
+    };
+    const preparing = makeReadyVm(this.#deps, { ...lane, signal: abort.signal, onPlace })
       .then(
         (placed) => {
           if (placed !== undefined) this.#ready(lane, placed);
@@ -198,42 +187,6 @@ export class VmPool {
         this.refill();
       });
     this.#pending.add(preparing);
-  }
-
-  /** Undefined: its template is there no more. */
-  async #makeReady({ key, order }: Lane, entry: Preparing): Promise<PlacedVm | undefined> {
-    const { admission, controller, templates, restoreTimeoutMs } = this.#deps;
-    const { signal } = entry.abort;
-    const place = await admission.enterIdle(order.memoryMiB, signal);
-    entry.hasPlace = true;
-    try {
-      const template = await templates.find(key);
-      if ('missing' in template) {
-        place.leave();
-        return undefined;
-      }
-      const started = await controller.restore(order, template.dir, restoreTimeoutMs, signal);
-      void started.gone.then(() => place.leave());
-      templates.use(key, started.gone);
-      await this.#warmAndPause(started, signal);
-      place.started();
-      return { started, place };
-    } catch (error) {
-      place.leave();
-      throw error;
-    }
-  }
-
-  async #warmAndPause({ vm, gone }: StartedVm, signal: AbortSignal): Promise<void> {
-    try {
-      await vm.warmUp(warmUpMs);
-      await vm.pause(pauseMs);
-      signal.throwIfAborted();
-    } catch (error) {
-      await vm.kill();
-      await gone;
-      throw error;
-    }
   }
 
   #ready(lane: Lane, placed: PlacedVm): void {

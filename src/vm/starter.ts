@@ -4,7 +4,8 @@ import { limits } from '../domain/limits.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
 import type { StartedVm, StartOrder, VmController } from './controller.ts';
-import type { PlacedVm, PoolStats, VmPool } from './pool.ts';
+import type { PoolStats, VmPool } from './pool.ts';
+import type { PlacedVm } from './ready-vm.ts';
 import type { Templates } from './templates.ts';
 
 /** What starts VMs faster than a boot. */

@@ -6,7 +6,8 @@ import type { Admission } from './admission.ts';
 import type { StartedVm, StartOrder } from './controller.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm } from './micro-vm.ts';
-import type { PlacedVm, PoolStats } from './pool.ts';
+import type { PoolStats } from './pool.ts';
+import type { PlacedVm } from './ready-vm.ts';
 import type { VmStarter, WarmedTemplate } from './starter.ts';
 
 /** What somebody wants to run. */
