@@ -18,6 +18,8 @@ import { MicroVm } from './micro-vm.ts';
 import type { VmRegistry } from './registry.ts';
 
 const lastWordsLength = 300;
+/** Nobody waits for a VM that makes a template, and it is built while the host has other things to do. */
+const patienceOfNobody = 3;
 
 /** What to start. */
 export interface StartOrder {
@@ -80,7 +82,7 @@ export class VmController {
 
   /** Boots a VM whose memory lies in `dir`, to be saved there. Rejects as `boot` does. */
   async make(order: StartOrder, dir: string, signal: AbortSignal): Promise<StartedVm> {
-    const timeoutMs = this.#deps.bootTimeoutMs;
+    const timeoutMs = this.#deps.bootTimeoutMs * patienceOfNobody;
     return await this.#launch({ order, start: 'boot', timeoutMs, template: { act: 'make', dir } }, signal);
   }
 

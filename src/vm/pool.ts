@@ -11,6 +11,11 @@ import { makeReadyVm, type PlacedVm, type ReadyVmDeps } from './ready-vm.ts';
 const wakeMs = 1_000;
 /** VMs that may fail to wake up for one job, which is then better served by another start. */
 const takesMax = 2;
+/**
+ * The host's processors belong first to the jobs that take VMs: it is refilled once none has come for a while, at the
+ * latest some time after the first, and at once when it was empty.
+ */
+const quiet = { ms: 30, latestMs: 250 };
 /** After a VM could not be made ready: 1 s, doubling to 1 min. */
 const pause = { firstMs: 1_000, doublingsMax: 6 };
 
@@ -52,6 +57,8 @@ export class VmPool {
   readonly #leaving = new Set<PlacedVm>();
   readonly #pending = new Set<Promise<void>>();
   #timer: Timer | undefined;
+  #refillTimer: Timer | undefined;
+  #refillByMs: number | undefined;
 
   constructor(deps: VmPoolDeps) {
     this.#deps = deps;
@@ -89,31 +96,34 @@ export class VmPool {
     const { bounds, clock } = this.#deps;
     if (bounds.target === 0) return { missed: 'the pool is off' };
     const lane = this.#lane(key, order, { ...bounds, min: 0 });
-    let missed = 'the pool was empty';
-    try {
-      for (let tried = 0; tried < takesMax; tried++) {
-        const placed = lane.idle.shift();
-        if (placed === undefined) break;
-        const startedMs = clock.monotonicMs();
-        if (await this.#wakes(placed, signal)) {
-          const bootMs = Math.round(clock.monotonicMs() - startedMs);
-          placed.started.vm.tellStart({ start: 'pool', bootMs });
-          lane.demand = afterTake(lane.demand, true, lane.bounds, startedMs);
-          return placed;
-        }
-        signal.throwIfAborted();
-        missed = 'the VMs of the pool did not wake up';
+    const startedMs = clock.monotonicMs();
+    for (let tried = 0; tried < takesMax; tried++) {
+      const placed = lane.idle.shift();
+      if (placed === undefined) return this.#missed(lane, tried);
+      const wokenMs = clock.monotonicMs();
+      if (await this.#wakes(placed, signal)) {
+        const bootMs = Math.round(clock.monotonicMs() - wokenMs);
+        placed.started.vm.tellStart({ start: 'pool', bootMs });
+        lane.demand = afterTake(lane.demand, true, lane.bounds, startedMs);
+        this.#refillSoon();
+        return placed;
       }
-      lane.demand = afterTake(lane.demand, false, lane.bounds, clock.monotonicMs());
-      return { missed };
-    } finally {
-      this.refill();
+      signal.throwIfAborted();
     }
+    return this.#missed(lane, takesMax);
+  }
+
+  #missed(lane: Lane, tried: number): { missed: string } {
+    lane.demand = afterTake(lane.demand, false, lane.bounds, this.#deps.clock.monotonicMs());
+    this.refill();
+    return { missed: tried === 0 ? 'the pool was empty' : 'the VMs of the pool did not wake up' };
   }
 
   /** Starts what the plan lacks and ends what is beyond it. */
   refill(): void {
     if (this.#closing.signal.aborted) return;
+    this.#refillTimer?.cancel();
+    this.#refillByMs = undefined;
     const plan = this.#plan();
     for (const lane of this.#lanes.values()) {
       const wanted = plan.get(lane.key) ?? 0;
@@ -128,12 +138,24 @@ export class VmPool {
   async close(): Promise<void> {
     this.#closing.abort(new BlixardError('VM_MANAGER_UNAVAILABLE', { reason: 'the worker is stopping' }));
     this.#timer?.cancel();
+    this.#refillTimer?.cancel();
     for (const lane of this.#lanes.values()) {
       lane.pauseTimer?.cancel();
       for (const { abort } of lane.preparing) abort.abort(this.#closing.signal.reason);
       while (lane.idle.length > 0) this.#end(lane.idle.shift());
     }
     await Promise.all(this.#pending);
+  }
+
+  #refillSoon(): void {
+    const { clock } = this.#deps;
+    if (this.#closing.signal.aborted) return;
+    this.#refillTimer?.cancel();
+    const nowMs = clock.monotonicMs();
+    this.#refillByMs ??= nowMs + quiet.latestMs;
+    this.#refillTimer = clock.after(Math.max(0, Math.min(quiet.ms, this.#refillByMs - nowMs)), () =>
+      this.refill(),
+    );
   }
 
   #lane(key: string, order: StartOrder, bounds: PoolBounds): Lane {
