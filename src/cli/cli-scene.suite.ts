@@ -104,4 +104,5 @@ const noHost: HostCommands = {
   config: refuse,
   listImages: refuse,
   buildImage: refuse,
+  warmImage: refuse,
 };

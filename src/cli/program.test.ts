@@ -127,4 +127,22 @@ describe('the commands about this host', () => {
     expect(stderr).toBe('blixard: Compiling\n');
     expect(stdout).toBe('base:latest  1.0 KiB  sha256:1\n');
   });
+
+  it('image warm takes the size of the VMs, and tells the template', async () => {
+    const asked: unknown[] = [];
+    const warmImage = async (_flags: unknown, image: string, size: unknown) => {
+      asked.push(size);
+      return { image, key: 'k1', bytes: 1_024 };
+    };
+    const { stdout } = await call(['image', 'warm', 'base', '-m', '1g', '--cpus', '2'], {
+      host: { warmImage },
+    });
+    expect(stdout).toBe('base  1.0 KiB  k1\n');
+    const told = await call(['image', 'warm', 'base', '-o', 'json'], { host: { warmImage } });
+    expect(JSON.parse(told.stdout)).toEqual({ image: 'base', key: 'k1', bytes: 1_024 });
+    expect(asked).toEqual([
+      { memoryMiB: 1_024, vcpus: 2 },
+      { memoryMiB: 128, vcpus: 1 },
+    ]);
+  });
 });

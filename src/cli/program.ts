@@ -7,6 +7,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addImageBuild } from './commands/image/build.ts';
 import { addImageLs } from './commands/image/ls.ts';
+import { addImageWarm } from './commands/image/warm.ts';
 import { addJobCancel } from './commands/job/cancel.ts';
 import { addJobGet } from './commands/job/get.ts';
 import { addJobLogs } from './commands/job/logs.ts';
@@ -125,4 +126,5 @@ function addWorkerCommands(worker: Command, home: CommandHome): void {
 function addImageCommands(image: Command, home: CommandHome): void {
   addImageLs(image, home);
   addImageBuild(image, home);
+  addImageWarm(image, home);
 }

@@ -12,14 +12,14 @@ export const fastStartKeys = {
     name: 'templates',
     kind: choice('<on|off>', ['on', 'off']),
     about: 'whether VMs are started from saved ones, where QEMU can; off boots every VM and keeps no pool',
-    readers: ['up', 'worker', 'image'],
+    readers: ['up', 'worker', 'image', 'doctor'],
     fallback: () => 'on' as const,
   }),
   templatesMaxMiB: key({
     name: 'templates-max',
     kind: sizeMiB(1, 1_024 * 1_024),
     about: 'room on disk for templates; the least recently used goes first',
-    readers: ['up', 'worker', 'image'],
+    readers: ['up', 'worker', 'image', 'doctor'],
     fallback: () => defaults.templateBytes / 1_024 ** 2,
   }),
   poolMin: key({
@@ -33,14 +33,14 @@ export const fastStartKeys = {
     name: 'pool-target',
     kind: integer(0, limits.poolMax),
     about: 'VMs kept ready of each image that is in demand; 0 keeps no pool',
-    readers: ['up', 'worker'],
+    readers: ['up', 'worker', 'doctor'],
     fallback: ({ slots }) => slots,
   }),
   poolMax: key({
     name: 'pool-max',
     kind: integer(0, limits.poolMax),
     about: 'VMs kept ready of all images together',
-    readers: ['up', 'worker'],
+    readers: ['up', 'worker', 'doctor'],
     fallback: ({ slots }) => Math.min(4 * slots, limits.poolMax),
   }),
   poolMemoryMiB: key({
@@ -48,7 +48,7 @@ export const fastStartKeys = {
     kind: sizeMiB(0, 1_024 * 1_024),
     about:
       'memory for VMs kept ready, counted as if they used all they may; a quarter of the host by default',
-    readers: ['up', 'worker'],
+    readers: ['up', 'worker', 'doctor'],
     fallback: ({ memoryMiB }) => Math.floor(memoryMiB / 4),
   }),
   poolCoolDownMs: key({

@@ -11,11 +11,12 @@ import type { VmService } from './vm-service.ts';
 
 export const never = new AbortController().signal;
 export const order = { image: 'base', memoryMiB: 128, vcpus: 1 };
-const speed = 4;
+export const speed = 4;
+const startedAtMs = realClock.nowMs() - realClock.monotonicMs() * speed;
 
 /** Fast enough for tests, slow enough for a busy machine. */
 export const quickClock: Clock = {
-  nowMs: () => realClock.nowMs(),
+  nowMs: () => Math.round(startedAtMs + realClock.monotonicMs() * speed),
   monotonicMs: () => realClock.monotonicMs() * speed,
   after: (delayMs, fire) => realClock.after(delayMs / speed, fire),
 };

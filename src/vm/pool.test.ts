@@ -112,7 +112,10 @@ describe('a pool', () => {
   });
 
   it('shrinks to nothing when nobody asks for its image any more', async () => {
-    const vms = await filled(pool({ coolDownMs: 400 }));
+    const vms = await scene.open(pool({ coolDownMs: 4_000 }));
+    await vms.warm(order);
+    await startOf(vms);
+    await waitUntil(() => vms.pooled().idle > 0);
     await waitUntil(() => vms.pooled().idle === 0 && vms.count() === 0);
     expect(scene.host.host.live).toEqual([]);
     expect(await startOf(vms)).toMatchObject({ start: 'restore', startReason: 'the pool was empty' });
