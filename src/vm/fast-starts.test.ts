@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limits } from '../domain/limits.ts';
 import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
 import {
   FastScene,
@@ -134,6 +135,18 @@ describe('templates', () => {
       start: 'boot',
       startReason: expect.stringMatching(/no room beside the other templates/),
     });
+  });
+
+  it('wait to be built in a line that has an end; a start beyond it goes without', async () => {
+    const bootOf: FakeHypervisorDeps['bootOf'] = ({ template }) =>
+      template === undefined ? { outcome: 'agent', afterMs: 0 } : { outcome: 'hang', afterMs: 0 };
+    const vms = await scene.open(noPool, { bootTimeoutMs: 60_000 }, { bootOf });
+    const sizes = Array.from({ length: limits.templatesWaiting + 1 }, (_, nth) => 128 + nth);
+    for (const memoryMiB of sizes) await startOf(vms, { memoryMiB });
+    const reasons = [];
+    for (const memoryMiB of sizes) reasons.push((await startOf(vms, { memoryMiB })).startReason);
+    expect(new Set(reasons.slice(0, -1))).toEqual(new Set(['its template is being built']));
+    expect(reasons.at(-1)).toBe('there is no template of it yet');
   });
 
   it('are none when they are off, or the driver has none, and each boot says so', async () => {
