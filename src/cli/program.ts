@@ -21,6 +21,7 @@ import { addServer, addUp, addWorker } from './commands/processes.ts';
 import { addQueueCommands } from './commands/queue/commands.ts';
 import { addRun } from './commands/run.ts';
 import { addSchedule } from './commands/schedule/index.ts';
+import { addVmCommands } from './commands/vm/commands.ts';
 import { addWebhookCommands } from './commands/webhook/commands.ts';
 import { addWorkerDrain } from './commands/worker/drain.ts';
 import { addWorkerLs } from './commands/worker/ls.ts';
@@ -79,6 +80,7 @@ function createProgram(home: CommandHome): Command {
   addUp(program, home);
   addServer(program, home);
   addWorkerCommands(addWorker(program, home), home);
+  addVmCommands(program, home);
   program.commandsGroup('Look after a host:');
   addDoctor(program, home);
   addConfig(program, home);

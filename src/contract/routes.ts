@@ -6,6 +6,7 @@ import { AttemptPage, EventPage, Job } from './job.ts';
 import { queueRoutes } from './queue-routes.ts';
 import { attemptParams, jobParams, workerParams } from './route-params.ts';
 import { tellRoutes } from './routes/tell.ts';
+import { vmRoutes } from './routes/vms.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { cursor, oneOf, pageSize, strict, textPattern, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
@@ -136,6 +137,7 @@ export const routes = table({
   },
   ...queueRoutes,
   ...scheduleRoutes,
+  ...vmRoutes,
   registerWorker: {
     method: 'POST',
     path: '/v1/workers',

@@ -82,6 +82,8 @@ export const limits = {
   vmStartsWaiting: 1_000,
   /** VMs kept ready on one host. */
   poolMax: 1_000,
+  /** VMs one worker tells of: those of its jobs, those on their way out, and its pool. */
+  vmsToldMax: 4_000,
   /** Templates that wait to be built on one host; a start that wants one more goes without. */
   templatesWaiting: 16,
   /** Serial console kept per VM, newest last. */

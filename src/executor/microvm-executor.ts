@@ -42,7 +42,7 @@ export class MicrovmExecutor implements Executor {
     const halt = AbortSignal.any([execution.stop, execution.kill]);
     let vm: MicroVm | undefined;
     try {
-      vm = await this.#deps.vms.start(execution.spec, halt);
+      vm = await this.#deps.vms.start({ ...execution.spec, purpose: purposeOf(execution) }, halt);
       await unlessHalted(execution.started(), halt);
       return await this.#command(vm, execution);
     } catch (error) {
@@ -129,6 +129,11 @@ function execSpecOf({ jobId, attempt, spec }: Execution): ExecSpec {
     cwd: spec.cwd,
     uid: spec.uid,
   };
+}
+
+/** As `attemptOfPurpose` reads it. */
+function purposeOf({ jobId, attempt }: Execution): string {
+  return `${jobId}/${attempt}`;
 }
 
 function stoppedEarly(vm: VmFacts | null): Outcome {

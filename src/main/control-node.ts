@@ -13,6 +13,7 @@ import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { VmBoard } from '../control/vm-board.ts';
 import { WebhookSender } from '../control/webhooks/sender.ts';
 import type { WebhookTargets } from '../control/webhooks/targets.ts';
 import { Webhooks } from '../control/webhooks/webhooks.ts';
@@ -87,6 +88,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
     logs,
     events,
     webhooks,
+    vms: new VmBoard({ signals, clock, workers: () => queries.workers() }),
     signals,
     clock,
     log,

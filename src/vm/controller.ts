@@ -129,7 +129,8 @@ export class VmController {
     const session = new GuestSession({ channel: running.channel, clock, token: ids() });
     const { driver: hypervisor, accel } = capabilities;
     const origin = { vmId: running.id, hypervisor, accel, image: order.image.digest };
-    const vm = new MicroVm({ running, session, clock, random, origin });
+    const { memoryMiB, vcpus } = order;
+    const vm = new MicroVm({ running, session, clock, random, origin, size: { memoryMiB, vcpus } });
     return { vm, gone: vm.exited.then(() => this.#clear(running.id)) };
   }
 

@@ -15,6 +15,22 @@ export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 /** What is known of a VM before its agent has said hello. */
 export type VmOrigin = Omit<VmFacts, keyof VmStart>;
 
+/** How large a VM is. */
+export interface VmSize {
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+}
+
+/** What is told of a VM while it lives. */
+export interface VmTold extends VmSize {
+  readonly state: VmState;
+  readonly facts: VmFacts;
+  /** Epoch ms. */
+  readonly startedAtMs: number;
+  /** For whom it runs, in the words of whoever asked for it; undefined while it waits in the pool. */
+  readonly purpose: string | undefined;
+}
+
 /** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
 const warmUpCommand: ExecSpec = {
   argv: ['sh', '-c', 'env true'],
@@ -28,6 +44,7 @@ export interface MicroVmDeps {
   readonly running: RunningVm;
   readonly session: GuestSession;
   readonly origin: VmOrigin;
+  readonly size: VmSize;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -41,10 +58,13 @@ export class MicroVm {
   #state: VmState = 'starting';
   #start: VmStart = { start: 'boot', bootMs: 0 };
   #endAsked = false;
+  #purpose: string | undefined;
+  readonly #startedAtMs: number;
 
   constructor(deps: MicroVmDeps) {
     this.id = deps.running.id;
     this.#deps = deps;
+    this.#startedAtMs = deps.clock.nowMs();
     this.exited = this.#watch();
   }
 
@@ -65,6 +85,17 @@ export class MicroVm {
       throw new BlixardError('VM_BOOT_FAILED', { problem: 'it ended right after its hello' });
     }
     this.#become('ready');
+  }
+
+  /** What is told of it to others. */
+  get told(): VmTold {
+    const { facts, state } = this;
+    return { ...this.#deps.size, state, facts, startedAtMs: this.#startedAtMs, purpose: this.#purpose };
+  }
+
+  /** Says for whom it runs from now on. */
+  serve(purpose: string): void {
+    this.#purpose = purpose;
   }
 
   /** What its facts tell from now on. */

@@ -4,6 +4,7 @@ import type { Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type Shortage, vmmOverheadMiB } from './admission.ts';
 import type { StartOrder } from './controller.ts';
+import type { MicroVm } from './micro-vm.ts';
 import { afterTake, afterTime, type Demand, noDemand, type PoolBounds, planPool } from './pool-plan.ts';
 import { makeReadyVm, type PlacedVm, type ReadyVmDeps } from './ready-vm.ts';
 
@@ -69,6 +70,11 @@ export class VmPool {
     const lanes = [...this.#lanes.values()];
     const sum = (of: (lane: Lane) => number): number => lanes.reduce((total, lane) => total + of(lane), 0);
     return { idle: sum(({ idle }) => idle.length), preparing: sum(({ preparing }) => preparing.size) };
+  }
+
+  /** VMs that wait. */
+  list(): readonly MicroVm[] {
+    return [...this.#lanes.values()].flatMap(({ idle }) => idle.map(({ started }) => started.vm));
   }
 
   /** Keeps the minimum of this template ready from now on, whether anybody asks for it or not. */

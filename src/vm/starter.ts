@@ -4,6 +4,7 @@ import { limits } from '../domain/limits.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
 import type { StartedVm, StartOrder, VmController } from './controller.ts';
+import type { MicroVm } from './micro-vm.ts';
 import type { PoolStats, VmPool } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
 import type { Templates } from './templates.ts';
@@ -51,6 +52,12 @@ export class VmStarter {
     return await this.#place(order, signal, () =>
       this.#restoreOrBoot(fast, key, order, taken.missed, signal),
     );
+  }
+
+  /** VMs that wait for a job. */
+  waiting(): readonly MicroVm[] {
+    const { fast } = this.#deps;
+    return 'missing' in fast ? [] : fast.pool.list();
   }
 
   pooled(): PoolStats {

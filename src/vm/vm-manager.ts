@@ -5,7 +5,7 @@ import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
 import type { StartedVm, StartOrder } from './controller.ts';
 import type { ProbedHost } from './host-probe.ts';
-import type { MicroVm } from './micro-vm.ts';
+import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
 import type { VmStarter, WarmedTemplate } from './starter.ts';
@@ -16,6 +16,8 @@ export interface VmOrder {
   readonly image: string;
   readonly memoryMiB: number;
   readonly vcpus: number;
+  /** For whom, told with the VM. */
+  readonly purpose?: string;
 }
 
 /** The parts of a manager, built by `openVmService`. */
@@ -69,7 +71,12 @@ export class VmManager {
     return this.#live.get(vmId)?.vm;
   }
 
-  /** All live VMs. */
+  /** What is told of all VMs, those that wait for a job too. */
+  told(): readonly VmTold[] {
+    return [...this.list(), ...this.#deps.starter.waiting()].map((vm) => vm.told);
+  }
+
+  /** All live VMs that serve somebody. */
   list(): readonly MicroVm[] {
     return [...this.#live.values()].map(({ vm }) => vm);
   }
@@ -113,6 +120,7 @@ export class VmManager {
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
     const placed = await this.#deps.starter.start(await this.#startOrder(order), signal);
     this.#keep(placed);
+    if (order.purpose !== undefined) placed.started.vm.serve(order.purpose);
     return placed.started.vm;
   }
 

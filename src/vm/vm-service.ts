@@ -1,7 +1,7 @@
 /** The only door to VMs: holds a VmManager, or the reason why there is none. */
 import { BlixardError } from '../domain/errors.ts';
 import type { ProbedHost } from './host-probe.ts';
-import type { MicroVm } from './micro-vm.ts';
+import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { WarmedTemplate } from './starter.ts';
 import type { VmManager, VmOrder } from './vm-manager.ts';
@@ -54,7 +54,12 @@ export class VmService {
     return this.#manager()?.find(vmId);
   }
 
-  /** All live VMs. */
+  /** What is told of all VMs, those that wait for a job too. */
+  told(): readonly VmTold[] {
+    return this.#manager()?.told() ?? [];
+  }
+
+  /** All live VMs that serve somebody. */
   list(): readonly MicroVm[] {
     return this.#manager()?.list() ?? [];
   }

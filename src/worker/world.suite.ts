@@ -18,6 +18,7 @@ import { QueueQueries } from '../control/queue-queries.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { VmBoard } from '../control/vm-board.ts';
 import { WebhookSender } from '../control/webhooks/sender.ts';
 import { Webhooks } from '../control/webhooks/webhooks.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
@@ -32,6 +33,7 @@ import { checkInvariants } from '../store/invariants.suite.ts';
 import { migrate } from '../store/migrate.ts';
 import { loadMigrations } from '../store/migration-files.ts';
 import { openSqlite, type SqliteDatabase } from '../store/sqlite/sqlite.ts';
+import { VmService } from '../vm/vm-service.ts';
 import { takeIdentity } from './identity.ts';
 import { Worker } from './worker.ts';
 
@@ -116,6 +118,7 @@ export class World {
     const events = new EventFeed({ ...deps, commits: db });
     const sender = new WebhookSender({ ...deps, targets: 'private', version: '0' });
     const jobs = new JobCommands(deps);
+    const queries = new JobQueries(deps);
     const app = await buildApp({
       ...deps,
       logs,
@@ -124,7 +127,8 @@ export class World {
       jobs,
       schedules: makeSchedules({ ...deps, jobs }).schedules,
       workers: new WorkerCommands(deps),
-      queries: new JobQueries(deps),
+      queries,
+      vms: new VmBoard({ ...deps, workers: () => queries.workers() }),
       queues: new QueueCommands(deps),
       queueQueries: new QueueQueries(deps),
       forget: new ForgetCommands({ ...deps, logs }),
@@ -147,6 +151,7 @@ export class World {
       client: new BlixardClient({ transport: wire }),
       executors: new ExecutorRegistry([executor]),
       images: oneImage,
+      vms: VmService.unavailable('fakes need none'),
       identity: await takeIdentity({ dataDir, ids: testIds }),
       config: { name: 'test', version: '0', slots: options.slots ?? 4, queues: ['default'] },
       ...(options.onEnd === undefined ? {} : { onEnd: options.onEnd }),

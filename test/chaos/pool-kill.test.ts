@@ -50,6 +50,9 @@ describe('kill -9 of a worker that keeps VMs ready', () => {
       up = await site.start('up', env);
     }
     await until('the pool is full', () => isFull(up));
+    const client = site.client();
+    await until('the server knows them', async () => (await client.call('getVmStats')).byUse.pool === 2);
+    await client.close();
     expect(await until('a job is given a VM of the pool', async () => (await run()) === 'pool')).toBe(true);
     expect(await up.end('SIGTERM')).toBe(0);
     expect(await foldersOf('vms')).toEqual([]);

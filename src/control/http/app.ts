@@ -14,6 +14,7 @@ import { logHandlers } from './handlers/logs.ts';
 import { queueHandlers } from './handlers/queues.ts';
 import { scheduleHandlers } from './handlers/schedules.ts';
 import { systemHandlers } from './handlers/system.ts';
+import { vmHandlers } from './handlers/vms.ts';
 import { webhookHandlers } from './handlers/webhooks.ts';
 import { workerHandlers } from './handlers/workers.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -96,6 +97,7 @@ function handlersOf(deps: AppDeps): Handlers {
     ...logHandlers(deps),
     ...eventHandlers(deps),
     ...webhookHandlers(deps),
+    ...vmHandlers(deps),
     ...systemHandlers(deps),
   };
 }

@@ -26,6 +26,7 @@ import { QueueCommands } from '../queue-commands.ts';
 import { QueueQueries } from '../queue-queries.ts';
 import { makeSchedules } from '../schedules/make-schedules.ts';
 import { Signals } from '../signals.ts';
+import { VmBoard } from '../vm-board.ts';
 import { WebhookSender } from '../webhooks/sender.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import { WorkerCommands } from '../worker-commands.ts';
@@ -60,11 +61,13 @@ export async function startTestSystem(
   const sender = new WebhookSender({ clock, targets: 'private', version: '0.0.0-test' });
   const webhooks = new Webhooks({ ...shared, events, sender });
   webhooks.start();
+  const queries = new JobQueries(shared);
   const deps: AppDeps = {
     jobs,
     schedules: makeSchedules({ ...shared, jobs }).schedules,
     workers: new WorkerCommands(shared),
-    queries: new JobQueries(shared),
+    queries,
+    vms: new VmBoard({ ...shared, workers: () => queries.workers() }),
     queues: new QueueCommands(shared),
     queueQueries: new QueueQueries(shared),
     forget: new ForgetCommands({ ...shared, logs }),

@@ -30,6 +30,13 @@ export const vmErrors = {
     message: 'The VMM did not {act}: {problem}',
     hint: 'The VM is ended, and another one started in its place.',
   },
+  VM_NOT_FOUND: {
+    fault: 'caller',
+    status: 404,
+    exitCode: 1,
+    message: 'No worker that is online tells of one VM {vmId}.',
+    hint: 'blixard vm ls lists them; those that have ended are not kept.',
+  },
   VM_LIMIT: {
     fault: 'transient',
     status: 503,

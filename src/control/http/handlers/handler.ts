@@ -22,6 +22,7 @@ import type { QueueCommands } from '../../queue-commands.ts';
 import type { QueueQueries } from '../../queue-queries.ts';
 import type { ScheduleCommands } from '../../schedules/schedule-commands.ts';
 import type { Signals } from '../../signals.ts';
+import type { VmBoard } from '../../vm-board.ts';
 import type { Webhooks } from '../../webhooks/webhooks.ts';
 import type { WorkerCommands } from '../../worker-commands.ts';
 
@@ -37,6 +38,7 @@ export interface AppDeps {
   readonly logs: LogStore;
   readonly events: EventFeed;
   readonly webhooks: Webhooks;
+  readonly vms: VmBoard;
   readonly signals: Signals;
   readonly clock: Clock;
   readonly log: Log;
