@@ -46,7 +46,7 @@ describe('the program', () => {
     [
       ['ls'],
       "unknown command 'ls'",
-      'did you mean job ls or queue ls or schedule ls or webhook ls or worker ls or image ls?',
+      'did you mean job ls or queue ls or schedule ls or webhook ls or worker ls or vm ls or image ls?',
     ],
     [['ps'], "unknown command 'ps'", 'hint: blixard --help'],
     [['job', 'get'], "missing required argument 'job'", 'blixard job get --help'],
