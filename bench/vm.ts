@@ -8,7 +8,7 @@ const args = process.argv.slice(2);
 const short = args.includes('--short');
 
 const report = new Report();
-await benchStarts(report, short ? 3 : 15);
-await benchRates(report, short ? 8 : 100);
+await benchStarts(report, short ? 5 : 15);
+await benchRates(report, short ? 24 : 100);
 await benchDensity(report, short ? 5 : 50);
 report.finish('Blixard: microVMs', args);
