@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
 import { FastScene, never, order, outputOf, pool, startOf, waitUntil } from './fast-scene.suite.ts';
@@ -83,6 +85,18 @@ describe('a pool', () => {
     await waitUntil(() => scene.host.host.live.every(({ id }) => !frozen.includes(id)));
     await waitUntil(() => vms.pooled().idle >= 2);
     expect(await startOf(vms)).toMatchObject({ start: 'pool' });
+  });
+
+  it('hands out none of those whose template somebody has touched', async () => {
+    const vms = await filled(pool());
+    const [key = ''] = await scene.templates();
+    const memory = join(scene.host.dataDir, 'templates', key, 'memory');
+    await writeFile(memory, await readFile(memory));
+    const waiting = scene.host.host.live.map(({ id }) => id);
+    const vm = await vms.start(order, never);
+    expect(vm.facts).toMatchObject({ start: 'boot', startReason: 'no template: somebody changed its files' });
+    await vms.kill(vm.id);
+    await waitUntil(() => scene.host.host.live.every(({ id }) => !waiting.includes(id)));
   });
 
   it('gives its room to jobs that need it, and takes it again when they are gone', async () => {

@@ -16,7 +16,7 @@ const takesMax = 2;
  * The host's processors belong first to the jobs that take VMs: it is refilled once none has come for a while, at the
  * latest some time after the first, and at once when it was empty.
  */
-const quiet = { ms: 30, latestMs: 250 };
+const quiet = { ms: 100, latestMs: 400 };
 /** After a VM could not be made ready: 1 s, doubling to 1 min. */
 const pause = { firstMs: 1_000, doublingsMax: 6 };
 
@@ -103,6 +103,7 @@ export class VmPool {
     if (bounds.target === 0) return { missed: 'the pool is off' };
     const lane = this.#lane(key, order, { ...bounds, min: 0 });
     const startedMs = clock.monotonicMs();
+    await this.#endIfTouched(lane);
     for (let tried = 0; tried < takesMax; tried++) {
       const placed = lane.idle.shift();
       if (placed === undefined) return this.#missed(lane, tried);
@@ -117,6 +118,12 @@ export class VmPool {
       signal.throwIfAborted();
     }
     return this.#missed(lane, takesMax);
+  }
+
+  /** VMs that wait map the file of their template: who has written to it may have written to them. */
+  async #endIfTouched(lane: Lane): Promise<void> {
+    if (lane.idle.length === 0 || !('missing' in (await this.#deps.templates.find(lane.key)))) return;
+    while (lane.idle.length > 0) this.#end(lane.idle.shift());
   }
 
   #missed(lane: Lane, tried: number): { missed: string } {
