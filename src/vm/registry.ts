@@ -36,7 +36,7 @@ export class VmRegistry {
     const file = await open(this.#file(record.id), 'w', 0o600);
     try {
       await file.writeFile(textOf(record));
-      // A sweep goes by the folder's name, so a part of the file would do no harm; side by side is one wait for the disk.
+      // A sweep goes by the folder's name, so a part of the file does no harm; side by side is one wait for the disk.
       await Promise.all([file.sync(), syncDirectory(folder), syncDirectory(this.#dir)]);
     } finally {
       await file.close();
