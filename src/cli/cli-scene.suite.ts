@@ -105,4 +105,5 @@ const noHost: HostCommands = {
   config: refuse,
   listImages: refuse,
   buildImage: refuse,
+  warmImage: refuse,
 };

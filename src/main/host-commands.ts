@@ -4,7 +4,7 @@ import type { BlixardClient } from '../client/index.ts';
 import { formatDurationMs } from '../domain/units.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { type Config, type ConfigName, configKeys, configNames } from './config-keys.ts';
-import type { Machine } from './machine.ts';
+import { type Machine, nodeDepsOf } from './machine.ts';
 
 /** The commands of this machine. */
 export function hostCommands(machine: Machine): HostCommands {
@@ -42,6 +42,10 @@ export function hostCommands(machine: Machine): HostCommands {
       const { buildImage } = await import('./images.ts');
       const { imagesDir: dir } = await valuesOf(flags);
       return await buildImage({ dir, clock: machine.clock, step }, name);
+    },
+    async warmImage(flags, name, size) {
+      const { warmImage } = await import('./warm-image.ts');
+      return await warmImage(nodeDepsOf(machine, await nodeConfigOf(flags)), name, size);
     },
   };
 }

@@ -11,7 +11,7 @@ type WorkerRoutes =
   | 'removeWorker';
 
 /** What workers say, and what is told of them. */
-export function workerHandlers({ workers, queries, logs }: AppDeps): Pick<Handlers, WorkerRoutes> {
+export function workerHandlers({ workers, queries, logs, vms }: AppDeps): Pick<Handlers, WorkerRoutes> {
   return {
     registerWorker: ({ body }) => workers.register(body),
     listWorkers: async () => ({ workers: await queries.workers() }),
@@ -19,7 +19,7 @@ export function workerHandlers({ workers, queries, logs }: AppDeps): Pick<Handle
     work: async ({ params, body, signal }) => {
       // The end of an attempt is told only when its log is on disk for good.
       for (const { jobId, attempt } of body.done) await logs.seal(jobId, attempt);
-      return workers.work(params.id, body, signal);
+      return vms.during(params.id, body, () => workers.work(params.id, body, signal));
     },
     heartbeat: ({ params, body }) => workers.heartbeat(params.id, body.generation),
     drainWorker: ({ params, query }) => workers.drain(params.id, query.generation),
