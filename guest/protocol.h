@@ -12,6 +12,8 @@ enum {
     EXEC_SPEC_BYTES_MAX = 512 * 1024,
     STDIN_CREDIT_BYTES = 256 * 1024,
     STREAM_CREDIT_BYTES = 1024 * 1024,
+    ENTROPY_BYTES = 64,
+    HOST_NAME_LENGTH = 64,
     PING_BYTES_MAX = 64,
     STREAMS_MAX = 64,
 };
@@ -27,6 +29,7 @@ enum host_frame {
     HOST_CREDIT = 0x08,
     HOST_POWER_OFF = 0x09,
     HOST_TASK = 0x10,
+    HOST_RESUME = 0x18,
 };
 
 enum guest_frame {
@@ -37,6 +40,7 @@ enum guest_frame {
     GUEST_EXITED = 0x85,
     GUEST_FAILED = 0x86,
     GUEST_STDIN_CREDIT = 0x87,
+    GUEST_RESUMED = 0x98,
 };
 
 #endif

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "command.h"
 #include "facts.h"
+#include "identity.h"
 #include "outcome.h"
 #include "pump.h"
 #include "report.h"
@@ -50,7 +52,7 @@ static void hello(struct agent *agent, const struct frame *frame) {
     if (sscanf(text, "{\"version\":%*9d,\"token\":\"%128[A-Za-z0-9._-]\"}%n", token, &end) != 1 ||
         (size_t)end != frame->length) {
         channel_refuse(&agent->channel, frame->stream_id,
-                       "a hello must be {\"version\":2,\"token\":\"...\"}");
+                       "a hello must be {\"version\":N,\"token\":\"...\"}");
         return;
     }
     streams_reset(&agent->streams);
@@ -149,6 +151,13 @@ static void add_credit(struct agent *agent, const struct frame *frame) {
     stream->credit += read_u32(frame->payload);
 }
 
+/** Anyone but PID 1 of a VM would change the host it runs on. */
+static void resume(struct agent *agent, const struct frame *frame) {
+    const char *problem = getpid() == 1 ? identity_take(frame->payload, frame->length) : "this is not a VM";
+    if (problem != NULL) channel_refuse(&agent->channel, frame->stream_id, "%s", problem);
+    else channel_reply(&agent->channel, GUEST_RESUMED, frame->stream_id, "", 0);
+}
+
 static void refuse_verb(struct agent *agent, const struct frame *frame) {
     struct stream *stream = streams_find(&agent->streams, frame->stream_id);
     channel_refuse(&agent->channel, frame->stream_id, "there is no verb %u", frame->type);
@@ -166,6 +175,7 @@ static enum verdict handle(struct agent *agent, const struct frame *frame) {
         case HOST_STDIN_END: end_stdin(agent, frame); break;
         case HOST_SIGNAL: send_signal(agent, frame); break;
         case HOST_CREDIT: add_credit(agent, frame); break;
+        case HOST_RESUME: resume(agent, frame); break;
         case HOST_POWER_OFF: return VERDICT_STOP;
         default: refuse_verb(agent, frame);
     }

@@ -106,4 +106,5 @@ const noHost: HostCommands = {
   config: refuse,
   listImages: refuse,
   buildImage: refuse,
+  warmImage: refuse,
 };

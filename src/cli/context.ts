@@ -67,6 +67,20 @@ export interface ImageLine {
   readonly builtAtMs: number;
 }
 
+/** How large a VM is. */
+export interface VmSize {
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+}
+
+/** A template of an image: what VMs are started from. */
+export interface TemplateLine {
+  readonly image: string;
+  readonly key: string;
+  /** On disk. */
+  readonly bytes: number;
+}
+
 /** Work that needs more than the SDK; main wires it. Processes resolve with their exit code when they have ended. */
 export interface HostCommands {
   up(flags: Flags): Promise<number>;
@@ -79,6 +93,8 @@ export interface HostCommands {
   listImages(flags: Flags): Promise<readonly ImageLine[]>;
   /** Rejects with USAGE when there is no recipe of that name. */
   buildImage(flags: Flags, name: string, step: (title: string) => void): Promise<ImageLine>;
+  /** Builds what VMs of this size are started from. Rejects with IMAGE_MISSING, TEMPLATE_FAILED. */
+  warmImage(flags: Flags, name: string, size: VmSize): Promise<TemplateLine>;
 }
 
 /** What tells a command to end: Ctrl-C, or the signal of a supervisor. */

@@ -46,7 +46,7 @@ describe('the program', () => {
     [
       ['ls'],
       "unknown command 'ls'",
-      'did you mean job ls or group ls or queue ls or schedule ls or webhook ls or worker ls or image ls?',
+      'did you mean job ls or group ls or queue ls or schedule ls or webhook ls or worker ls or vm ls or image ls?',
     ],
     [['ps'], "unknown command 'ps'", 'hint: blixard --help'],
     [['job', 'get'], "missing required argument 'job'", 'blixard job get --help'],
@@ -126,5 +126,23 @@ describe('the commands about this host', () => {
     const { stdout, stderr } = await call(['image', 'build', 'base'], { host: { buildImage } });
     expect(stderr).toBe('blixard: Compiling\n');
     expect(stdout).toBe('base:latest  1.0 KiB  sha256:1\n');
+  });
+
+  it('image warm takes the size of the VMs, and tells the template', async () => {
+    const asked: unknown[] = [];
+    const warmImage = async (_flags: unknown, image: string, size: unknown) => {
+      asked.push(size);
+      return { image, key: 'k1', bytes: 1_024 };
+    };
+    const { stdout } = await call(['image', 'warm', 'base', '-m', '1g', '--cpus', '2'], {
+      host: { warmImage },
+    });
+    expect(stdout).toBe('base  1.0 KiB  k1\n');
+    const told = await call(['image', 'warm', 'base', '-o', 'json'], { host: { warmImage } });
+    expect(JSON.parse(told.stdout)).toEqual({ image: 'base', key: 'k1', bytes: 1_024 });
+    expect(asked).toEqual([
+      { memoryMiB: 1_024, vcpus: 2 },
+      { memoryMiB: 128, vcpus: 1 },
+    ]);
   });
 });

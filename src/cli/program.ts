@@ -8,6 +8,7 @@ import { addEvents } from './commands/events.ts';
 import { addGroupCommands } from './commands/group/commands.ts';
 import { addImageBuild } from './commands/image/build.ts';
 import { addImageLs } from './commands/image/ls.ts';
+import { addImageWarm } from './commands/image/warm.ts';
 import { addJobArtifacts } from './commands/job/artifacts.ts';
 import { addJobCancel } from './commands/job/cancel.ts';
 import { addJobGet } from './commands/job/get.ts';
@@ -24,6 +25,7 @@ import { addQueueCommands } from './commands/queue/commands.ts';
 import { addRun } from './commands/run.ts';
 import { addSchedule } from './commands/schedule/index.ts';
 import { addVerify } from './commands/verify.ts';
+import { addVmCommands } from './commands/vm/commands.ts';
 import { addWebhookCommands } from './commands/webhook/commands.ts';
 import { addWorkerDrain } from './commands/worker/drain.ts';
 import { addWorkerLs } from './commands/worker/ls.ts';
@@ -83,6 +85,7 @@ function createProgram(home: CommandHome): Command {
   addUp(program, home);
   addServer(program, home);
   addWorkerCommands(addWorker(program, home), home);
+  addVmCommands(program, home);
   program.commandsGroup('Look after a host:');
   addDoctor(program, home);
   addVerify(program, home);
@@ -133,4 +136,5 @@ function addWorkerCommands(worker: Command, home: CommandHome): void {
 function addImageCommands(image: Command, home: CommandHome): void {
   addImageLs(image, home);
   addImageBuild(image, home);
+  addImageWarm(image, home);
 }

@@ -10,9 +10,11 @@ import {
   execSpecBytesMax,
   FrameDecoder,
   frameHeaderBytes,
+  guestEntropyBytes,
   guestFrames,
   guestProtocolVersion,
   hostFrames,
+  hostNameLength,
   stdinCreditBytes,
 } from './guest.ts';
 
@@ -43,6 +45,8 @@ describe('guest/protocol.h', () => {
       EXEC_SPEC_BYTES_MAX: execSpecBytesMax,
       STDIN_CREDIT_BYTES: stdinCreditBytes,
       STREAM_CREDIT_BYTES: limits.streamCreditBytes,
+      ENTROPY_BYTES: guestEntropyBytes,
+      HOST_NAME_LENGTH: hostNameLength,
       ...Object.fromEntries(frames('HOST', hostFrames)),
       ...Object.fromEntries(frames('GUEST', guestFrames)),
     });

@@ -35,6 +35,8 @@ export const hostFrames = {
    * folder is `cwd` and its user `uid`.
    */
   task: 0x10,
+  /** See `encodeIdentity`. Answered by `resumed`, or by `failed`: then the guest is not fit for use. Stream 0. */
+  resume: 0x18,
 } as const;
 
 /** Guest to host. */
@@ -51,6 +53,8 @@ export const guestFrames = {
   failed: 0x86,
   /** u32 bytes of stdin the command has taken: the host may send that much more. */
   stdinCredit: 0x87,
+  /** Time, entropy and names are those of the `resume`. */
+  resumed: 0x98,
 } as const;
 
 export interface HelloReply {
@@ -102,6 +106,24 @@ export const guestTasks = {
   ],
 } as const;
 
+/** What makes a guest one of its own: all that the clones of a template would otherwise have in common. */
+export interface GuestIdentity {
+  /** Epoch ms. */
+  readonly nowMs: number;
+  /** `guestEntropyBytes` of them. */
+  readonly entropy: Uint8Array;
+  readonly hostName: string;
+  /** 32 hex digits. */
+  readonly machineId: string;
+  /** UUID. */
+  readonly bootId: string;
+}
+
+/** Bytes of entropy in a `resume`, all of which the guest's kernel is told to trust. */
+export const guestEntropyBytes = 64;
+/** Longest name of a host that Linux takes. */
+export const hostNameLength = 64;
+
 /** Most bytes of one encoded exec spec; the job spec limit is below it. */
 export const execSpecBytesMax = 512 * 1024;
 /** Stdin bytes the host may send before the first `stdinCredit`. */
@@ -138,6 +160,19 @@ export function encodeExecSpec(spec: ExecSpec): Buffer {
     throw new BlixardError('GUEST_REFUSED', { problem: 'a NUL byte in command, env or cwd' });
   }
   return Buffer.concat([head, Buffer.from(`${strings.join('\0')}\0`)]);
+}
+
+/** `u64 epoch ns | entropy | host name NUL | machine id NUL | boot id NUL` */
+export function encodeIdentity(identity: GuestIdentity): Buffer {
+  const { nowMs, entropy, hostName, machineId, bootId } = identity;
+  const names = [hostName, machineId, bootId];
+  const fits = hostName.length <= hostNameLength && /^[0-9a-f]{32}$/.test(machineId) && bootId.length === 36;
+  if (!fits || entropy.length !== guestEntropyBytes || !names.every((name) => /^[a-z0-9-]+$/.test(name))) {
+    throw new BlixardError('GUEST_PROTOCOL', { problem: 'an identity that no guest can take' });
+  }
+  const time = Buffer.alloc(8);
+  time.writeBigUInt64LE(BigInt(Math.round(nowMs * 1_000)) * 1_000n);
+  return Buffer.concat([time, entropy, Buffer.from(`${names.join('\0')}\0`)]);
 }
 
 /** Cuts a byte stream into frames. Bounded: a longer frame than the limit throws GUEST_PROTOCOL. */

@@ -128,7 +128,13 @@ export const VmFacts = strict({
   hypervisor: Type.String({ maxLength: limits.factLength, description: 'driver, for example qemu' }),
   accel: Type.String({ maxLength: limits.factLength, description: 'kvm, or tcg (software emulation)' }),
   start: oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' }),
-  bootMs: wholeNumber(0, { description: 'start of the VMM process to the hello of the agent' }),
+  startReason: Type.Optional(
+    Type.String({
+      maxLength: limits.reasonLength,
+      description: 'why not in a faster way, where there is one',
+    }),
+  ),
+  bootMs: wholeNumber(0, { description: 'how long it took until the agent could be given the command' }),
   image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),
 });
 export type VmFacts = Static<typeof VmFacts>;

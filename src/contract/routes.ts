@@ -8,6 +8,7 @@ import { attemptParams, cancelBody, jobParams, workerParams } from './route-para
 import { resultRoutes } from './routes/results.ts';
 import { tellRoutes } from './routes/tell.ts';
 import { togetherRoutes } from './routes/together.ts';
+import { vmRoutes } from './routes/vms.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { cursor, oneOf, pageSize, strict, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
@@ -139,6 +140,7 @@ export const routes = table({
   ...togetherRoutes,
   ...queueRoutes,
   ...scheduleRoutes,
+  ...vmRoutes,
   registerWorker: {
     method: 'POST',
     path: '/v1/workers',

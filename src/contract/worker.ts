@@ -4,6 +4,7 @@ import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { VmReports } from './vm.ts';
 
 export const WorkerId = Type.String({
   pattern: uuidPattern,
@@ -85,6 +86,7 @@ export const WorkRequest = strict({
   done: Type.Array(AttemptDone, { maxItems: limits.workMax }),
   want: Type.Integer({ minimum: 0, maximum: limits.workMax }),
   waitMs: Type.Integer({ minimum: 0, maximum: limits.waitMsMax, description: 'how long to wait for work' }),
+  vms: VmReports,
 });
 export type WorkRequest = Static<typeof WorkRequest>;
 

@@ -111,8 +111,16 @@ export const limits = {
   logBufferBytes: 2 * mib,
   /** VM starts that may wait on one host for room; one more is refused. */
   vmStartsWaiting: 1_000,
+  /** VMs kept ready on one host. */
+  poolMax: 1_000,
+  /** VMs one worker tells of: those of its jobs, those on their way out, and its pool. */
+  vmsToldMax: 4_000,
+  /** Templates that wait to be built on one host; a start that wants one more goes without. */
+  templatesWaiting: 16,
   /** Serial console kept per VM, newest last. */
   consoleBytes: 64 * kib,
+  /** One line of what QEMU says on its control channel. */
+  qmpLineBytes: 64 * kib,
   /** Newest bytes kept of what a VMM writes about itself. */
   vmmStderrBytes: 8 * kib,
   /** An image's manifest as stored JSON. */
@@ -223,6 +231,10 @@ export const defaults = {
   cwd: '/root',
   /** Spawn of the VMM to the agent's hello; measured 1.4 s under software emulation. */
   bootTimeoutMs: 10 * second,
+  /** Room on disk for templates, some 100 MiB each. */
+  templateBytes: 2_048 * mib,
+  /** How long an image stays in demand after its last job. */
+  poolCoolDownMs: 10 * minute,
   /** SIGTERM to the kill of the VM, when a command is stopped. */
   stopGraceMs: 5 * second,
   /** How long running jobs may go on after their worker was told to stop. */

@@ -43,7 +43,7 @@ export class MicrovmExecutor implements Executor {
     const halt = AbortSignal.any([execution.stop, execution.kill]);
     let vm: MicroVm | undefined;
     try {
-      vm = await this.#deps.vms.start(execution.spec, halt);
+      vm = await this.#deps.vms.start({ ...execution.spec, purpose: purposeOf(execution) }, halt);
       const errands = this.#errands(vm, execution);
       errands.begin();
       await unlessHalted(errands.bringInputs(halt), halt);
@@ -143,6 +143,11 @@ function execSpecOf({ jobId, attempt, spec }: Execution, more: Readonly<Record<s
     cwd: spec.cwd,
     uid: spec.uid,
   };
+}
+
+/** As `attemptOfPurpose` reads it. */
+function purposeOf({ jobId, attempt }: Execution): string {
+  return `${jobId}/${attempt}`;
 }
 
 function stoppedEarly(vm: VmFacts | null): Outcome {

@@ -1,8 +1,10 @@
 /** What every driver of the Hypervisor port must do; run for the fake and for real QEMU. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
 import { ChannelClient } from './channel-client.suite.ts';
-import type { Hypervisor, RunningVm, VmSpec } from './hypervisor.ts';
+import { type Hypervisor, type RunningVm, templateFiles, type VmSpec } from './hypervisor.ts';
 
 /** A driver under test and what differs between drivers. */
 export interface HypervisorContext {
@@ -19,7 +21,12 @@ export interface HypervisorContext {
     printError(text: string): readonly string[];
     exit(code: number): readonly string[];
     readonly sleepLong: readonly string[];
+    /** Keeps a text in the guest's memory, and prints it. */
+    remember(name: string, text: string): readonly string[];
+    recall(name: string): readonly string[];
   };
+  /** A new, empty folder for a template. */
+  templateDir(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -138,5 +145,90 @@ export function hypervisorSuite(name: string, makeContext: () => Promise<Hypervi
       expect(await context.restarted.recover([unknown, left.vm.id])).toEqual([]);
       expect(await context.restarted.recover([])).toEqual([]);
     });
+
+    templates(() => ({ context, start, boot }));
+  });
+}
+
+interface Suite {
+  readonly context: HypervisorContext;
+  start(spec: VmSpec): Promise<RunningVm>;
+  boot(): Promise<{ vm: RunningVm; client: ChannelClient }>;
+}
+
+function templates(suite: () => Suite): void {
+  const greeted = async (spec: VmSpec): Promise<{ vm: RunningVm; client: ChannelClient }> => {
+    const vm = await suite().start(spec);
+    const client = new ChannelClient(vm.channel);
+    await client.hello();
+    return { vm, client };
+  };
+  /** A template whose guest remembers who it is, and was killed since. */
+  const make = async (): Promise<string> => {
+    const { context } = suite();
+    const dir = await context.templateDir();
+    const { vm, client } = await greeted({ ...context.spec(), template: { act: 'make', dir } });
+    expect(await client.exec(context.commands.remember('who', 'the template'))).toMatchObject({ code: 0 });
+    await vm.save();
+    await vm.kill();
+    return dir;
+  };
+  const recall = (client: ChannelClient, name: string) =>
+    client.exec(suite().context.commands.recall(name)).then(({ stdout }) => stdout.trim());
+
+  it('pauses a guest, which then answers nothing until it is resumed', async () => {
+    const { vm, client } = await suite().boot();
+    await vm.pause();
+    let answered = false;
+    const pong = client.ping().then(() => {
+      answered = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(answered).toBe(false);
+    await vm.resume();
+    await pong;
+    await vm.kill();
+    await expect(vm.pause()).rejects.toMatchObject({ code: 'VMM_REFUSED' });
+  });
+
+  it('starts VMs from a template, which have its memory, and none sees what another one does', async () => {
+    const { context } = suite();
+    const dir = await make();
+    const spec = (): VmSpec => ({ ...context.spec(), template: { act: 'start', dir } });
+    const [one, two] = await Promise.all([greeted(spec()), greeted(spec())]);
+    expect(await recall(one.client, 'who')).toBe('the template');
+    await one.client.exec(context.commands.remember('who', 'one'));
+    expect(await recall(one.client, 'who')).toBe('one');
+    expect(await recall(two.client, 'who')).toBe('the template');
+    await Promise.all([one.vm.kill(), two.vm.kill()]);
+    const three = await greeted(spec());
+    expect(await recall(three.client, 'who')).toBe('the template');
+    await three.vm.pause();
+    await three.vm.resume();
+    expect(await three.client.exec(context.commands.exit(3))).toMatchObject({ code: 3 });
+  });
+
+  it('saves only a VM that was started for it', async () => {
+    const { vm, client } = await suite().boot();
+    await expect(vm.save()).rejects.toMatchObject({ code: 'VMM_REFUSED' });
+    expect(await client.exec(suite().context.commands.exit(0))).toMatchObject({ code: 0 });
+  });
+
+  it('says what is wrong when a template is of another machine, or damaged', async () => {
+    const { context } = suite();
+    const dir = await make();
+    const other = await suite().start({ ...context.spec(), memoryMiB: 160, template: { act: 'start', dir } });
+    expect((await other.exited).stderr).not.toBe('');
+    await writeFile(join(dir, templateFiles.state), 'damaged');
+    const damaged = await suite().start({ ...context.spec(), template: { act: 'start', dir } });
+    expect((await damaged.exited).stderr).toContain('template');
+  });
+
+  it('tells specs apart whose templates are not for each other', async () => {
+    const { hypervisor, spec } = suite().context;
+    const of = ({ id: _, runDir: __, ...rest }: VmSpec) => hypervisor.fingerprint(rest);
+    expect(await of(spec())).toBe(await of(spec()));
+    expect(await of({ ...spec(), memoryMiB: 160 })).not.toBe(await of(spec()));
+    expect(await of({ ...spec(), kernelPath: '/another' })).not.toBe(await of(spec()));
   });
 }

@@ -11,6 +11,23 @@ export interface Capabilities {
   readonly accel: Accel;
   /** Why this acceleration was chosen, in words for `doctor`. */
   readonly accelReason: string;
+  readonly templates: TemplateSupport;
+}
+
+/**
+ * Whether VMs can be started from the saved memory of another. `writable`: a VMM opens the memory file for writing,
+ * although it has no reason to write, so somebody must watch the file. `read-only`: it cannot change it.
+ */
+export type TemplateSupport = 'none' | 'writable' | 'read-only';
+
+/** The files of a template in its folder: the guest's memory, and the state of all else of the machine. */
+export const templateFiles = { memory: 'memory', state: 'state' } as const;
+
+/** What a VM has to do with a template. */
+export interface TemplateUse {
+  /** `make`: boots with its memory in the folder, until `save`. `start`: goes on from what was saved there. */
+  readonly act: 'make' | 'start';
+  readonly dir: string;
 }
 
 /** A validated order for one VM. All paths are absolute. */
@@ -29,7 +46,12 @@ export interface VmSpec {
   readonly runDir: string;
   /** Time stamp counter rate for software emulation; undefined under kvm. */
   readonly tscKhz?: number;
+  /** Default: it boots, and cannot be saved. */
+  readonly template?: TemplateUse;
 }
+
+/** What of a spec the VMs of one template have in common. */
+export type TemplateSpec = Omit<VmSpec, 'id' | 'runDir' | 'template'>;
 
 /** How a VM ended. */
 export interface VmExit {
@@ -46,7 +68,7 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
-/** A started VM. The guest agent is at the other end of `channel`; the guest may not have booted yet. */
+/** A started VM. The guest agent is at the other end of `channel`; the guest may not run yet. */
 export interface RunningVm {
   readonly id: string;
   readonly identity: ProcessIdentity;
@@ -55,6 +77,12 @@ export interface RunningVm {
   readonly exited: Promise<VmExit>;
   /** Newest bytes of the guest's serial console. */
   console(): string;
+  /** Stops the guest's processors: it uses no CPU and answers nothing until `resume`. Rejects with VMM_REFUSED. */
+  pause(): Promise<void>;
+  /** Lets a paused guest go on. Its clock has stood still meanwhile. Rejects with VMM_REFUSED. */
+  resume(): Promise<void>;
+  /** Pauses the guest for good and writes it to the template that this VM makes. Rejects with VMM_REFUSED. */
+  save(): Promise<void>;
   /** Ends the VMM at once and resolves when it is gone. Safe to call again. */
   kill(): Promise<VmExit>;
 }
@@ -69,6 +97,8 @@ export interface Hypervisor {
   readonly name: string;
   /** Rejects with VM_MANAGER_UNAVAILABLE and the reason when this host cannot run VMs with this driver. */
   capabilities(): Promise<Capabilities>;
+  /** A text that differs wherever a template made by one spec cannot start a VM of the other. */
+  fingerprint(spec: TemplateSpec): Promise<string>;
   /** Starts a VM. Rejects with VM_BOOT_FAILED when the VMM cannot be started. */
   start(spec: VmSpec): Promise<RunningVm>;
   /** Ends every VMM of these VM ids that an earlier process of this worker may have left. */

@@ -23,6 +23,7 @@ export async function printBanner({ terminal, version }: Machine, ready: Ready):
       ['API', ready.url],
       ['data', config.dataDir],
       ['VMs', vmText(ready.vms)],
+      ['starts', startsText(ready)],
       ['images', ready.images.map(({ name, tag }) => `${name}:${tag}`).join(', ') || 'none'],
       ['worker', `${config.workerName}, ${config.slots} jobs at once, queues ${config.queues.join(', ')}`],
     ],
@@ -38,4 +39,13 @@ function vmText(vms: VmService): string {
   if (host === undefined) return `none: ${vms.unavailableReason()}`;
   const { driver, version, accelReason } = host.capabilities;
   return `${driver} ${version}, ${accelReason}`;
+}
+
+/** How VMs start, where there are any. */
+function startsText({ vms, config }: Ready): string | undefined {
+  const host = vms.host();
+  if (host === undefined) return undefined;
+  if (config.templates === 'off' || host.capabilities.templates === 'none') return 'booted';
+  const pool = config.poolTarget === 0 ? '' : `a pool of up to ${config.poolMax}, else `;
+  return `from ${pool}templates, else booted`;
 }

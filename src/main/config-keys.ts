@@ -1,41 +1,12 @@
 /** Every configuration key, once: its names in flags, environment and file all come from this object. */
 import { join } from 'node:path';
 import { defaults, limits } from '../domain/limits.ts';
-import { choice, durationMs, integer, names, path, sizeMiB, text, type ValueKind } from './config-value.ts';
-
-/** What a default may depend on. */
-export interface Surroundings {
-  readonly homeDir: string;
-  readonly hostName: string;
-  readonly cores: number;
-}
-
-/** Values in force that the defaults of others follow. */
-export interface Leading {
-  readonly dataDir: string;
-  readonly slots: number;
-}
-
-/** The commands that read a key and so have its flag. */
-type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'verify';
-
-/** One key: its name, what is allowed, and its value where nobody said otherwise. */
-export interface ConfigKey<V> {
-  /** In blixard.toml `name`, as a flag `--name`, in the environment `BLIXARD_NAME`. */
-  readonly name: string;
-  readonly kind: ValueKind<V>;
-  readonly about: string;
-  /** `client`: every command that talks to a server. */
-  readonly readers: readonly Reader[];
-  fallback(surroundings: Surroundings & Leading): V;
-}
+import { key } from './config-key.ts';
+import { choice, durationMs, integer, names, path, sizeMiB, text } from './config-value.ts';
+import { fastStartKeys } from './fast-start-keys.ts';
 
 const second = 1_000;
 const minute = 60 * second;
-
-function key<V>(entry: ConfigKey<V>): ConfigKey<V> {
-  return entry;
-}
 
 /** All keys, in the order `blixard config` prints them. */
 export const configKeys = {
@@ -136,28 +107,29 @@ export const configKeys = {
     name: 'accel',
     kind: choice('<how>', ['auto', 'kvm', 'tcg']),
     about: 'how VMs are run: kvm, tcg (software emulation), or auto to find out',
-    readers: ['up', 'worker', 'doctor'],
+    readers: ['up', 'worker', 'image', 'doctor'],
     fallback: () => 'auto' as const,
   }),
   qemu: key({
     name: 'qemu',
     kind: text('<program>', /^\S.*$/, 'a program'),
     about: 'the QEMU program',
-    readers: ['up', 'worker', 'doctor'],
+    readers: ['up', 'worker', 'image', 'doctor'],
     fallback: () => 'qemu-system-x86_64',
   }),
   vmsMax: key({
     name: 'vms-max',
     kind: integer(1, 2 * limits.slotsMax),
-    about: 'VMs at once; twice the slots by default, since one may end while the next starts',
+    about: 'VMs at once; by default twice the slots, since one may end while the next starts, and the pool',
     readers: ['up', 'worker'],
-    fallback: ({ slots }) => 2 * slots,
+    fallback: ({ slots, poolMax }) => Math.min(2 * slots + poolMax, 2 * limits.slotsMax),
   }),
+  ...fastStartKeys,
   bootTimeoutMs: key({
     name: 'boot-timeout',
     kind: durationMs(second, 10 * minute),
     about: 'how long a VM may take to start',
-    readers: ['up', 'worker'],
+    readers: ['up', 'worker', 'image'],
     fallback: () => defaults.bootTimeoutMs as number,
   }),
   stopGraceMs: key({

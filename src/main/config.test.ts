@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ConfigInputs, loadConfig } from './config.ts';
 import { type ConfigName, configKeys, configNames, envNameOf } from './config-keys.ts';
 
-const surroundings = { homeDir: '/home/user', hostName: 'box', cores: 4 };
+const surroundings = { homeDir: '/home/user', hostName: 'box', cores: 4, memoryMiB: 8_192 };
 let cwd = '';
 beforeEach(() => {
   cwd = mkdtempSync(join(tmpdir(), 'blixard-config-'));
@@ -36,6 +36,13 @@ const samples: { readonly [K in ConfigName]: readonly [text: string, value: unkn
   accel: ['tcg', 'tcg'],
   qemu: ['/opt/qemu', '/opt/qemu'],
   vmsMax: ['9', 9],
+  templates: ['off', 'off'],
+  templatesMaxMiB: ['1g', 1_024],
+  poolMin: ['3', 3],
+  poolTarget: ['7', 7],
+  poolMax: ['9', 9],
+  poolMemoryMiB: ['512m', 512],
+  poolCoolDownMs: ['30s', 30_000],
   bootTimeoutMs: ['1m', 60_000],
   stopGraceMs: ['0', 0],
   drainGraceMs: ['2m', 120_000],
@@ -50,7 +57,9 @@ describe('the configuration', () => {
       imagesDir: '/home/user/.local/share/blixard/images',
       workerName: 'box',
       slots: 4,
-      vmsMax: 8,
+      vmsMax: 24,
+      poolMax: 16,
+      poolMemoryMiB: 2_048,
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));
   });

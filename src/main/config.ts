@@ -1,20 +1,12 @@
 /** The configuration in force: flag > environment > blixard.toml > default, each value with its source. */
-import { availableParallelism, homedir, hostname } from 'node:os';
+import { availableParallelism, homedir, hostname, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { nearest } from '../domain/nearest.ts';
 import { failpointEnv } from '../platform/failpoint.ts';
 import { readTextIfThere } from '../platform/files.ts';
-import {
-  type Config,
-  type ConfigKey,
-  type ConfigName,
-  configKeys,
-  configNames,
-  envNameOf,
-  type Leading,
-  type Surroundings,
-} from './config-keys.ts';
+import type { ConfigKey, Leading, Surroundings } from './config-key.ts';
+import { type Config, type ConfigName, configKeys, configNames, envNameOf } from './config-keys.ts';
 
 /** Where a value came from, for example `--port`, `BLIXARD_PORT`, a file name, or `default`. */
 export type ConfigSources = { readonly [K in ConfigName]: string };
@@ -78,16 +70,19 @@ function refuseShortLease({ values: { leaseMs, heartbeatMs }, sources }: LoadedC
 }
 
 function surroundingsOfThisHost(): Surroundings {
-  return { homeDir: homedir(), hostName: hostname(), cores: availableParallelism() };
+  const memoryMiB = Math.floor(totalmem() / 1_024 ** 2);
+  return { homeDir: homedir(), hostName: hostname(), cores: availableParallelism(), memoryMiB };
 }
 
-/** Their own defaults follow the surroundings alone. */
+/** Their own defaults follow the surroundings, and one another in this order. */
 function leadingValues(find: (name: string) => Found | undefined, host: Surroundings): Leading {
-  const basis = { ...host, dataDir: '', slots: 0 };
-  const { dataDir, slots } = configKeys;
+  const basis = { ...host, dataDir: '', slots: 0, poolMax: 0 };
+  const { dataDir, slots, poolMax } = configKeys;
+  const slotsInForce = effectiveValue(slots, find(slots.name), basis);
   return {
     dataDir: effectiveValue(dataDir, find(dataDir.name), basis),
-    slots: effectiveValue(slots, find(slots.name), basis),
+    slots: slotsInForce,
+    poolMax: effectiveValue(poolMax, find(poolMax.name), { ...basis, slots: slotsInForce }),
   };
 }
 

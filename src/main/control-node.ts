@@ -19,6 +19,7 @@ import { Signals } from '../control/signals.ts';
 import { Groups } from '../control/together/groups.ts';
 import { ParentEnds } from '../control/together/parent-ends.ts';
 import { ParentWatch } from '../control/together/parent-watch.ts';
+import { VmBoard } from '../control/vm-board.ts';
 import { WebhookSender } from '../control/webhooks/sender.ts';
 import type { WebhookTargets } from '../control/webhooks/targets.ts';
 import { Webhooks } from '../control/webhooks/webhooks.ts';
@@ -103,6 +104,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
     artifacts,
     events,
     webhooks,
+    vms: new VmBoard({ signals, clock, workers: () => queries.workers() }),
     signals,
     clock,
     log,

@@ -5,7 +5,7 @@ import { formatDurationMs } from '../domain/units.ts';
 import { armFailpoint, failpointEnv } from '../platform/failpoint.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { type Config, type ConfigName, configKeys, configNames } from './config-keys.ts';
-import type { Machine } from './machine.ts';
+import { type Machine, nodeDepsOf } from './machine.ts';
 
 /** The commands of this machine. */
 export function hostCommands(machine: Machine): HostCommands {
@@ -49,6 +49,10 @@ export function hostCommands(machine: Machine): HostCommands {
       const { buildImage } = await import('./images.ts');
       const { imagesDir: dir } = await valuesOf(flags);
       return await buildImage({ dir, clock: machine.clock, step }, name);
+    },
+    async warmImage(flags, name, size) {
+      const { warmImage } = await import('./warm-image.ts');
+      return await warmImage(nodeDepsOf(machine, await nodeConfigOf(flags)), name, size);
     },
   };
 }

@@ -11,6 +11,8 @@ const mib = 1024 * 1024;
 
 /** A VM's place on the host, from before its start until it is gone. */
 export interface Place {
+  /** Memory it stands for, VMM included. */
+  readonly memoryMiB: number;
   /** The VM is up: its start is no longer in flight. */
   started(): void;
   /** The VM is gone. Safe to call again. */
@@ -36,16 +38,27 @@ export function boundsOfThisHost(vmsMax: number): HostBounds {
 
 interface Waiter {
   readonly needMiB: number;
+  /** Nobody waits for the VM: it is started ahead. */
+  readonly idle: boolean;
   readonly enter: (place: Place) => void;
 }
 
-/** Counts places and lets waiters in, in order. */
+/** What the first of those who wait lacks. */
+export interface Shortage {
+  readonly vms: number;
+  readonly memoryMiB: number;
+}
+
+/** Counts places and lets waiters in, in order; those who start VMs ahead come after all others. */
 export class Admission {
   readonly #bounds: HostBounds;
   readonly #waiting: Waiter[] = [];
+  readonly #idleWaiting: Waiter[] = [];
   #live = 0;
   #starting = 0;
+  #idleStarting = 0;
   #usedMiB = 0;
+  #onShortage: (shortage: Shortage) => void = () => undefined;
 
   constructor(deps: { bounds: HostBounds }) {
     this.#bounds = deps.bounds;
@@ -56,66 +69,100 @@ export class Admission {
     return this.#live;
   }
 
+  /** `act` is told whenever a job waits for a place that VMs started ahead may be holding. */
+  onShortage(act: (shortage: Shortage) => void): void {
+    this.#onShortage = act;
+  }
+
   /**
    * Waits for a place. Rejects with VM_LIMIT when the guest can never fit on this host or too many wait, and with
    * the signal's reason when it aborts first.
    */
   async enter(memoryMiB: number, signal: AbortSignal): Promise<Place> {
+    return await this.#enter(memoryMiB, false, signal);
+  }
+
+  /** As `enter`, for a VM that nobody waits for: jobs go first, and one start at least is left to them. */
+  async enterIdle(memoryMiB: number, signal: AbortSignal): Promise<Place> {
+    return await this.#enter(memoryMiB, true, signal);
+  }
+
+  async #enter(memoryMiB: number, idle: boolean, signal: AbortSignal): Promise<Place> {
     signal.throwIfAborted();
     const needMiB = memoryMiB + vmmOverheadMiB;
     if (needMiB > this.#bounds.memoryMiB) {
       const has = `a VM of ${memoryMiB} MiB needs ${needMiB} MiB, the host gives ${this.#bounds.memoryMiB} MiB`;
       throw new BlixardError('VM_LIMIT', { problem: has });
     }
-    if (this.#waiting.length >= limits.vmStartsWaiting) {
-      throw new BlixardError('VM_LIMIT', { problem: `${this.#waiting.length} starts wait already` });
+    const line = idle ? this.#idleWaiting : this.#waiting;
+    if (line.length >= limits.vmStartsWaiting) {
+      throw new BlixardError('VM_LIMIT', { problem: `${line.length} starts wait already` });
     }
-    return await this.#inLine(needMiB, signal);
+    return await this.#inLine(line, needMiB, idle, signal);
   }
 
-  #inLine(needMiB: number, signal: AbortSignal): Promise<Place> {
+  #inLine(line: Waiter[], needMiB: number, idle: boolean, signal: AbortSignal): Promise<Place> {
     return new Promise((resolve, reject) => {
       const leaveLine = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+        line.splice(line.indexOf(waiter), 1);
         reject(signal.reason);
         this.#letIn();
       };
       const waiter: Waiter = {
         needMiB,
+        idle,
         enter: (place) => {
           signal.removeEventListener('abort', leaveLine);
           resolve(place);
         },
       };
       signal.addEventListener('abort', leaveLine, { once: true });
-      this.#waiting.push(waiter);
+      line.push(waiter);
       this.#letIn();
     });
   }
 
   #letIn(): void {
-    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      if (!this.#hasRoom(first.needMiB)) return;
-      this.#waiting.shift();
-      first.enter(this.#place(first.needMiB));
+    for (const line of [this.#waiting, this.#idleWaiting]) {
+      for (let first = line[0]; first !== undefined; first = line[0]) {
+        if (!this.#hasRoom(first)) break;
+        line.shift();
+        first.enter(this.#place(first));
+      }
+      if (line.length > 0) break;
     }
+    this.#tellShortage();
   }
 
-  #hasRoom(needMiB: number): boolean {
+  #tellShortage(): void {
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    const { vmsMax, memoryMiB } = this.#bounds;
+    const shortage = {
+      vms: Math.max(0, this.#live + 1 - vmsMax),
+      memoryMiB: Math.max(0, this.#usedMiB + first.needMiB - memoryMiB),
+    };
+    if (shortage.vms > 0 || shortage.memoryMiB > 0) this.#onShortage(shortage);
+  }
+
+  #hasRoom({ needMiB, idle }: Waiter): boolean {
     const { vmsMax, startsMax, memoryMiB } = this.#bounds;
+    if (idle && this.#idleStarting >= Math.max(1, startsMax - 1)) return false;
     return this.#live < vmsMax && this.#starting < startsMax && this.#usedMiB + needMiB <= memoryMiB;
   }
 
-  #place(needMiB: number): Place {
+  #place({ needMiB, idle }: Waiter): Place {
     let starting = true;
     let here = true;
     this.#live++;
     this.#starting++;
+    if (idle) this.#idleStarting++;
     this.#usedMiB += needMiB;
     const started = (): void => {
       if (!starting) return;
       starting = false;
       this.#starting--;
+      if (idle) this.#idleStarting--;
       this.#letIn();
     };
     const leave = (): void => {
@@ -126,6 +173,6 @@ export class Admission {
       started();
       this.#letIn();
     };
-    return { started, leave };
+    return { memoryMiB: needMiB, started, leave };
   }
 }

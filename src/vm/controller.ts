@@ -1,20 +1,29 @@
-/** Starts one VM by a cold boot: record, spawn, hello; tries a failed boot once more; clears away what ended. */
+/** Starts one VM: record, spawn, hello; by a boot, which is tried once more, or from a template; clears it away. */
+import type { VmFacts } from '../contract/job.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
-import type { Capabilities, Hypervisor, RunningVm } from '../hypervisor/hypervisor.ts';
+import type {
+  Capabilities,
+  Hypervisor,
+  RunningVm,
+  TemplateSpec,
+  TemplateUse,
+} from '../hypervisor/hypervisor.ts';
 import type { Image } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import { failpoint } from '../platform/failpoint.ts';
 import type { Log } from '../platform/log.ts';
-import type { Ids } from '../platform/random.ts';
+import type { Ids, Random } from '../platform/random.ts';
 import { lastWords } from './console-tail.ts';
 import { GuestSession } from './guest-session.ts';
 import { MicroVm } from './micro-vm.ts';
 import type { VmRegistry } from './registry.ts';
 
 const lastWordsLength = 300;
+/** Nobody waits for a VM that makes a template, and it is built while the host has other things to do. */
+const patienceOfNobody = 3;
 
-/** What to boot. */
-export interface BootOrder {
+/** What to start. */
+export interface StartOrder {
   readonly image: Image;
   readonly memoryMiB: number;
   readonly vcpus: number;
@@ -27,12 +36,13 @@ export interface StartedVm {
   readonly gone: Promise<void>;
 }
 
-/** What every boot of this controller has in common. */
+/** What every start of this controller has in common. */
 export interface VmControllerDeps {
   readonly hypervisor: Hypervisor;
   readonly capabilities: Capabilities;
   readonly registry: VmRegistry;
   readonly clock: Clock;
+  readonly random: Random;
   readonly ids: Ids;
   readonly log: Log;
   /** Rate of the time stamp counter, software emulation only. */
@@ -43,7 +53,14 @@ export interface VmControllerDeps {
   readonly boots: number;
 }
 
-/** Boots VMs one way: this driver, this rate, this patience. */
+interface Launch {
+  readonly order: StartOrder;
+  readonly start: VmFacts['start'];
+  readonly timeoutMs: number;
+  readonly template?: TemplateUse;
+}
+
+/** Starts VMs one way: this driver, this rate, this patience. */
 export class VmController {
   readonly #deps: VmControllerDeps;
 
@@ -52,10 +69,11 @@ export class VmController {
   }
 
   /** Boots a VM. Rejects with VM_BOOT_FAILED, or with the signal's reason; then nothing of it is left. */
-  async start(order: BootOrder, signal: AbortSignal): Promise<StartedVm> {
+  async boot(order: StartOrder, signal: AbortSignal): Promise<StartedVm> {
+    const timeoutMs = this.#deps.bootTimeoutMs;
     for (let boot = 1; ; boot++) {
       try {
-        return await this.#boot(order, signal);
+        return await this.#launch({ order, start: 'boot', timeoutMs }, signal);
       } catch (error) {
         if (boot >= this.#deps.boots || !isBlixardError(error, 'VM_BOOT_FAILED')) throw error;
         this.#deps.log.warn({ err: error, boot }, 'a VM did not boot, it is tried again');
@@ -63,63 +81,66 @@ export class VmController {
     }
   }
 
-  async #boot(order: BootOrder, signal: AbortSignal): Promise<StartedVm> {
-    const { clock, ids, registry } = this.#deps;
+  /** Boots a VM whose memory lies in `dir`, to be saved there. Rejects as `boot` does. */
+  async make(order: StartOrder, dir: string, signal: AbortSignal): Promise<StartedVm> {
+    const timeoutMs = this.#deps.bootTimeoutMs * patienceOfNobody;
+    return await this.#launch({ order, start: 'boot', timeoutMs, template: { act: 'make', dir } }, signal);
+  }
+
+  /** Starts a VM from the template in `dir`. Rejects as `boot` does. */
+  async restore(order: StartOrder, dir: string, timeoutMs: number, signal: AbortSignal): Promise<StartedVm> {
+    return await this.#launch(
+      { order, start: 'restore', timeoutMs, template: { act: 'start', dir } },
+      signal,
+    );
+  }
+
+  /** What VMs of this order have in common. */
+  specOf({ image, memoryMiB, vcpus }: StartOrder): TemplateSpec {
+    const { tscKhz } = this.#deps;
+    const { kernelPath, initrdPath, rootPath, rootFsType } = image;
+    const rate = tscKhz === undefined ? {} : { tscKhz };
+    return { memoryMiB, vcpus, kernelPath, initrdPath, rootPath, rootFsType, ...rate };
+  }
+
+  async #launch(launch: Launch, signal: AbortSignal): Promise<StartedVm> {
+    const { clock, hypervisor, ids, registry } = this.#deps;
+    const { order, template } = launch;
     const id = ids();
-    const { digest } = order.image;
-    const { memoryMiB, vcpus } = order;
+    const { memoryMiB, vcpus, image } = order;
     try {
-      const record = { id, image: digest, memoryMiB, vcpus, createdAtMs: clock.nowMs(), vmm: null };
+      const record = { id, image: image.digest, memoryMiB, vcpus, createdAtMs: clock.nowMs(), vmm: null };
       const runDir = await registry.open(record);
       signal.throwIfAborted();
       failpoint('vm-recorded');
       const spawnedAtMs = clock.monotonicMs();
-      const running = await this.#spawn(id, runDir, order);
+      const use = template === undefined ? {} : { template };
+      const running = await hypervisor.start({ ...this.specOf(order), id, runDir, ...use });
       failpoint('vm-spawned');
-      return await this.#greet(this.#watch(running, order), running, spawnedAtMs, signal);
+      const started = await this.#greet(this.#watch(running, order), running, launch, signal);
+      const bootMs = Math.round(clock.monotonicMs() - spawnedAtMs);
+      started.vm.tellStart({ start: launch.start, bootMs });
+      return started;
     } catch (error) {
       await registry.forget(id);
       throw error;
     }
   }
 
-  async #spawn(id: string, runDir: string, { image, memoryMiB, vcpus }: BootOrder): Promise<RunningVm> {
-    const { hypervisor, tscKhz } = this.#deps;
-    return await hypervisor.start({
-      id,
-      memoryMiB,
-      vcpus,
-      kernelPath: image.kernelPath,
-      initrdPath: image.initrdPath,
-      rootPath: image.rootPath,
-      rootFsType: image.rootFsType,
-      runDir,
-      ...(tscKhz === undefined ? {} : { tscKhz }),
-    });
-  }
-
-  #watch(running: RunningVm, order: BootOrder): StartedVm {
-    const { capabilities, clock, ids } = this.#deps;
+  #watch(running: RunningVm, order: StartOrder): StartedVm {
+    const { capabilities, clock, ids, random } = this.#deps;
     const session = new GuestSession({ channel: running.channel, clock, token: ids() });
-    const vm = new MicroVm({
-      running,
-      session,
-      clock,
-      origin: {
-        vmId: running.id,
-        hypervisor: capabilities.driver,
-        accel: capabilities.accel,
-        start: 'boot',
-        image: order.image.digest,
-      },
-    });
+    const { driver: hypervisor, accel } = capabilities;
+    const origin = { vmId: running.id, hypervisor, accel, image: order.image.digest };
+    const { memoryMiB, vcpus } = order;
+    const vm = new MicroVm({ running, session, clock, random, origin, size: { memoryMiB, vcpus } });
     return { vm, gone: vm.exited.then(() => this.#clear(running.id)) };
   }
 
   async #greet(
     started: StartedVm,
     running: RunningVm,
-    spawnedAtMs: number,
+    { timeoutMs }: Launch,
     signal: AbortSignal,
   ): Promise<StartedVm> {
     const { vm } = started;
@@ -127,7 +148,7 @@ export class VmController {
     signal.addEventListener('abort', kill, { once: true });
     if (signal.aborted) kill();
     const results = await Promise.allSettled([
-      vm.hello(this.#deps.bootTimeoutMs, spawnedAtMs),
+      vm.greet(timeoutMs),
       this.#deps.registry.spawned(running.id, running.identity),
     ]);
     signal.removeEventListener('abort', kill);

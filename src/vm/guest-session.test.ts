@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { release } from 'node:os';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { guestProtocolVersion } from '../contract/guest.ts';
 import { limits } from '../domain/limits.ts';
 import {
   agentToken,
@@ -41,7 +42,7 @@ afterEach(() => endWell(greeted));
 describe('hello and ping', () => {
   it('tells the facts of the guest and says the token back', async () => {
     const hello = await session.hello(helloTimeoutMs);
-    expect(hello).toMatchObject({ version: 2, token: agentToken, kernel: release() });
+    expect(hello).toMatchObject({ version: guestProtocolVersion, token: agentToken, kernel: release() });
     expect(hello.bootId).toMatch(/^[0-9a-f-]{36}$/);
     expect(Math.abs(hello.timeMs - Date.now())).toBeLessThan(5_000);
     expect(hello.uptimeMs).toBeGreaterThan(0);

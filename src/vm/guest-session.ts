@@ -6,8 +6,10 @@ import type { Duplex } from 'node:stream';
 import {
   type ExecSpec,
   encodeFrame,
+  encodeIdentity,
   type Frame,
   FrameDecoder,
+  type GuestIdentity,
   guestFrames,
   guestProtocolVersion,
   type HelloReply,
@@ -63,6 +65,7 @@ export class GuestSession {
   readonly #execs = new Map<number, ExecStream>();
   #pings: PendingPing[] = [];
   #hello: Pending<HelloReply> | undefined;
+  #resume: Pending<undefined> | undefined;
   #lastStreamId = controlStreamId;
   #lastPing = 0n;
   #closing: Timer | undefined;
@@ -99,6 +102,17 @@ export class GuestSession {
     throw failed(
       `its agent speaks version ${reply.version}, this host ${guestProtocolVersion}: rebuild the image`,
     );
+  }
+
+  /** Makes the guest one of its own. Rejects with VM_BOOT_FAILED when it does not take it, or not in time. */
+  async resume(identity: GuestIdentity, timeoutMs: number): Promise<void> {
+    const failed = (problem: string) => new BlixardError('VM_BOOT_FAILED', { problem });
+    if (this.#over !== undefined) throw failed('its channel is over');
+    const late = () => failed(`its agent did not take its identity within ${timeoutMs} ms`);
+    const resume = new Pending<undefined>({ clock: this.#clock, timeoutMs, late });
+    this.#resume = resume;
+    this.#send([encodeFrame(hostFrames.resume, controlStreamId, encodeIdentity(identity))]);
+    await resume.answer;
   }
 
   /** One round trip. Rejects with VM_CRASHED when no answer comes in time; the session goes on all the same. */
@@ -168,7 +182,16 @@ export class GuestSession {
   #accept(frame: Frame): void {
     if (frame.streamId !== controlStreamId) this.#acceptOfCommand(frame);
     else if (frame.type === guestFrames.pong) this.#acceptPong(frame.payload);
+    else if (this.#hello === undefined && this.#resume !== undefined) this.#acceptAnswerToResume(frame);
     else this.#acceptAnswerToHello(frame);
+  }
+
+  #acceptAnswerToResume({ type, payload }: Frame): void {
+    const problem = type === guestFrames.failed ? readRefusal(payload) : undefined;
+    if (problem !== undefined) this.#resume?.reject(new BlixardError('VM_BOOT_FAILED', { problem }));
+    else if (type === guestFrames.resumed && payload.length === 0) this.#resume?.resolve(undefined);
+    else throw guestBroke(`frame type ${type} in answer to a resume`);
+    this.#resume = undefined;
   }
 
   #acceptOfCommand(frame: Frame): void {
@@ -231,6 +254,7 @@ export class GuestSession {
   #settle(helloError: BlixardError, pingError: BlixardError): void {
     this.#closing?.cancel();
     this.#hello?.reject(helloError);
+    this.#resume?.reject(helloError);
     for (const { pong } of this.#pings) pong.reject(pingError);
     this.#pings = [];
   }

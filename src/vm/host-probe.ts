@@ -47,7 +47,10 @@ type HostRecord = Static<typeof HostRecord>;
 
 /** What a probe needs; its own boots are recorded and swept like any other. */
 export interface HostProbeDeps
-  extends Pick<VmControllerDeps, 'registry' | 'clock' | 'ids' | 'log' | 'bootTimeoutMs' | 'boots'> {
+  extends Pick<
+    VmControllerDeps,
+    'registry' | 'clock' | 'random' | 'ids' | 'log' | 'bootTimeoutMs' | 'boots'
+  > {
   readonly hypervisorFor: HypervisorFor;
   /** The driver that knows of no broken KVM. */
   readonly driver: Hypervisor;
@@ -134,7 +137,7 @@ class Probe {
 
   #boot(controller: VmController): Promise<StartedVm> {
     const { image } = this.#deps;
-    return controller.start({ image, memoryMiB: defaults.memoryMiB, vcpus: defaults.vcpus }, never);
+    return controller.boot({ image, memoryMiB: defaults.memoryMiB, vcpus: defaults.vcpus }, never);
   }
 }
 

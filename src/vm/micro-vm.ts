@@ -5,30 +5,66 @@ import { BlixardError } from '../domain/errors.ts';
 import { type VmState, vmMachine } from '../domain/vm.ts';
 import type { RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
-import type { GuestExec, GuestIo, GuestSession } from './guest-session.ts';
+import type { Random } from '../platform/random.ts';
+import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
+import { giveIdentity } from './identity.ts';
+
+/** How a VM came to be at hand. */
+export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 
 /** What is known of a VM before its agent has said hello. */
-export type VmOrigin = Omit<VmFacts, 'bootMs'>;
+export type VmOrigin = Omit<VmFacts, keyof VmStart>;
+
+/** How large a VM is. */
+export interface VmSize {
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+}
+
+/** What is told of a VM while it lives. */
+export interface VmTold extends VmSize {
+  readonly state: VmState;
+  readonly facts: VmFacts;
+  /** Epoch ms. */
+  readonly startedAtMs: number;
+  /** For whom it runs, in the words of whoever asked for it; undefined while it waits in the pool. */
+  readonly purpose: string | undefined;
+}
+
+/** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
+const warmUpCommand: ExecSpec = {
+  argv: ['sh', '-c', 'env true'],
+  env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+  cwd: '/',
+  uid: 0,
+};
+
+/** What a VM is made of. */
+export interface MicroVmDeps {
+  readonly running: RunningVm;
+  readonly session: GuestSession;
+  readonly origin: VmOrigin;
+  readonly size: VmSize;
+  readonly clock: Clock;
+  readonly random: Random;
+}
 
 /** A live VM; its folder and record are cleared away by whoever started it, once `exited` has resolved. */
 export class MicroVm {
   readonly id: string;
   /** Resolves when the VMM has ended; never rejects. */
   readonly exited: Promise<VmExit>;
-  readonly #running: RunningVm;
-  readonly #session: GuestSession;
-  readonly #origin: VmOrigin;
-  readonly #clock: Clock;
+  readonly #deps: MicroVmDeps;
   #state: VmState = 'starting';
-  #bootMs = 0;
+  #start: VmStart = { start: 'boot', bootMs: 0 };
   #endAsked = false;
+  #purpose: string | undefined;
+  readonly #startedAtMs: number;
 
-  constructor(deps: { running: RunningVm; session: GuestSession; origin: VmOrigin; clock: Clock }) {
+  constructor(deps: MicroVmDeps) {
     this.id = deps.running.id;
-    this.#running = deps.running;
-    this.#session = deps.session;
-    this.#origin = deps.origin;
-    this.#clock = deps.clock;
+    this.#deps = deps;
+    this.#startedAtMs = deps.clock.nowMs();
     this.exited = this.#watch();
   }
 
@@ -37,22 +73,66 @@ export class MicroVm {
   }
 
   get facts(): VmFacts {
-    return { ...this.#origin, bootMs: this.#bootMs };
+    return { ...this.#deps.origin, ...this.#start };
   }
 
-  /** Waits for the agent. Rejects with VM_BOOT_FAILED. `spawnedAtMs` is monotonic, from before the spawn. */
-  async hello(timeoutMs: number, spawnedAtMs: number): Promise<void> {
-    await this.#session.hello(timeoutMs);
+  /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
+  async greet(timeoutMs: number): Promise<void> {
+    const { session } = this.#deps;
+    await session.hello(timeoutMs);
+    await giveIdentity(session, this.id, this.#deps, timeoutMs);
     if (this.#state !== 'starting') {
       throw new BlixardError('VM_BOOT_FAILED', { problem: 'it ended right after its hello' });
     }
-    this.#bootMs = Math.round(this.#clock.monotonicMs() - spawnedAtMs);
     this.#become('ready');
+  }
+
+  /** What is told of it to others. */
+  get told(): VmTold {
+    const { facts, state } = this;
+    return { ...this.#deps.size, state, facts, startedAtMs: this.#startedAtMs, purpose: this.#purpose };
+  }
+
+  /** Says for whom it runs from now on. */
+  serve(purpose: string): void {
+    this.#purpose = purpose;
+  }
+
+  /** What its facts tell from now on. */
+  tellStart(start: VmStart): void {
+    this.#start = start;
+  }
+
+  /** Runs a command of no consequence, so that the next one finds all it needs in memory. */
+  async warmUp(timeoutMs: number): Promise<void> {
+    const output: GuestOutput = async () => undefined;
+    const { session } = this.#deps;
+    await this.#killedUnless(
+      timeoutMs,
+      session.exec(warmUpCommand, { stdin: new Uint8Array(), output }).exited,
+    );
+  }
+
+  /** Stops the guest's processors. */
+  async pause(timeoutMs: number): Promise<void> {
+    await this.#killedUnless(timeoutMs, this.#deps.running.pause());
+  }
+
+  /** Lets a paused guest go on as one of its own. A VM that does not within `timeoutMs` is killed. */
+  async wake(timeoutMs: number): Promise<void> {
+    const { running, session } = this.#deps;
+    const awake = Promise.all([running.resume(), giveIdentity(session, this.id, this.#deps, timeoutMs)]);
+    await this.#killedUnless(timeoutMs, awake);
+  }
+
+  /** Writes the guest to the template that this VM makes; it is of no more use then. */
+  async save(timeoutMs: number): Promise<void> {
+    await this.#killedUnless(timeoutMs, this.#deps.running.save());
   }
 
   /** One round trip to the agent, with the guest's time stamp counter. */
   ping(timeoutMs: number): ReturnType<GuestSession['ping']> {
-    return this.#session.ping(timeoutMs);
+    return this.#deps.session.ping(timeoutMs);
   }
 
   /** Runs the one command of this VM. Throws VM_CRASHED when the VM has ended already. */
@@ -61,7 +141,7 @@ export class MicroVm {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
     }
     this.#become('busy');
-    const exec = this.#session.exec(spec, io);
+    const exec = this.#deps.session.exec(spec, io);
     const settled = (): void => {
       if (this.#state === 'busy') this.#become('draining');
     };
@@ -71,20 +151,20 @@ export class MicroVm {
 
   /** Runs a task of the agent beside the command, see `guestTasks`; it rejects when the VM has ended. */
   task(spec: ExecSpec, io: GuestIo): GuestExec {
-    return this.#session.task(spec, io);
+    return this.#deps.session.task(spec, io);
   }
 
   /** Newest bytes of the serial console. */
   console(): string {
-    return this.#running.console();
+    return this.#deps.running.console();
   }
 
   /** Asks the guest to power off, and ends the VMM when it has not within `graceMs`. */
   async stop(graceMs: number): Promise<VmExit> {
     this.#endAsked = true;
-    this.#session.powerOff();
+    this.#deps.session.powerOff();
     const over = new AbortController();
-    await Promise.race([this.exited, sleep(this.#clock, graceMs, over.signal)]);
+    await Promise.race([this.exited, sleep(this.#deps.clock, graceMs, over.signal)]);
     over.abort();
     return await this.kill();
   }
@@ -92,14 +172,25 @@ export class MicroVm {
   /** Ends the VMM at once; resolves when it is gone. Safe to call again. */
   async kill(): Promise<VmExit> {
     this.#endAsked = true;
-    return await this.#running.kill();
+    return await this.#deps.running.kill();
+  }
+
+  /** What does not come to an end by itself ends with its VM. */
+  async #killedUnless(timeoutMs: number, done: Promise<unknown>): Promise<void> {
+    const late = this.#deps.clock.after(timeoutMs, () => void this.kill());
+    try {
+      await done;
+    } finally {
+      late.cancel();
+    }
   }
 
   async #watch(): Promise<VmExit> {
+    const { running, session } = this.#deps;
     // A guest that broke the protocol or hung up is of no more use, whatever its VMM does.
-    void this.#session.closed.then(() => this.#running.kill());
-    const exit = await this.#running.exited;
-    this.#session.close();
+    void session.closed.then(() => running.kill());
+    const exit = await running.exited;
+    session.close();
     this.#become(this.#endAsked ? 'terminated' : 'failed');
     return exit;
   }

@@ -19,6 +19,7 @@ function kvmDriver(badKvm: boolean, fake: FakeHypervisor, version = '1'): Hyperv
   return {
     name: fake.name,
     capabilities: async () => ({ ...(await fake.capabilities()), version, accel: badKvm ? 'tcg' : 'kvm' }),
+    fingerprint: (spec) => fake.fingerprint(spec),
     start: (spec) => fake.start(spec),
     recover: (ids) => fake.recover(ids),
   };

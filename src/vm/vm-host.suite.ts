@@ -75,6 +75,7 @@ export class VmHost {
       hypervisorFor: () => this.driver(fake),
       env: {},
       clock: fastClock,
+      random: realRandom,
       ids: testIds,
       log: silentLog,
       vmsMax: 4,

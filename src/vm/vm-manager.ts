@@ -2,10 +2,13 @@
 import { BlixardError } from '../domain/errors.ts';
 import type { ImageStore } from '../image/image-store.ts';
 import type { Log } from '../platform/log.ts';
-import type { Admission, Place } from './admission.ts';
-import type { BootOrder, StartedVm, VmController } from './controller.ts';
+import type { Admission } from './admission.ts';
+import type { StartedVm, StartOrder } from './controller.ts';
 import type { ProbedHost } from './host-probe.ts';
-import type { MicroVm } from './micro-vm.ts';
+import type { MicroVm, VmTold } from './micro-vm.ts';
+import type { PoolStats } from './pool.ts';
+import type { PlacedVm } from './ready-vm.ts';
+import type { VmStarter, WarmedTemplate } from './starter.ts';
 
 /** What somebody wants to run. */
 export interface VmOrder {
@@ -13,6 +16,8 @@ export interface VmOrder {
   readonly image: string;
   readonly memoryMiB: number;
   readonly vcpus: number;
+  /** For whom, told with the VM. */
+  readonly purpose?: string;
 }
 
 /** The parts of a manager, built by `openVmService`. */
@@ -20,7 +25,7 @@ export interface VmManagerDeps {
   readonly host: ProbedHost;
   readonly images: Pick<ImageStore, 'find' | 'list'>;
   readonly admission: Admission;
-  readonly controller: VmController;
+  readonly starter: VmStarter;
   readonly log: Log;
   /** Gives up the VMs' folder, once the last VM is gone. */
   readonly release: () => Promise<void>;
@@ -66,14 +71,30 @@ export class VmManager {
     return this.#live.get(vmId)?.vm;
   }
 
-  /** All live VMs. */
+  /** What is told of all VMs, those that wait for a job too. */
+  told(): readonly VmTold[] {
+    return [...this.list(), ...this.#deps.starter.waiting()].map((vm) => vm.told);
+  }
+
+  /** All live VMs that serve somebody. */
   list(): readonly MicroVm[] {
     return [...this.#live.values()].map(({ vm }) => vm);
   }
 
-  /** Live VMs, those starting included. */
+  /** Live VMs, those starting and those of the pool included. */
   count(): number {
     return this.#deps.admission.live;
+  }
+
+  /** VMs that wait for a job, and those on their way there. */
+  pooled(): PoolStats {
+    return this.#deps.starter.pooled();
+  }
+
+  /** Builds the template of an order, where there is none. Rejects with IMAGE_MISSING, TEMPLATE_FAILED. */
+  async warm(order: VmOrder): Promise<WarmedTemplate> {
+    this.#assertOpen();
+    return await this.#deps.starter.warm(await this.#startOrder(order));
   }
 
   /** Powers a VM off, and kills it after `graceMs`; resolves when nothing of it is left. An ended VM is fine. */
@@ -97,19 +118,13 @@ export class VmManager {
   }
 
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
-    const boot = await this.#bootOrder(order);
-    const place = await this.#deps.admission.enter(order.memoryMiB, signal);
-    try {
-      const started = await this.#deps.controller.start(boot, signal);
-      this.#keep(started, place);
-      return started.vm;
-    } catch (error) {
-      place.leave();
-      throw error;
-    }
+    const placed = await this.#deps.starter.start(await this.#startOrder(order), signal);
+    this.#keep(placed);
+    if (order.purpose !== undefined) placed.started.vm.serve(order.purpose);
+    return placed.started.vm;
   }
 
-  #keep(started: StartedVm, place: Place): void {
+  #keep({ started, place }: PlacedVm): void {
     const { vm, gone } = started;
     place.started();
     this.#live.set(vm.id, started);
@@ -120,7 +135,7 @@ export class VmManager {
     });
   }
 
-  async #bootOrder({ image: name, memoryMiB, vcpus }: VmOrder): Promise<BootOrder> {
+  async #startOrder({ image: name, memoryMiB, vcpus }: VmOrder): Promise<StartOrder> {
     const image = await this.#deps.images.find(name);
     if (image !== undefined) return { image, memoryMiB, vcpus };
     const images = await this.#deps.images.list();
@@ -139,6 +154,7 @@ export class VmManager {
     const starts = [...this.#starts];
     for (const { abort } of starts) abort.abort(stopping);
     await Promise.all(starts.map(({ settled }) => settled));
+    await this.#deps.starter.close();
     await Promise.all([...this.#live.keys()].map((vmId) => this.kill(vmId)));
     await this.#deps.release();
   }

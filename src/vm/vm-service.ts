@@ -1,7 +1,9 @@
 /** The only door to VMs: holds a VmManager, or the reason why there is none. */
 import { BlixardError } from '../domain/errors.ts';
 import type { ProbedHost } from './host-probe.ts';
-import type { MicroVm } from './micro-vm.ts';
+import type { MicroVm, VmTold } from './micro-vm.ts';
+import type { PoolStats } from './pool.ts';
+import type { WarmedTemplate } from './starter.ts';
 import type { VmManager, VmOrder } from './vm-manager.ts';
 
 type Door = { readonly manager: VmManager } | { readonly unavailable: string };
@@ -52,14 +54,29 @@ export class VmService {
     return this.#manager()?.find(vmId);
   }
 
-  /** All live VMs. */
+  /** What is told of all VMs, those that wait for a job too. */
+  told(): readonly VmTold[] {
+    return this.#manager()?.told() ?? [];
+  }
+
+  /** All live VMs that serve somebody. */
   list(): readonly MicroVm[] {
     return this.#manager()?.list() ?? [];
   }
 
-  /** Live VMs, those starting included. */
+  /** Live VMs, those starting and those of the pool included. */
   count(): number {
     return this.#manager()?.count() ?? 0;
+  }
+
+  /** VMs that wait for a job, and those on their way there. */
+  pooled(): PoolStats {
+    return this.#manager()?.pooled() ?? { idle: 0, preparing: 0 };
+  }
+
+  /** See `VmManager.warm`. */
+  async warm(order: VmOrder): Promise<WarmedTemplate> {
+    return await this.#command().warm(order);
   }
 
   /** What this host starts VMs with. */

@@ -5,10 +5,12 @@ import { limits } from '../domain/limits.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Ids } from '../platform/random.ts';
+import type { VmService } from '../vm/vm-service.ts';
 import { AttemptRun, type Holder } from './attempt-run.ts';
 import { Attempts } from './attempts.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { type CallerDeps, untilAnswered } from './until-answered.ts';
+import { vmReports } from './vm-reports.ts';
 import { WorkLoop } from './work-loop.ts';
 
 /** How long a leaving worker waits for its last reports to be taken, and then for its farewell. */
@@ -20,6 +22,7 @@ export interface GenerationDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
   readonly ids: Ids;
+  readonly vms: Pick<VmService, 'told'>;
   readonly workerId: string;
   readonly slots: number;
   readonly registered: Registered;
@@ -59,6 +62,7 @@ export class Generation {
       ...shared,
       waitMs: Math.min(heartbeatMs, limits.waitMsMax),
       want: () => this.#attempts.want,
+      vms: () => vmReports(deps.vms),
       onReply,
       onRefused,
     });

@@ -3,7 +3,8 @@ import { QemuHypervisor } from '../hypervisor/qemu/qemu.ts';
 import type { ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import type { Ids } from '../platform/random.ts';
+import type { Ids, Random } from '../platform/random.ts';
+import type { FastStartConfig } from '../vm/fast-starts.ts';
 import { openVmService } from '../vm/open-vm-service.ts';
 import type { VmService } from '../vm/vm-service.ts';
 
@@ -18,6 +19,8 @@ export interface HostVmConfig {
   readonly vmsMax: number;
   /** Spawn of the VMM to the agent's hello; default 10 s. */
   readonly bootTimeoutMs?: number;
+  /** Default: no templates, every VM is booted. */
+  readonly fastStarts?: FastStartConfig;
 }
 
 /** What opens them besides the configuration. */
@@ -27,6 +30,7 @@ export interface HostVmDeps {
   /** Read for SKIP_VM_MANAGER. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
+  readonly random: Random;
   readonly ids: Ids;
   readonly log: Log;
 }

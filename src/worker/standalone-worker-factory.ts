@@ -37,7 +37,7 @@ export class StandaloneWorkerFactory implements WorkerFactory {
     const { config, clock, random, log, env } = this.#deps;
     const ids = makeIds(clock, random);
     const images = new ImageStore({ dir: config.imagesDir });
-    const vms = await openHostVms({ config, images, env, clock, ids, log });
+    const vms = await openHostVms({ config, images, env, clock, random, ids, log });
     const client = new BlixardClient({ transport: httpTransport({ url: config.serverUrl }), clock });
     const close = async (): Promise<void> => {
       await vms.close();

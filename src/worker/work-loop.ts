@@ -4,6 +4,7 @@
  * was lost is repeated with its token until it is answered, so that no claim is lost.
  */
 import type { BlixardClient } from '../client/client.ts';
+import type { VmReport } from '../contract/vm.ts';
 import type { AttemptDone, WorkReply } from '../contract/worker.ts';
 import { limits } from '../domain/limits.ts';
 import { sleep, type Timer } from '../platform/clock.ts';
@@ -33,6 +34,8 @@ export interface WorkLoopDeps extends CallerDeps {
   readonly waitMs: number;
   /** Claims wanted now. */
   readonly want: () => number;
+  /** The VMs of this worker as they are now. */
+  readonly vms: () => VmReport[];
   readonly onReply: (reply: WorkReply) => void;
   /** The server refuses this generation; nothing more is sent. */
   readonly onRefused: (error: unknown) => void;
@@ -136,7 +139,15 @@ export class WorkLoop {
     const { client, holder } = this.#deps;
     return client.call('work', {
       params: { id: holder.workerId },
-      body: { generation: holder.generation, token, repeat, done: [...done], want, waitMs },
+      body: {
+        generation: holder.generation,
+        token,
+        repeat,
+        done: [...done],
+        want,
+        waitMs,
+        vms: this.#deps.vms(),
+      },
       signal: this.#halt.signal,
       timeoutMs: waitMs + answerTimeoutMs,
     });

@@ -7,6 +7,7 @@ import { backoffDelayMs } from '../domain/retry.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Ids } from '../platform/random.ts';
+import type { VmService } from '../vm/vm-service.ts';
 import { Generation } from './generation.ts';
 import type { WorkerIdentity } from './identity.ts';
 import { answerTimeoutMs, type CallerDeps, serverBackoff, untilAnswered } from './until-answered.ts';
@@ -33,6 +34,7 @@ export interface WorkerDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
   readonly images: ImageList;
+  readonly vms: Pick<VmService, 'told'>;
   readonly identity: WorkerIdentity;
   readonly ids: Ids;
   readonly config: WorkerConfig;

@@ -24,6 +24,7 @@ import { Signals } from '../control/signals.ts';
 import { Groups } from '../control/together/groups.ts';
 import { ParentEnds } from '../control/together/parent-ends.ts';
 import { ParentWatch } from '../control/together/parent-watch.ts';
+import { VmBoard } from '../control/vm-board.ts';
 import { WebhookSender } from '../control/webhooks/sender.ts';
 import { Webhooks } from '../control/webhooks/webhooks.ts';
 import { WorkerCommands } from '../control/worker-commands.ts';
@@ -38,6 +39,7 @@ import { checkInvariants } from '../store/invariants.suite.ts';
 import { migrate } from '../store/migrate.ts';
 import { loadMigrations } from '../store/migration-files.ts';
 import { openSqlite, type SqliteDatabase } from '../store/sqlite/sqlite.ts';
+import { VmService } from '../vm/vm-service.ts';
 import { takeIdentity } from './identity.ts';
 import { Worker } from './worker.ts';
 
@@ -127,6 +129,7 @@ export class World {
     const artifacts = new ArtifactFiles({ dir: join(dir, 'artifacts') });
     const workers = new WorkerCommands(deps);
     const jobs = new JobCommands(deps);
+    const queries = new JobQueries(deps);
     const app = await buildApp({
       ...deps,
       logs,
@@ -137,7 +140,8 @@ export class World {
       jobs,
       schedules: makeSchedules({ ...deps, jobs }).schedules,
       workers,
-      queries: new JobQueries(deps),
+      queries,
+      vms: new VmBoard({ ...deps, workers: () => queries.workers() }),
       queues: new QueueCommands(deps),
       queueQueries: new QueueQueries(deps),
       groups: new Groups(deps),
@@ -163,6 +167,7 @@ export class World {
       client: new BlixardClient({ transport: wire }),
       executors: new ExecutorRegistry([executor]),
       images: oneImage,
+      vms: VmService.unavailable('fakes need none'),
       identity: await takeIdentity({ dataDir, ids: testIds }),
       config: { name: 'test', version: '0', slots: options.slots ?? 4, queues: ['default'] },
       ...(options.onEnd === undefined ? {} : { onEnd: options.onEnd }),

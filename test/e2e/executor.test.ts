@@ -25,6 +25,7 @@ async function openVms(): Promise<VmService> {
     images: new ImageStore({ dir: imagesDir }),
     env: {},
     clock: realClock,
+    random: realRandom,
     ids: makeIds(realClock, realRandom),
     log: silentLog,
   });

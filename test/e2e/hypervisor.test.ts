@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -30,7 +30,10 @@ hypervisorSuite('qemu', async () => {
       printError: (text) => shell('echo "$1" >&2', text),
       exit: (code) => shell(`exit ${code}`),
       sleepLong: ['sleep', '60'],
+      remember: (name, text) => shell('printf %s "$2" >/tmp/$1', name, text),
+      recall: (name) => ['cat', `/tmp/${name}`],
     },
+    templateDir: () => mkdtemp(join(specs.runDir, 'template-')),
     close: () => rm(specs.runDir, { recursive: true }),
   };
 });

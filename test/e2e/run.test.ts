@@ -7,7 +7,11 @@ describe('blixard run, in a real microVM', () => {
   let up: Process;
   beforeAll(async () => {
     site = await Site.make();
-    up = await site.start('up', { BLIXARD_STOP_GRACE: '1s' });
+    up = await site.start('up', {
+      BLIXARD_STOP_GRACE: '1s',
+      BLIXARD_TEMPLATES: 'on',
+      BLIXARD_POOL_TARGET: '0',
+    });
   });
   afterAll(() => site.remove());
 

@@ -10,6 +10,7 @@ import { realClock } from '../../src/platform/clock.ts';
 import { armFailpoint, failpointEnv } from '../../src/platform/failpoint.ts';
 import { makeLog } from '../../src/platform/log.ts';
 import { makeIds, realRandom } from '../../src/platform/random.ts';
+import { VmService } from '../../src/vm/vm-service.ts';
 import { takeIdentity } from '../../src/worker/identity.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { tellEffect } from './effects.ts';
@@ -49,6 +50,7 @@ const worker = new Worker({
   client: new BlixardClient({ transport: httpTransport({ url: need('BLIXARD_SERVER') }) }),
   executors: new ExecutorRegistry([new ToldExecutor()]),
   images: { list: async () => [{ name: 'base', tag: 'latest', digest: 'sha256:test' }] },
+  vms: VmService.unavailable('fakes need none'),
   identity: await takeIdentity({ dataDir: need('BLIXARD_DATA_DIR'), ids }),
   config: {
     name: 'script-worker',

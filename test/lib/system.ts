@@ -123,6 +123,8 @@ export class Site {
       BLIXARD_IMAGES_DIR: imagesDir,
       BLIXARD_PORT: String(this.port),
       BLIXARD_SERVER: this.url,
+      // Each site would build a template of its own; the tests of fast starts switch them on.
+      BLIXARD_TEMPLATES: 'off',
       NO_COLOR: '1',
     };
   }

@@ -24,6 +24,7 @@ import { Signals } from '../../src/control/signals.ts';
 import { Groups } from '../../src/control/together/groups.ts';
 import { ParentEnds } from '../../src/control/together/parent-ends.ts';
 import { ParentWatch } from '../../src/control/together/parent-watch.ts';
+import { VmBoard } from '../../src/control/vm-board.ts';
 import { WorkerCommands } from '../../src/control/worker-commands.ts';
 import { asBlixardError, isBlixardError } from '../../src/domain/errors.ts';
 import { silentLog } from '../../src/platform/log.ts';
@@ -95,6 +96,7 @@ export class SimServer {
     const watch = new ParentWatch({ ...shared, parentEnds: new ParentEnds(shared) });
     const queries = new JobQueries(shared);
     const queues = new QueueCommands(shared);
+    const vms = new VmBoard({ ...shared, workers: () => queries.workers() });
     // Artifacts are files, and no simulated worker sends one.
     const artifacts = new ArtifactFiles({ dir: '/none' });
     const results = new Results({ ...shared, workers: this.workers, files: artifacts });
@@ -106,7 +108,7 @@ export class SimServer {
     });
     this.#routes = servedBy({
       ...jobHandlers({ jobs, queries, logs }),
-      ...workerHandlers({ workers: this.workers, queries, logs }),
+      ...workerHandlers({ workers: this.workers, queries, logs, vms }),
       ...attemptHandlers({ workers: this.workers, logs }),
       ...queueHandlers({ queues, queueQueries: new QueueQueries(shared), forget }),
       ...scheduleHandlers({ schedules }),

@@ -7,6 +7,7 @@ import { outcome } from '../../src/executor/outcome.ts';
 import { ExecutorRegistry } from '../../src/executor/registry.ts';
 import { silentLog } from '../../src/platform/log.ts';
 import { makeIds } from '../../src/platform/random.ts';
+import { VmService } from '../../src/vm/vm-service.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import type { Chance } from './chance.ts';
 import type { Network } from './network.ts';
@@ -78,6 +79,7 @@ export class WorkerHost {
       client: new BlixardClient({ transport: network.wireOf(process), clock, random: chance.random }),
       executors: new ExecutorRegistry([this.#watched(executor, process)]),
       images: { list: async () => [{ name: 'base', tag: 'latest', digest: 'sha256:1' }] },
+      vms: VmService.unavailable('fakes need none'),
       identity: { id: this.id, release: () => Promise.resolve() },
       config: { name: this.name, version: '0', slots, queues },
     });

@@ -16,6 +16,7 @@ import { resultHandlers } from './handlers/results.ts';
 import { scheduleHandlers } from './handlers/schedules.ts';
 import { systemHandlers } from './handlers/system.ts';
 import { togetherHandlers } from './handlers/together.ts';
+import { vmHandlers } from './handlers/vms.ts';
 import { webhookHandlers } from './handlers/webhooks.ts';
 import { workerHandlers } from './handlers/workers.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -100,6 +101,7 @@ function handlersOf(deps: AppDeps): Handlers {
     ...resultHandlers(deps),
     ...eventHandlers(deps),
     ...webhookHandlers(deps),
+    ...vmHandlers(deps),
     ...systemHandlers(deps),
   };
 }

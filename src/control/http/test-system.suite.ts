@@ -32,6 +32,7 @@ import { Signals } from '../signals.ts';
 import { Groups } from '../together/groups.ts';
 import { ParentEnds } from '../together/parent-ends.ts';
 import { ParentWatch } from '../together/parent-watch.ts';
+import { VmBoard } from '../vm-board.ts';
 import { WebhookSender } from '../webhooks/sender.ts';
 import { Webhooks } from '../webhooks/webhooks.ts';
 import { WorkerCommands } from '../worker-commands.ts';
@@ -72,11 +73,13 @@ export async function startTestSystem(
   webhooks.start();
   const watch = new ParentWatch({ ...shared, parentEnds: new ParentEnds(shared) });
   watch.start();
+  const queries = new JobQueries(shared);
   const deps: AppDeps = {
     jobs,
     schedules: makeSchedules({ ...shared, jobs }).schedules,
     workers,
-    queries: new JobQueries(shared),
+    queries,
+    vms: new VmBoard({ ...shared, workers: () => queries.workers() }),
     queues: new QueueCommands(shared),
     queueQueries: new QueueQueries(shared),
     groups: new Groups(shared),

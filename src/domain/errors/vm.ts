@@ -23,12 +23,33 @@ export const vmErrors = {
     message: 'The microVM ended unexpectedly: {problem}',
     hint: 'The console of the VM is kept in the attempt.',
   },
+  VMM_REFUSED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 125,
+    message: 'The VMM did not {act}: {problem}',
+    hint: 'The VM is ended, and another one started in its place.',
+  },
+  VM_NOT_FOUND: {
+    fault: 'caller',
+    status: 404,
+    exitCode: 1,
+    message: 'No worker that is online tells of one VM {vmId}.',
+    hint: 'blixard vm ls lists them; those that have ended are not kept.',
+  },
   VM_LIMIT: {
     fault: 'transient',
     status: 503,
     exitCode: 75,
     message: 'The host has no room for another microVM: {problem}',
     hint: 'Wait for a running job to end, or raise the limit.',
+  },
+  TEMPLATE_FAILED: {
+    fault: 'system',
+    status: 503,
+    exitCode: 69,
+    message: 'There is no template of {image} to start microVMs from: {problem}',
+    hint: 'Jobs run all the same; their VMs are booted.',
   },
   GUEST_PROTOCOL: {
     fault: 'system',

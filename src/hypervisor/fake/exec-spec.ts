@@ -1,5 +1,5 @@
-/** Reads an exec spec the way the guest agent does. */
-import type { ExecSpec } from '../../contract/guest.ts';
+/** Reads what the host sends the way the guest agent does. */
+import { type ExecSpec, type GuestIdentity, guestEntropyBytes } from '../../contract/guest.ts';
 
 const headBytes = 12;
 
@@ -12,4 +12,15 @@ export function decodeExecSpec(bytes: Buffer): ExecSpec {
     throw new RangeError('malformed exec spec');
   }
   return { uid, cwd, argv: rest.slice(0, argc), env: rest.slice(argc) };
+}
+
+/** The reverse of `encodeIdentity`. Throws RangeError when it is cut off. */
+export function decodeIdentity(bytes: Buffer): GuestIdentity {
+  const namesAt = 8 + guestEntropyBytes;
+  const [hostName, machineId, bootId] = bytes.toString('utf8', namesAt).split('\0');
+  if (hostName === undefined || machineId === undefined || bootId === undefined) {
+    throw new RangeError('malformed identity');
+  }
+  const nowMs = Number(bytes.readBigUInt64LE(0) / 1_000n) / 1_000;
+  return { nowMs, entropy: bytes.subarray(8, namesAt), hostName, machineId, bootId };
 }

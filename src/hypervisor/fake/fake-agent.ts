@@ -11,10 +11,11 @@ import {
 } from '../../contract/guest.ts';
 import { problemOf } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { decodeExecSpec } from './exec-spec.ts';
+import { decodeExecSpec, decodeIdentity } from './exec-spec.ts';
 import { type FakeCommands, fakeCommands } from './fake-commands.ts';
 import { FakeExec, type GuestControl } from './fake-exec.ts';
 import { FakeFiles } from './fake-files.ts';
+import type { FakeGuest } from './fake-guest.ts';
 import { fakeTasks } from './fake-tasks.ts';
 
 export interface FakeAgentDeps {
@@ -22,7 +23,8 @@ export interface FakeAgentDeps {
   readonly channel: Duplex;
   readonly clock: Clock;
   readonly vm: GuestControl;
-  readonly facts: Pick<HelloReply, 'bootId' | 'kernel' | 'memoryKiB'>;
+  readonly guest: FakeGuest;
+  readonly facts: Pick<HelloReply, 'kernel' | 'memoryKiB'>;
   /** Rate of the guest's time stamp counter. */
   readonly tscKhz: number;
 }
@@ -50,6 +52,7 @@ export class FakeAgent {
       [hostFrames.stdinEnd, (frame) => this.#execs.get(frame.streamId)?.endStdin()],
       [hostFrames.signal, (frame) => this.#execs.get(frame.streamId)?.signal(frame.payload.readUInt32LE(0))],
       [hostFrames.credit, (frame) => this.#execs.get(frame.streamId)?.grant(frame.payload.readUInt32LE(0))],
+      [hostFrames.resume, (frame) => this.#resume(frame)],
       [hostFrames.powerOff, () => deps.vm.powerOff()],
     ]);
     deps.channel.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -65,13 +68,14 @@ export class FakeAgent {
 
   #hello({ streamId, payload }: Frame): void {
     const { token } = JSON.parse(payload.toString()) as { token: string };
-    const { clock, facts } = this.#deps;
+    const { clock, facts, guest } = this.#deps;
     const reply: HelloReply = {
       ...facts,
+      bootId: guest.bootId,
       version: guestProtocolVersion,
       token,
       uptimeMs: Math.round(clock.monotonicMs() - this.#bootedAtMs),
-      timeMs: clock.nowMs(),
+      timeMs: guest.nowMs(),
     };
     this.#send(guestFrames.helloReply, streamId, Buffer.from(JSON.stringify(reply)));
   }
@@ -82,6 +86,11 @@ export class FakeAgent {
     this.#send(guestFrames.pong, streamId, Buffer.concat([tsc, payload]));
   }
 
+  #resume({ streamId, payload }: Frame): void {
+    this.#deps.guest.become(decodeIdentity(payload));
+    this.#send(guestFrames.resumed, streamId, Buffer.alloc(0));
+  }
+
   #addPart({ streamId, payload }: Frame): void {
     this.#parts.set(streamId, [...(this.#parts.get(streamId) ?? []), payload]);
   }
@@ -90,7 +99,8 @@ export class FakeAgent {
     const spec = decodeExecSpec(Buffer.concat(this.#parts.get(streamId) ?? []));
     this.#parts.delete(streamId);
     const exec = new FakeExec({
-      ...{ spec, commands, files: this.#files, clock: this.#deps.clock, vm: this.#deps.vm },
+      ...{ spec, commands, files: this.#files, guest: this.#deps.guest },
+      ...{ clock: this.#deps.clock, vm: this.#deps.vm },
       send: (type, payload) => this.#send(type, streamId, payload),
       sendRaw: (bytes) => this.#deps.channel.write(bytes),
     });

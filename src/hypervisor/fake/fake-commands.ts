@@ -1,6 +1,7 @@
 /** What a fake guest can run: the first word of argv names a scripted behaviour. */
 import type { ExecSpec } from '../../contract/guest.ts';
 import type { FakeFiles } from './fake-files.ts';
+import type { FakeGuest } from './fake-guest.ts';
 
 /** How a scripted command ends. */
 export interface CommandEnd {
@@ -12,6 +13,7 @@ export interface CommandEnd {
 /** What a scripted command can do. */
 export interface CommandIo {
   readonly spec: ExecSpec;
+  readonly guest: FakeGuest;
   /** argv without its first word. */
   readonly args: readonly string[];
   /** Of the guest. */
@@ -98,6 +100,26 @@ export const fakeCommands: FakeCommands = {
     return success;
   },
   silent: () => never,
+  /** Keeps a text in the guest's memory: `['remember', name, text]`. */
+  remember: async ({ args, guest }) => {
+    guest.note(args[0] ?? '', args[1] ?? '');
+    return success;
+  },
+  recall: async (io) => {
+    await io.stdout(io.guest.noted(io.args[0] ?? '') ?? 'nothing');
+    return success;
+  },
+  /** Random bytes as hex: `['random', count]`. */
+  random: async (io) => {
+    await io.stdout(io.guest.random(Number(io.args[0])));
+    return success;
+  },
+  /** Time in ms, host name, machine id and boot id, a line each. */
+  identity: async ({ guest, stdout }) => {
+    await stdout([guest.nowMs(), guest.hostName, guest.machineId, guest.bootId, ''].join('\n'));
+    return success;
+  },
+  true: async () => success,
   crash: (io) => {
     io.crashVm();
     return never;

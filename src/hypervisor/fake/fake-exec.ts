@@ -4,6 +4,7 @@ import { limits } from '../../domain/limits.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
 import type { CommandEnd, CommandIo, FakeCommands } from './fake-commands.ts';
 import type { FakeFiles } from './fake-files.ts';
+import type { FakeGuest } from './fake-guest.ts';
 
 /** What a command may do to the VM it runs in. */
 export interface GuestControl {
@@ -18,6 +19,7 @@ export interface FakeExecDeps {
   readonly files: FakeFiles;
   readonly clock: Clock;
   readonly vm: GuestControl;
+  readonly guest: FakeGuest;
   /** Sends a frame on the stream of this command. */
   send(type: number, payload: Buffer): void;
   /** Writes to the channel what is no frame. */
@@ -95,9 +97,10 @@ export class FakeExec {
   }
 
   #io(args: readonly string[]): CommandIo {
-    const { spec, files, clock, vm } = this.#deps;
+    const { spec, files, clock, vm, guest } = this.#deps;
     return {
       spec,
+      guest,
       args,
       files,
       stdout: (data) => this.#write(guestFrames.stdout, Buffer.from(data)),

@@ -4,6 +4,7 @@ import { FakeClock, realClock } from '../../platform/clock.ts';
 import { ChannelClient } from '../channel-client.suite.ts';
 import { hypervisorSuite } from '../hypervisor.suite.ts';
 import type { VmSpec } from '../hypervisor.ts';
+import { temporaryFolder } from '../qemu/scripts.suite.ts';
 import { FakeHost, FakeHypervisor } from './fake-hypervisor.ts';
 
 const missing = '/missing/kernel';
@@ -33,7 +34,10 @@ hypervisorSuite('fake', async () => {
       printError: (text) => ['echo-error', text],
       exit: (code) => ['exit', String(code)],
       sleepLong: ['sleep', '60000'],
+      remember: (name, text) => ['remember', name, text],
+      recall: (name) => ['recall', name],
     },
+    templateDir: temporaryFolder,
     close: async () => {
       expect(host.live).toEqual([]);
     },

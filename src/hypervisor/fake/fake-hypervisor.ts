@@ -1,7 +1,15 @@
 /** The fake driver of the Hypervisor port: VMs without processes, for tests and for the conformance suite. */
 import { BlixardError } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
-import type { Capabilities, Hypervisor, Recovered, RunningVm, VmSpec } from '../hypervisor.ts';
+import type {
+  Capabilities,
+  Hypervisor,
+  Recovered,
+  RunningVm,
+  TemplateSpec,
+  TemplateSupport,
+  VmSpec,
+} from '../hypervisor.ts';
 import { type FakeBoot, FakeVm } from './fake-vm.ts';
 
 /** A host whose VMs outlive the hypervisor objects that started them, as processes outlive a killed worker. */
@@ -32,6 +40,8 @@ export interface FakeHypervisorDeps {
   readonly host?: FakeHost;
   /** Why this host cannot run VMs; default: it can. */
   readonly unavailable?: string;
+  /** Default: writable. */
+  readonly templates?: TemplateSupport;
   /**
    * How the VM of this spec boots, `nth` counting starts from 1; `refuse` means that its VMM cannot be started.
    * Default: the agent is there at once.
@@ -56,9 +66,13 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   async capabilities(): Promise<Capabilities> {
-    const { unavailable } = this.#deps;
+    const { unavailable, templates = 'writable' } = this.#deps;
     if (unavailable !== undefined) throw new BlixardError('VM_MANAGER_UNAVAILABLE', { reason: unavailable });
-    return { driver: this.name, version: '1', accel: 'tcg', accelReason: 'a fake needs none' };
+    return { driver: this.name, version: '1', accel: 'tcg', accelReason: 'a fake needs none', templates };
+  }
+
+  async fingerprint(spec: TemplateSpec): Promise<string> {
+    return JSON.stringify([this.name, spec]);
   }
 
   async start(spec: VmSpec): Promise<RunningVm> {

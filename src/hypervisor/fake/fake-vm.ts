@@ -1,8 +1,18 @@
 /** A fake VM: no process, but a channel, an agent and an end like a real one. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
+import { BlixardError, problemOf } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
-import type { ProcessIdentity, RunningVm, VmExit, VmSpec } from '../hypervisor.ts';
+import {
+  type ProcessIdentity,
+  type RunningVm,
+  templateFiles,
+  type VmExit,
+  type VmSpec,
+} from '../hypervisor.ts';
 import { FakeAgent } from './fake-agent.ts';
+import { FakeGuest } from './fake-guest.ts';
 
 /** What a fake VM does after its start. */
 export interface FakeBoot {
@@ -20,6 +30,8 @@ export class FakeVm implements RunningVm {
   readonly #guestEnd: Duplex;
   readonly #spec: VmSpec;
   readonly #clock: Clock;
+  #guest: FakeGuest | undefined;
+  #isPaused = false;
   #end: (exit: VmExit) => void = () => undefined;
   #isOver = false;
   #console = '';
@@ -51,6 +63,36 @@ export class FakeVm implements RunningVm {
     return exit;
   }
 
+  async pause(): Promise<void> {
+    this.#assertRuns('pause');
+    this.#isPaused = true;
+    this.#guest?.pause();
+    this.#guestEnd.pause();
+  }
+
+  async resume(): Promise<void> {
+    this.#assertRuns('resume');
+    this.#isPaused = false;
+    this.#guest?.resume();
+    this.#guestEnd.resume();
+  }
+
+  async save(): Promise<void> {
+    const { template, memoryMiB } = this.#spec;
+    if (template?.act !== 'make' || this.#guest === undefined) {
+      throw new BlixardError('VMM_REFUSED', { act: 'save', problem: 'the VM was not started to be saved' });
+    }
+    await this.pause();
+    writeFileSync(join(template.dir, templateFiles.memory), this.#guest.save());
+    writeFileSync(join(template.dir, templateFiles.state), JSON.stringify({ memoryMiB }));
+  }
+
+  /** Makes it answer nothing for ever, as a VMM that somebody stopped. */
+  freeze(): void {
+    this.#guestEnd.removeAllListeners('data');
+    this.#guestEnd.resume();
+  }
+
   /** Ends the VM as a kernel panic does, these words on its console. */
   crash(words: string): void {
     this.#console += `${words}\n`;
@@ -63,16 +105,39 @@ export class FakeVm implements RunningVm {
     if (outcome === 'exit')
       this.#over({ code: 1, signal: null, stderr: 'fake VMM: could not load the kernel' });
     if (outcome !== 'agent') return;
+    const guest = this.#makeGuest();
+    if (guest === undefined) return;
+    this.#guest = guest;
+    if (this.#isPaused) guest.pause();
     new FakeAgent({
+      guest,
       channel: this.#guestEnd,
       clock: this.#clock,
       vm: {
         powerOff: () => this.#over({ code: 0, signal: null, stderr: '' }),
         crash: (words) => this.crash(words),
       },
-      facts: { bootId: this.id, kernel: 'fake', memoryKiB: this.#spec.memoryMiB * 1024 },
+      facts: { kernel: 'fake', memoryKiB: this.#spec.memoryMiB * 1024 },
       tscKhz: this.#spec.tscKhz ?? 1_000_000,
     });
+  }
+
+  /** The guest, booted or as it was saved; undefined when there is nothing to start from. */
+  #makeGuest(): FakeGuest | undefined {
+    const { template, memoryMiB } = this.#spec;
+    if (template?.act !== 'start') return FakeGuest.booted(this.#clock, this.id);
+    try {
+      const state = readFileSync(join(template.dir, templateFiles.state), 'utf8');
+      if (state !== JSON.stringify({ memoryMiB })) throw new TypeError('the state is of another machine');
+      return FakeGuest.restored(this.#clock, readFileSync(join(template.dir, templateFiles.memory), 'utf8'));
+    } catch (error) {
+      this.#over({ code: 1, signal: null, stderr: `could not start from the template: ${problemOf(error)}` });
+      return undefined;
+    }
+  }
+
+  #assertRuns(act: string): void {
+    if (this.#isOver) throw new BlixardError('VMM_REFUSED', { act, problem: 'its control channel ended' });
   }
 
   #over(exit: VmExit): void {

@@ -61,3 +61,27 @@ describe('the command line of QEMU', () => {
     expect(kvm.filter((arg) => arg === '-accel')).toHaveLength(1);
   });
 });
+
+describe('the command line for a template', () => {
+  const memoryOf = (args: readonly string[]) =>
+    JSON.parse(argumentOf(args, '-object')) as Record<string, unknown>;
+  const template = { dir: '/templates/with, comma' };
+
+  it('has the memory in a file that the guest of the template writes, and its clones do not', () => {
+    const make = qemuArguments({ ...spec, template: { ...template, act: 'make' } }, 'tcg', true);
+    expect(memoryOf(make)).toMatchObject({ 'mem-path': '/templates/with, comma/memory', share: true });
+    expect(memoryOf(make)).not.toHaveProperty('readonly');
+    expect(argumentOf(make, '-machine')).toMatch(/,memory-backend=memory$/);
+    expect(argumentOf(make, '-kernel')).toBe('/images/kernel');
+    const start = qemuArguments({ ...spec, template: { ...template, act: 'start' } }, 'tcg');
+    expect(memoryOf(start)).toMatchObject({ size: 192 * 1024 * 1024, share: false });
+    expect(memoryOf(start)).not.toHaveProperty('readonly');
+    expect(start).not.toContain('-kernel');
+    expect(argumentOf(start, '-incoming')).toBe('defer');
+  });
+
+  it('opens that file for reading only where QEMU can', () => {
+    const start = qemuArguments({ ...spec, template: { ...template, act: 'start' } }, 'tcg', true);
+    expect(memoryOf(start)).toMatchObject({ readonly: true, rom: 'off', share: false });
+  });
+});

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
 import { silentLog } from '../../platform/log.ts';
 import { isRunning } from '../process-table.ts';
+import { qemuArguments } from './arguments.ts';
 import { startQemuVm } from './qemu-vm.ts';
 import { script, temporaryFolder } from './scripts.suite.ts';
 
@@ -15,7 +16,7 @@ async function start(program: string, folder?: string) {
     ...{ id: randomUUID(), memoryMiB: 128, vcpus: 1, runDir, rootFsType: 'squashfs' },
     ...{ kernelPath: '/kernel', initrdPath: '/initrd', rootPath: '/root.squashfs' },
   };
-  return startQemuVm({ spec, program, accel: 'tcg', log: silentLog });
+  return startQemuVm({ spec, program, args: qemuArguments(spec, 'tcg'), log: silentLog });
 }
 
 /** What `act` gives in a process that cannot open another descriptor. */

@@ -1,43 +1,73 @@
 /** One running QEMU process. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Duplex, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { Log } from '../../platform/log.ts';
-import type { Accel, ProcessIdentity, RunningVm, VmExit, VmSpec } from '../hypervisor.ts';
+import {
+  type ProcessIdentity,
+  type RunningVm,
+  templateFiles,
+  type VmExit,
+  type VmSpec,
+} from '../hypervisor.ts';
 import { identify } from '../process-table.ts';
 import { TailBuffer } from '../tail-buffer.ts';
-import { agentFd, qemuArguments } from './arguments.ts';
+import { agentFd, qmpFd, stateFd } from './arguments.ts';
+import { Qmp } from './qmp.ts';
 import { spawnBound } from './spawn.ts';
+import { receiveState } from './state-file.ts';
 
-/** Starts QEMU. Rejects with VM_BOOT_FAILED when the process cannot be started. */
-export async function startQemuVm(deps: {
-  spec: VmSpec;
-  program: string;
-  accel: Accel;
-  log: Log;
-}): Promise<RunningVm> {
-  const { spec, program, accel, log } = deps;
-  const child = spawnQemu(program, qemuArguments(spec, accel), spec.runDir);
-  // A child without a pid has no streams either when this process is out of descriptors.
-  if (child.pid === undefined) throw await spawnFailure(child);
-  // At once: until the event loop turns, not even a process that has ended is reaped.
-  const identity = identify(child.pid);
-  const channel = child.stdio[agentFd];
-  if (identity === undefined || !(channel instanceof Duplex)) {
-    child.kill('SIGKILL');
-    throw bootFailed(new Error(`process ${child.pid} is not in /proc`));
-  }
-  channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
-  return new QemuVm({ id: spec.id, identity, child, channel });
+/** What is started. */
+export interface QemuVmDeps {
+  readonly spec: VmSpec;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly log: Log;
 }
 
-function spawnQemu(program: string, args: readonly string[], cwd: string): ChildProcess {
+/** Starts QEMU. Rejects with VM_BOOT_FAILED when the process cannot be started. */
+export async function startQemuVm(deps: QemuVmDeps): Promise<RunningVm> {
+  const { spec, log } = deps;
+  const state = await openState(spec);
   try {
-    // Standard input, console, what QEMU says, and the agent channel: a socket pair, nameless and nobody else's.
-    return spawnBound(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+    const child = spawnQemu(deps, state);
+    // A child without a pid has no streams either when this process is out of descriptors.
+    if (child.pid === undefined) throw await spawnFailure(child);
+    // At once: until the event loop turns, not even a process that has ended is reaped.
+    const identity = identify(child.pid);
+    const [channel, qmpChannel] = [child.stdio[agentFd], child.stdio[qmpFd]];
+    if (identity === undefined || !(channel instanceof Duplex) || !(qmpChannel instanceof Duplex)) {
+      child.kill('SIGKILL');
+      throw bootFailed(new Error(`process ${child.pid} is not in /proc`));
+    }
+    channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
+    return new QemuVm({ spec, identity, child, channel, qmpChannel });
+  } finally {
+    await state?.close();
+  }
+}
+
+/** The saved state to start from: QEMU inherits the open file, and needs no right to open it. */
+async function openState({ template }: VmSpec): Promise<FileHandle | undefined> {
+  if (template?.act !== 'start') return undefined;
+  try {
+    return await open(join(template.dir, templateFiles.state), 'r');
+  } catch (error) {
+    throw bootFailed(error);
+  }
+}
+
+function spawnQemu({ program, args, spec }: QemuVmDeps, state: FileHandle | undefined): ChildProcess {
+  // Standard input, console, what QEMU says; the agent channel and the control channel: socket pairs, nobody else's.
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'];
+  if (state !== undefined) stdio[stateFd] = state.fd;
+  try {
+    return spawnBound(program, args, { cwd: spec.runDir, stdio });
   } catch (error) {
     throw bootFailed(error);
   }
@@ -57,20 +87,54 @@ class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
   readonly channel: Duplex;
   readonly exited: Promise<VmExit>;
+  readonly #spec: VmSpec;
   readonly #child: ChildProcess;
+  readonly #qmp: Qmp;
+  readonly #qmpChannel: Duplex;
+  readonly #loaded: Promise<void>;
   readonly #console = new TailBuffer({ bytesMax: limits.consoleBytes });
   readonly #stderr = new TailBuffer({ bytesMax: limits.vmmStderrBytes });
 
-  constructor(deps: { id: string; identity: ProcessIdentity; child: ChildProcess; channel: Duplex }) {
-    this.id = deps.id;
+  constructor(deps: {
+    spec: VmSpec;
+    identity: ProcessIdentity;
+    child: ChildProcess;
+    channel: Duplex;
+    qmpChannel: Duplex;
+  }) {
+    this.id = deps.spec.id;
     this.identity = deps.identity;
     this.channel = deps.channel;
+    this.#spec = deps.spec;
     this.#child = deps.child;
+    this.#qmpChannel = deps.qmpChannel;
     this.exited = this.#watch();
+    this.#qmp = new Qmp({ channel: deps.qmpChannel });
+    this.#loaded = deps.spec.template?.act === 'start' ? this.#load() : Promise.resolve();
   }
 
   console(): string {
     return this.#console.text();
+  }
+
+  async pause(): Promise<void> {
+    await this.#loaded;
+    await this.#qmp.execute('stop');
+  }
+
+  async resume(): Promise<void> {
+    await this.#loaded;
+    await this.#qmp.execute('cont');
+  }
+
+  async save(): Promise<void> {
+    const { template, runDir } = this.#spec;
+    if (template?.act !== 'make') {
+      throw new BlixardError('VMM_REFUSED', { act: 'save', problem: 'the VM was not started to be saved' });
+    }
+    await this.pause();
+    const file = join(template.dir, templateFiles.state);
+    await receiveState(runDir, file, (uri) => this.#qmp.migrate('migrate', uri));
   }
 
   async kill(): Promise<VmExit> {
@@ -81,13 +145,25 @@ class QemuVm implements RunningVm {
     return exit;
   }
 
+  /** Takes in the saved state, which ends paused as it was saved; a VM that cannot is ended. */
+  async #load(): Promise<void> {
+    try {
+      await this.#qmp.migrate('migrate-incoming', `fd:${stateFd}`);
+      await this.#qmp.execute('cont');
+    } catch (error) {
+      this.#stderr.push(Buffer.from(`\ncould not start from the template: ${problemOf(error)}`));
+      this.#child.kill('SIGKILL');
+    }
+  }
+
   /** Waits for the process and for its last words, not for the channel: that is its reader's to drain. */
   async #watch(): Promise<VmExit> {
     const words = [collect(this.#child.stdout, this.#console), collect(this.#child.stderr, this.#stderr)];
     const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
       this.#child.once('exit', (...how) => resolve(how));
     });
-    await Promise.all(words);
+    this.#qmpChannel.destroy();
+    await Promise.all([...words, this.#loaded]);
     return { code, signal, stderr: this.#stderr.text().trim() };
   }
 }

@@ -1,8 +1,17 @@
 /** The QEMU driver of the Hypervisor port. */
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
-import type { Capabilities, Hypervisor, Recovered, RunningVm, VmSpec } from '../hypervisor.ts';
+import type {
+  Capabilities,
+  Hypervisor,
+  Recovered,
+  RunningVm,
+  TemplateSpec,
+  TemplateSupport,
+  VmSpec,
+} from '../hypervisor.ts';
 import { chooseAccel } from './accel.ts';
+import { qemuArguments } from './arguments.ts';
 import { probeKvm } from './kvm-probe.ts';
 import { qemuVersion } from './program.ts';
 import { startQemuVm } from './qemu-vm.ts';
@@ -41,9 +50,16 @@ export class QemuHypervisor implements Hypervisor {
     }
   }
 
+  async fingerprint(spec: TemplateSpec): Promise<string> {
+    const { version, accel } = await this.capabilities();
+    const anyVm: VmSpec = { ...spec, id: '', runDir: '', template: { act: 'make', dir: '' } };
+    return JSON.stringify([this.name, version, qemuArguments(anyVm, accel)]);
+  }
+
   async start(spec: VmSpec): Promise<RunningVm> {
-    const { accel } = await this.capabilities();
-    return startQemuVm({ spec, accel, program: this.#program, log: this.#deps.log });
+    const { accel, templates } = await this.capabilities();
+    const args = qemuArguments(spec, accel, templates === 'read-only');
+    return startQemuVm({ spec, args, program: this.#program, log: this.#deps.log });
   }
 
   recover(vmIds: readonly string[]): Promise<readonly Recovered[]> {
@@ -54,6 +70,13 @@ export class QemuHypervisor implements Hypervisor {
     const { accel, badKvm = false, clock } = this.#deps;
     const version = await qemuVersion(this.#program);
     const probe = () => probeKvm({ program: this.#program, clock });
-    return { driver: this.name, version, ...(await chooseAccel(accel, badKvm, probe)) };
+    const chosen = await chooseAccel(accel, badKvm, probe);
+    return { driver: this.name, version, ...chosen, templates: templateSupport(version) };
   }
+}
+
+/** From 8.2 on a file of memory can be mapped that QEMU may only read. */
+function templateSupport(version: string): TemplateSupport {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 8 || (major === 8 && minor >= 2) ? 'read-only' : 'writable';
 }

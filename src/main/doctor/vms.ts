@@ -1,4 +1,5 @@
 /** Checks of what VMs need: the manager, QEMU and its acceleration, the image. */
+import { join } from 'node:path';
 import { type BlixardError, isBlixardError } from '../../domain/errors.ts';
 import { defaults } from '../../domain/limits.ts';
 import { formatBytes } from '../../domain/units.ts';
@@ -6,6 +7,8 @@ import { QemuHypervisor } from '../../hypervisor/qemu/qemu.ts';
 import { ImageStore } from '../../image/image-store.ts';
 import { silentLog } from '../../platform/log.ts';
 import { type Check, fail, ok, warn } from './check.ts';
+
+const mib = 1_024 ** 2;
 
 /** VMs were not switched off. */
 export const vmManagerCheck: Check = {
@@ -56,3 +59,23 @@ export const imageCheck: Check = {
 function reasonOf(error: BlixardError): string {
   return String(error.details['reason'] ?? error.message);
 }
+
+/** VMs can be started from templates, and where they are kept. */
+export const templatesCheck: Check = {
+  name: 'templates',
+  async look({ config, clock }) {
+    const { accel, qemu: program, templates, templatesMaxMiB, poolTarget, poolMax, poolMemoryMiB } = config;
+    if (templates === 'off') return warn('off: every VM is booted', 'Remove templates = off.');
+    const room = `${formatBytes(templatesMaxMiB * mib)} for templates in ${join(config.dataDir, 'templates')}`;
+    const pool = `${poolTarget} VMs ready per image, at most ${poolMax} in ${formatBytes(poolMemoryMiB * mib)}`;
+    const text = `${room}; ${poolTarget === 0 ? 'no pool' : pool}`;
+    try {
+      const found = await new QemuHypervisor({ clock, log: silentLog, accel, program }).capabilities();
+      if (found.templates === 'read-only') return ok(text);
+      return ok(`${text}; QEMU ${found.version} must be able to write them, so they are watched for changes`);
+    } catch (error) {
+      if (!isBlixardError(error, 'VM_MANAGER_UNAVAILABLE')) throw error;
+      return warn(text, 'They need QEMU, see above.');
+    }
+  },
+};

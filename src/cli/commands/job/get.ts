@@ -176,6 +176,7 @@ const attemptColumns: readonly Column<Attempt>[] = [
   { head: 'END', cell: endOf },
   { head: 'VM', optional: true, cell: ({ vm }) => (vm === null ? '-' : `${vm.hypervisor}/${vm.accel}`) },
   { head: 'START', cell: ({ vm }) => (vm === null ? '-' : `${vm.start} ${formatDurationMs(vm.bootMs)}`) },
+  { head: 'WHY', optional: true, cell: ({ vm }) => printable(vm?.startReason ?? '') },
   {
     head: 'WALL',
     align: 'right',

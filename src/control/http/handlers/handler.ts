@@ -25,6 +25,7 @@ import type { Results } from '../../results/results.ts';
 import type { ScheduleCommands } from '../../schedules/schedule-commands.ts';
 import type { Signals } from '../../signals.ts';
 import type { Groups } from '../../together/groups.ts';
+import type { VmBoard } from '../../vm-board.ts';
 import type { Webhooks } from '../../webhooks/webhooks.ts';
 import type { WorkerCommands } from '../../worker-commands.ts';
 
@@ -43,6 +44,7 @@ export interface AppDeps {
   readonly artifacts: ArtifactFiles;
   readonly events: EventFeed;
   readonly webhooks: Webhooks;
+  readonly vms: VmBoard;
   readonly signals: Signals;
   readonly clock: Clock;
   readonly log: Log;

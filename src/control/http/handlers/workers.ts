@@ -16,7 +16,8 @@ export function workerHandlers({
   workers,
   queries,
   logs,
-}: Pick<AppDeps, 'workers' | 'queries'> & { readonly logs: Pick<LogStore, 'seal'> }): Pick<
+  vms,
+}: Pick<AppDeps, 'workers' | 'queries' | 'vms'> & { readonly logs: Pick<LogStore, 'seal'> }): Pick<
   Handlers,
   WorkerRoutes
 > {
@@ -27,7 +28,7 @@ export function workerHandlers({
     work: async ({ params, body, signal }) => {
       // The end of an attempt is told only when its log is on disk for good.
       for (const { jobId, attempt } of body.done) await logs.seal(jobId, attempt);
-      return workers.work(params.id, body, signal);
+      return vms.during(params.id, body, () => workers.work(params.id, body, signal));
     },
     heartbeat: ({ params, body }) => workers.heartbeat(params.id, body.generation),
     drainWorker: ({ params, query }) => workers.drain(params.id, query.generation),

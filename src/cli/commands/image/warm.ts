@@ -1,0 +1,37 @@
+/** blixard image warm: builds what VMs of an image are started from, before the first job needs it. */
+import type { Command } from 'commander';
+import { defaults } from '../../../domain/limits.ts';
+import { formatBytes } from '../../../domain/units.ts';
+import { addCommand, type Call, type CommandHome, print, printJson } from '../../command.ts';
+import { readInteger, readMemoryMiB } from '../../parse.ts';
+
+interface Options {
+  readonly memory?: string;
+  readonly cpus?: string;
+}
+
+export function addImageWarm(parent: Command, home: CommandHome): void {
+  addCommand<Options>(parent, home, {
+    usage: 'warm',
+    summary: 'build the template that VMs of an image are started from; a worker does so at its first job',
+    flags: 'image',
+    printsData: true,
+    examples: ['blixard image warm base', 'blixard image warm base -m 1g --cpus 2'],
+    setUp: (command) =>
+      command
+        .argument('<name>', 'name or name:tag of the image')
+        .option('-m, --memory <size>', `memory of the VMs, for example 1g (default: ${defaults.memoryMiB}m)`)
+        .option('--cpus <n>', `virtual CPUs of the VMs (default: ${defaults.vcpus})`),
+    run,
+  });
+}
+
+async function run(call: Call<Options>): Promise<undefined> {
+  const { memory, cpus } = call.options;
+  const template = await call.context.host.warmImage(call.flags, call.args[0] ?? '', {
+    memoryMiB: memory === undefined ? defaults.memoryMiB : readMemoryMiB('--memory', memory),
+    vcpus: cpus === undefined ? defaults.vcpus : readInteger('--cpus', cpus),
+  });
+  if (call.json) return void (await printJson(call, template));
+  await print(call, `${template.image}  ${formatBytes(template.bytes)}  ${template.key}\n`);
+}

@@ -1,0 +1,42 @@
+/** blixard vm get: one microVM. */
+import type { Command } from 'commander';
+import type { Vm } from '../../../contract/vm.ts';
+import { formatDurationMs } from '../../../domain/units.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { printable } from '../../output/style.ts';
+import { renderFacts } from '../../output/table.ts';
+
+export function addVmGet(parent: Command, home: CommandHome): void {
+  addCommand(parent, home, {
+    usage: 'get',
+    summary: 'show one microVM: what it is, for whom it runs, how it was started',
+    flags: 'client',
+    printsData: true,
+    examples: ['blixard vm get 0197f2c4'],
+    setUp: (command) => command.argument('<id>', 'id of the VM, or a unique start of it'),
+    run,
+  });
+}
+
+async function run(call: Call): Promise<undefined> {
+  const params = { id: (call.args[0] ?? '').toLowerCase() };
+  const vm = await withClient(call, (client) => client.call('getVm', { params }));
+  if (call.json) return void (await printJson(call, vm));
+  await print(call, renderFacts(factsOf(call, vm), call.paint));
+}
+
+function factsOf(call: Call, vm: Vm): readonly (readonly [string, string | undefined])[] {
+  return [
+    ['id', vm.id],
+    ['state', vm.state],
+    ['use', vm.jobId === null ? 'waits in the pool for a job' : `job ${vm.jobId}, attempt ${vm.attempt}`],
+    ['start', `${vm.start} in ${formatDurationMs(vm.bootMs)}`],
+    ['why', vm.startReason === undefined ? undefined : printable(vm.startReason)],
+    ['image', vm.image],
+    ['size', `${vm.memoryMiB} MiB, ${vm.vcpus} CPU`],
+    ['hypervisor', `${vm.hypervisor}, ${vm.accel}`],
+    ['worker', `${printable(vm.workerName)} (${vm.workerId})`],
+    ['since', call.time(vm.startedAtMs)],
+    ['told', call.time(vm.toldAtMs)],
+  ];
+}

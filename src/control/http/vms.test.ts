@@ -1,0 +1,143 @@
+import type { TSchema } from 'typebox';
+import { Check } from 'typebox/schema';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CliScene } from '../../cli/cli-scene.suite.ts';
+import { BlixardClient } from '../../client/client.ts';
+import type { CallArgs } from '../../client/wire.ts';
+import { type JsonRouteName, type ReplyOf, routes } from '../../contract/routes.ts';
+import type { VmReport } from '../../contract/vm.ts';
+import { limits } from '../../domain/limits.ts';
+import { appTransport } from './app-transport.ts';
+import { startTestSystem, type TestSystem, TestWorker } from './test-system.suite.ts';
+
+let system: TestSystem;
+let client: BlixardClient;
+let worker: TestWorker;
+beforeAll(async () => {
+  system = await startTestSystem();
+  client = new BlixardClient({ transport: appTransport(system.app) });
+  worker = new TestWorker(client, system.ids);
+  await worker.register();
+});
+afterAll(() => system.close());
+
+/** Calls, and checks that the reply is as the contract says, with nothing more. */
+async function call<N extends JsonRouteName>(route: N, ...args: CallArgs<N>): Promise<ReplyOf<N>> {
+  const reply = await client.call(route, ...args);
+  expect(Check(routes[route].reply as TSchema, reply), `${route}: ${JSON.stringify(reply)}`).toBe(true);
+  return reply;
+}
+
+function report(more: Partial<VmReport> = {}): VmReport {
+  return {
+    ...{ id: system.ids(), state: 'ready', use: 'pool', image: 'sha256:1', hypervisor: 'qemu', accel: 'tcg' },
+    ...{
+      memoryMiB: 128,
+      vcpus: 1,
+      start: 'restore',
+      bootMs: 130,
+      startedAtMs: 5,
+      jobId: null,
+      attempt: null,
+    },
+    ...more,
+  } as VmReport;
+}
+
+/** A work call that tells of these VMs. */
+const tell = (of: TestWorker, vms: VmReport[], generation = of.generation) =>
+  client.call('work', {
+    params: { id: of.id },
+    body: { generation, token: system.ids(), repeat: false, done: [], want: 0, waitMs: 0, vms },
+  });
+
+async function blixard(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const scene = new CliScene({ transport: () => appTransport(system.app) });
+  const code = await scene.run(...args);
+  return { code, stdout: scene.terminal.stdout, stderr: scene.terminal.stderr };
+}
+
+describe('the VMs that workers tell of', () => {
+  it('are listed, found, counted, and forgotten when they are not told any more', async () => {
+    const jobId = system.ids();
+    const busy = report({
+      state: 'busy',
+      use: 'job',
+      start: 'boot',
+      startReason: 'none yet',
+      jobId,
+      attempt: 2,
+    });
+    const waiting = [report(), report()];
+    await tell(worker, [...waiting, busy]);
+    const { vms, nextCursor } = await call('listVms');
+    expect(vms.map(({ id }) => id)).toEqual([busy.id, ...waiting.map(({ id }) => id)].sort());
+    expect(nextCursor).toBeNull();
+    expect(await call('getVm', { params: { id: busy.id } })).toMatchObject({
+      ...busy,
+      workerId: worker.id,
+      workerName: 'test',
+    });
+    expect(await call('getVmStats')).toMatchObject({
+      vms: 3,
+      memoryMiB: 384,
+      byUse: { job: 1, pool: 2 },
+      byStart: { pool: 0, restore: 2, boot: 1 },
+      byState: { busy: 1, ready: 2 },
+    });
+    const listed = await blixard('vm', 'ls');
+    expect(listed.stdout).toMatch(new RegExp(`${busy.id} +busy +${jobId}/2 +boot 130ms`));
+    const got = await blixard('vm', 'get', busy.id);
+    expect(got.stdout).toMatch(/why +none yet/);
+    expect((await blixard('vm', 'stats')).stdout).toMatch(/use +job 1, pool 2/);
+    await tell(worker, [busy]);
+    expect((await call('listVms')).vms).toHaveLength(1);
+    expect(await blixard('vm', 'get', waiting[0]?.id ?? '')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('vm ls lists them'),
+    });
+  });
+
+  it('come in pages, and by worker and use', async () => {
+    const other = new TestWorker(client, system.ids);
+    await other.register();
+    const jobs = Array.from({ length: 3 }, () => report({ use: 'job', state: 'busy' }));
+    await tell(other, [...jobs, report()]);
+    const query = { worker: other.id, use: 'job' } as const;
+    const first = await call('listVms', { query: { ...query, limit: 2 } });
+    expect(first.vms).toHaveLength(2);
+    const cursor = first.nextCursor ?? '';
+    const second = await call('listVms', { query: { ...query, limit: 2, cursor } });
+    expect([...first.vms, ...second.vms].map(({ id }) => id)).toEqual(jobs.map(({ id }) => id).sort());
+    expect(second.nextCursor).toBeNull();
+    const page = await blixard('vm', 'ls', '--worker', other.id, '--use', 'job', '--limit', '2');
+    expect(page.stdout).toContain(`more: blixard vm ls --cursor ${cursor}`);
+    await client.call('removeWorker', { params: { id: other.id }, query: { generation: other.generation } });
+    expect((await call('listVms', { query })).vms).toEqual([]);
+  });
+
+  it('of a worker that is not known, or of an older generation, are not believed', async () => {
+    const stranger = new TestWorker(client, system.ids);
+    stranger.generation = 1;
+    await expect(tell(stranger, [report()])).rejects.toMatchObject({ code: 'WORKER_NOT_FOUND' });
+    const again = new TestWorker(client, system.ids);
+    await again.register();
+    const old = again.generation;
+    await tell(again, [report()]);
+    await again.register();
+    expect((await call('listVms', { query: { worker: again.id } })).vms).toEqual([]);
+    await expect(tell(again, [report()], old)).rejects.toMatchObject({ code: 'FENCED' });
+    expect((await call('listVms', { query: { worker: again.id } })).vms).toEqual([]);
+  });
+
+  it('are refused when there are too many, or one is not whole', async () => {
+    const many = Array.from({ length: limits.vmsToldMax + 1 }, () => report());
+    await expect(tell(worker, many)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
+    await expect(tell(worker, [report({ memoryMiB: -1 })])).rejects.toMatchObject({
+      code: 'VALIDATION_FAILED',
+    });
+    await expect(call('getVm', { params: { id: 'zz' } })).rejects.toMatchObject({
+      code: 'VALIDATION_FAILED',
+    });
+  });
+});

@@ -1,0 +1,71 @@
+/** Makes a VM ready for the pool: restored from its template, warmed, paused. */
+import type { Clock } from '../platform/clock.ts';
+import type { Admission, Place } from './admission.ts';
+import type { StartedVm, StartOrder, VmController } from './controller.ts';
+import type { Templates } from './templates.ts';
+
+const warmUpMs = 10_000;
+const pauseMs = 5_000;
+
+/** A started VM and its place on the host. */
+export interface PlacedVm {
+  readonly started: StartedVm;
+  readonly place: Place;
+}
+
+/** What VMs are made ready with. */
+export interface ReadyVmDeps {
+  readonly controller: VmController;
+  readonly templates: Templates;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  /** How long a VM may take from its start to its hello. */
+  readonly restoreTimeoutMs: number;
+}
+
+/** Which VM, and who is told once it holds a place. */
+export interface ReadyOrder {
+  readonly key: string;
+  readonly order: StartOrder;
+  readonly signal: AbortSignal;
+  readonly onPlace: () => void;
+}
+
+/**
+ * Resolves when the VM waits, paused; undefined when its template is there no more. Rejects with VM_BOOT_FAILED,
+ * VM_CRASHED, VMM_REFUSED, VM_LIMIT, or the signal's reason; then nothing of it is left.
+ */
+export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promise<PlacedVm | undefined> {
+  const { admission, controller, templates, restoreTimeoutMs } = deps;
+  const { key, order, signal, onPlace } = wanted;
+  const place = await admission.enterIdle(order.memoryMiB, signal);
+  onPlace();
+  try {
+    const template = await templates.find(key);
+    if ('missing' in template) {
+      place.leave();
+      return undefined;
+    }
+    const started = await controller.restore(order, template.dir, restoreTimeoutMs, signal);
+    void started.gone.then(() => place.leave());
+    templates.use(key, started.gone);
+    await warmAndPause(started, signal);
+    place.started();
+    return { started, place };
+  } catch (error) {
+    place.leave();
+    throw error;
+  }
+}
+
+async function warmAndPause({ vm, gone }: StartedVm, signal: AbortSignal): Promise<void> {
+  try {
+    await vm.warmUp(warmUpMs);
+    await vm.pause(pauseMs);
+    signal.throwIfAborted();
+  } catch (error) {
+    await vm.kill();
+    await gone;
+    throw error;
+  }
+}

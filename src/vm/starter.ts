@@ -1,0 +1,140 @@
+/** Starts a VM in the fastest way there is: from the pool, from its template, by a boot; and says why not faster. */
+import { BlixardError, problemOf } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
+import type { Log } from '../platform/log.ts';
+import type { Admission } from './admission.ts';
+import type { StartedVm, StartOrder, VmController } from './controller.ts';
+import type { MicroVm } from './micro-vm.ts';
+import type { PoolStats, VmPool } from './pool.ts';
+import type { PlacedVm } from './ready-vm.ts';
+import type { Templates } from './templates.ts';
+
+/** What starts VMs faster than a boot. */
+export interface FastStarts {
+  readonly templates: Templates;
+  readonly pool: VmPool;
+  /** How long a VM may take from its start to its hello. */
+  readonly restoreTimeoutMs: number;
+  keyOf(order: StartOrder): Promise<string>;
+}
+
+/** What a starter is made of. */
+export interface VmStarterDeps {
+  readonly controller: VmController;
+  readonly admission: Admission;
+  readonly log: Log;
+  /** Without: why every VM is booted. */
+  readonly fast: FastStarts | { readonly missing: string };
+}
+
+/** A template that is ready. */
+export interface WarmedTemplate {
+  readonly key: string;
+  readonly bytes: number;
+}
+
+/** The one way to a VM for a job. */
+export class VmStarter {
+  readonly #deps: VmStarterDeps;
+
+  constructor(deps: VmStarterDeps) {
+    this.#deps = deps;
+  }
+
+  /** As soon as the host has room. Rejects with VM_LIMIT, VM_BOOT_FAILED, or the signal's reason. */
+  async start(order: StartOrder, signal: AbortSignal): Promise<PlacedVm> {
+    const { fast } = this.#deps;
+    if ('missing' in fast)
+      return await this.#place(order, signal, () => this.#boot(order, fast.missing, signal));
+    const key = await fast.keyOf(order);
+    const taken = await fast.pool.take(key, order, signal);
+    if ('started' in taken) return taken;
+    return await this.#place(order, signal, () =>
+      this.#restoreOrBoot(fast, key, order, taken.missed, signal),
+    );
+  }
+
+  /** VMs that wait for a job. */
+  waiting(): readonly MicroVm[] {
+    const { fast } = this.#deps;
+    return 'missing' in fast ? [] : fast.pool.list();
+  }
+
+  pooled(): PoolStats {
+    const { fast } = this.#deps;
+    return 'missing' in fast ? { idle: 0, preparing: 0 } : fast.pool.stats;
+  }
+
+  /** Has VMs of this order ready before anybody asks, in the background. */
+  async prepare(order: StartOrder): Promise<void> {
+    const { fast } = this.#deps;
+    if ('missing' in fast) return;
+    const key = await fast.keyOf(order);
+    fast.pool.keep(key, order);
+    // A template of an earlier process is checked now, not when the first job needs it.
+    if (fast.templates.has(key)) await fast.templates.find(key);
+    fast.templates.want(key, order);
+  }
+
+  /** The template of this order, built if there is none. Rejects with TEMPLATE_FAILED. */
+  async warm(order: StartOrder): Promise<WarmedTemplate> {
+    const { fast } = this.#deps;
+    const image = `${order.image.name}:${order.image.tag}`;
+    if ('missing' in fast) throw new BlixardError('TEMPLATE_FAILED', { image, problem: fast.missing });
+    const key = await fast.keyOf(order);
+    await fast.templates.build(key, order);
+    const found = await fast.templates.find(key);
+    if ('missing' in found) throw new BlixardError('TEMPLATE_FAILED', { image, problem: found.missing });
+    return { key, bytes: found.bytes };
+  }
+
+  async close(): Promise<void> {
+    const { fast } = this.#deps;
+    if ('missing' in fast) return;
+    await Promise.all([fast.pool.close(), fast.templates.close()]);
+  }
+
+  async #place(order: StartOrder, signal: AbortSignal, start: () => Promise<StartedVm>): Promise<PlacedVm> {
+    const place = await this.#deps.admission.enter(order.memoryMiB, signal);
+    try {
+      return { started: await start(), place };
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
+  }
+
+  async #restoreOrBoot(
+    { templates, restoreTimeoutMs }: FastStarts,
+    key: string,
+    order: StartOrder,
+    missed: string,
+    signal: AbortSignal,
+  ): Promise<StartedVm> {
+    const template = await templates.find(key);
+    if ('missing' in template) {
+      templates.want(key, order);
+      return await this.#boot(order, template.missing, signal);
+    }
+    try {
+      const started = await this.#deps.controller.restore(order, template.dir, restoreTimeoutMs, signal);
+      templates.use(key, started.gone);
+      return told(started, missed);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#deps.log.warn({ err: error, key }, 'a VM did not start from its template, it is booted');
+      await templates.failed(key, error);
+      return await this.#boot(order, `its template failed: ${problemOf(error)}`, signal);
+    }
+  }
+
+  async #boot(order: StartOrder, why: string, signal: AbortSignal): Promise<StartedVm> {
+    return told(await this.#deps.controller.boot(order, signal), why);
+  }
+}
+
+function told(started: StartedVm, startReason: string): StartedVm {
+  const { start, bootMs } = started.vm.facts;
+  started.vm.tellStart({ start, bootMs, startReason: startReason.slice(0, limits.reasonLength) });
+  return started;
+}
