@@ -63,6 +63,8 @@ export const limits = {
   workMax: 1_000,
   /** Jobs a worker may hold at once, started or not. */
   slotsMax: 1_000,
+  /** Jobs a worker of light executors may hold beyond those it runs. */
+  claimAheadMax: 500,
   workerImagesMax: 500,
   /** One frame between host and guest, header excluded. A longer one ends the VM. */
   frameBytes: 64 * kib,
@@ -171,6 +173,7 @@ export const defaults = {
   queue: 'default',
   image: 'base',
   executor: 'microvm',
+  functionExecutor: 'function',
   tenant: 'default',
   memoryMiB: 128,
   vcpus: 1,
@@ -181,6 +184,11 @@ export const defaults = {
   bootTimeoutMs: 10 * second,
   /** SIGTERM to the kill of the VM, when a command is stopped. */
   stopGraceMs: 5 * second,
+  /** A function that is still under way after this long is told as running. */
+  lightStartToldMs: 100,
+  /** Light jobs are claimed ahead as many as are done in this time, and those that wait this long go back. */
+  claimAheadMs: 20,
+  claimAheadPatienceMs: 1 * second,
   /** How long running jobs may go on after their worker was told to stop. */
   drainGraceMs: 30 * second,
   /** How long an ended command's output may take to reach the server before the end is told without it. */

@@ -1,12 +1,15 @@
 /** One attempt on this worker, from its claim to what is to be reported of it. */
 import type { BlixardClient } from '../client/client.ts';
+import type { JobSpec } from '../contract/job.ts';
 import type { LogStream } from '../contract/log.ts';
 import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
-import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import { asBlixardError, BlixardError, isBlixardError } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Execution, Executor, Outcome, StopReason } from '../executor/executor.ts';
+import { outcomeOfError } from '../executor/outcome.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
+import { LazySignal } from './lazy-signal.ts';
 import type { LogUpload } from './log-buffer.ts';
 import { LogShipper } from './log-shipper.ts';
 import { answerTimeoutMs, type CallerDeps, untilAnswered } from './until-answered.ts';
@@ -35,12 +38,17 @@ export function doneOf(
   return { jobId, attempt, reason, message, exitCode: null, signal: null, vm: null, usage: null };
 }
 
-/** Runs one claimed job: start told, output shipped, end known. */
-export class AttemptRun {
+/** The server takes the start of a light attempt with its end. */
+const endTellsStart = false;
+
+/** Runs one claimed job: start told, output shipped, end known. What a short attempt does not need is not made. */
+export class AttemptRun implements Execution {
   readonly claimed: ClaimedJob;
   readonly #deps: AttemptRunDeps;
-  readonly #stop = new AbortController();
-  readonly #kill = new AbortController();
+  readonly #stop = new LazySignal();
+  readonly #kill = new LazySignal();
+  #shipper: LogShipper | undefined;
+  #telling: Promise<void> | undefined;
   #commandEnded = false;
   /** Overrides the outcome once the attempt was killed: a report, or null for none. */
   #verdict: AttemptDone | null | undefined;
@@ -48,6 +56,26 @@ export class AttemptRun {
   constructor(claimed: ClaimedJob, deps: AttemptRunDeps) {
     this.claimed = claimed;
     this.#deps = deps;
+  }
+
+  get jobId(): string {
+    return this.claimed.jobId;
+  }
+
+  get attempt(): number {
+    return this.claimed.attempt;
+  }
+
+  get spec(): JobSpec {
+    return this.claimed.spec;
+  }
+
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get kill(): AbortSignal {
+    return this.#kill.signal;
   }
 
   /** Asks the command to end, because a user cancelled the job. Safe to call again. */
@@ -71,42 +99,50 @@ export class AttemptRun {
     this.#kill.abort();
   }
 
+  started(): Promise<void> {
+    this.#telling ??= this.#tellStart();
+    return this.#telling;
+  }
+
+  async output(stream: LogStream, data: Buffer): Promise<void> {
+    await this.started();
+    this.#shipper ??= this.#makeShipper();
+    await this.#shipper.write(stream, data);
+  }
+
   /** Runs it to its end; never rejects. Null: there is nothing to report. */
   async run(): Promise<AttemptDone | null> {
+    const { log, executors, clock } = this.#deps;
     const { jobId, attempt, spec } = this.claimed;
-    const executor = this.#deps.executors.find(spec.executor);
+    const executor = executors.find(spec.executor);
     const unavailable = executor === undefined ? this.#unknownExecutor() : executor.unavailable();
     if (executor === undefined || unavailable !== null) {
       return doneOf(this.claimed, 'executor_unavailable', unavailable);
     }
+    const startedAtMs = clock.nowMs();
     const outcome = await this.#outcome(executor);
-    this.#deps.log.info({ jobId, attempt, ...summaryOf(outcome) }, 'attempt ended');
-    return this.#verdict === undefined ? { jobId, attempt, ...outcome } : this.#verdict;
+    const level = executor.isLight ? 'debug' : 'info';
+    if (log.isLevelEnabled(level)) log[level]({ jobId, attempt, ...summaryOf(outcome) }, 'attempt ended');
+    if (this.#verdict !== undefined) return this.#verdict;
+    const done = { jobId, attempt, ...outcome };
+    return executor.isLight && this.#telling === undefined ? { ...done, startedAtMs } : done;
   }
 
   async #outcome(executor: Executor): Promise<Outcome> {
-    const shipper = this.#shipper();
     try {
-      return await executor.run(this.#execution(shipper));
+      if (executor.isLight && !endTellsStart) await this.started();
+      return await executor.run(this);
+    } catch (error) {
+      return outcomeOfError(asBlixardError(error), null);
     } finally {
       this.#commandEnded = true;
-      await shipper.finish(defaults.outputDrainMs);
+      // A start that was refused is told by whoever asked for it.
+      if (this.#telling !== undefined) await this.#telling.catch(() => this.#verdict);
+      await this.#shipper?.finish(defaults.outputDrainMs);
     }
   }
 
-  #execution(shipper: LogShipper): Execution {
-    return {
-      jobId: this.claimed.jobId,
-      attempt: this.claimed.attempt,
-      spec: this.claimed.spec,
-      output: (stream: LogStream, data: Buffer) => shipper.write(stream, data),
-      started: () => this.#started(),
-      stop: this.#stop.signal,
-      kill: this.#kill.signal,
-    };
-  }
-
-  #shipper(): LogShipper {
+  #makeShipper(): LogShipper {
     const { clock, random, log, isServerAway } = this.#deps;
     return new LogShipper({
       clock,
@@ -115,14 +151,14 @@ export class AttemptRun {
       isServerAway,
       append: (upload, signal) => this.#append(upload, signal),
       onFenced: () => this.#fenced('log'),
-      kill: this.#kill.signal,
+      kill: this.kill,
     });
   }
 
-  async #started(): Promise<void> {
+  async #tellStart(): Promise<void> {
     const { client, holder } = this.#deps;
     const { jobId, attempt } = this.claimed;
-    const signal = AbortSignal.any([this.#kill.signal, this.#stop.signal]);
+    const signal = AbortSignal.any([this.kill, this.stop]);
     try {
       await untilAnswered(this.#deps, 'startAttempt', signal, () =>
         client.call('startAttempt', {
