@@ -55,6 +55,10 @@ export type AttemptRef = Static<typeof AttemptRef>;
 export const AttemptDone = strict({
   jobId: JobId,
   attempt: wholeNumber(1),
+  /** Told with the end, so that an attempt that needs no start of its own is one write. */
+  startedAtMs: Type.Optional(
+    wholeNumber(0, { description: 'when it was started, epoch ms; for a claim whose start was not told' }),
+  ),
   /** Null: given back before it was started. */
   reason: nullable(EndReason),
   exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),

@@ -78,8 +78,7 @@ export class ForgetCommands {
     return rows.some(
       (row) =>
         text(row, 'queue') === queue &&
-        states.includes(stateOf(row)) &&
-        (integerOrNull(row, 'ended_at_ms') ?? Number.POSITIVE_INFINITY) <= beforeMs,
+        states.some((state) => (firstEndedAtMs(row, state) ?? Number.POSITIVE_INFINITY) <= beforeMs),
     );
   }
 
@@ -92,13 +91,14 @@ export class ForgetCommands {
     const nowMs = this.#deps.clock.nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
     let again = false;
-    for (const row of await this.#firstEnded()) {
-      const retainedMs = retentionOf(row);
-      const endedAtMs = integerOrNull(row, 'ended_at_ms');
+    const rows = await this.#firstEnded();
+    for (const [row, state] of rows.flatMap((each) => endedStates.map((state) => [each, state] as const))) {
+      const retainedMs = retentionOf(row, state);
+      const endedAtMs = firstEndedAtMs(row, state);
       if (retainedMs === null || endedAtMs === null) continue;
       if (endedAtMs + retainedMs > nowMs) nextMs = Math.min(nextMs, endedAtMs + retainedMs);
       else {
-        await this.#forgetAll(text(row, 'queue'), stateOf(row), nowMs - retainedMs);
+        await this.#forgetAll(text(row, 'queue'), state, nowMs - retainedMs);
         again = true;
       }
     }
@@ -165,7 +165,7 @@ export class ForgetCommands {
       const rows = await this.#deps.db.query(queuesAfter.with({ after, limit: limits.pageMax }));
       for (const row of rows) {
         after = text(row, 'name');
-        all.push(queueOf(after, row, []).retention);
+        all.push(queueOf(after, row, undefined).retention);
       }
       if (rows.length < limits.pageMax) break;
     }
@@ -178,12 +178,11 @@ function nothing(): void {
   // Its own caller hears of a failed sweep; the next one starts anew.
 }
 
-function stateOf(row: Row): EndedState {
-  return text(row, 'state') as EndedState;
+function firstEndedAtMs(row: Row, state: EndedState): number | null {
+  return integerOrNull(row, `first_${state}_at_ms`);
 }
 
-function retentionOf(row: Row): number | null {
-  const state = stateOf(row);
+function retentionOf(row: Row, state: EndedState): number | null {
   if (row['name'] === null) return settingsOf({}).retention[`${state}Ms`];
   return integerOrNull(row, `${state}_ms`);
 }

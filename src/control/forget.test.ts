@@ -58,7 +58,7 @@ describe('purge', () => {
     const gone = await ended('failed', 2);
     const { id: pending } = await control.jobs.submit(trueJob);
     expect(await control.forget.purge('default', {})).toEqual({ purged: 2, more: false });
-    expect(await rowsIn('attempts')).toBe(0);
+    expect(await rowsIn('past_attempts')).toBe(0);
     expect(await rowsIn('job_data')).toBe(1);
     expect(await rowsIn('logs_to_remove')).toBe(0);
     expect([...control.logs.removed].sort()).toEqual([...gone].sort());

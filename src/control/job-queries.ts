@@ -11,19 +11,21 @@ import { type Clock, sleep } from '../platform/clock.ts';
 import type { Database, Row, Statement } from '../store/database.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import {
-  attemptsOfJob,
   eventsOfJob,
   jobCounts,
   listJobs,
   listJobsByQueue,
   listJobsByQueueAndState,
   listJobsByState,
+  newestAttempt,
+  pastAttempts,
   probe,
 } from '../store/statements/lists.ts';
 import { gateOfJob } from '../store/statements/queues.ts';
 import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
 import { cursorOf, seqOf } from './cursor.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
+import { countsOf } from './queue-rows.ts';
 import { whyQueueWaits } from './queue-waiting.ts';
 import { isSearch, searchJobs } from './search.ts';
 import type { Signals } from './signals.ts';
@@ -88,8 +90,12 @@ export class JobQueries {
   /** The newest attempts of a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
   async attempts(idOrPrefix: string): Promise<Attempt[]> {
     const jobId = await this.#existing(idOrPrefix);
-    const rows = await this.#db.query(attemptsOfJob.with({ jobId, limit: limits.pageMax }));
-    return rows.map(attemptOf).reverse();
+    // In this order: one that becomes a past one in between is there twice, not missing.
+    const newest = await this.#db.query(newestAttempt.with({ jobId }));
+    const past = await this.#db.query(pastAttempts.with({ jobId, limit: limits.pageMax }));
+    const attempts = [...past].reverse().concat(newest).map(attemptOf);
+    const byNumber = new Map(attempts.map((each) => [each.attempt, each]));
+    return [...byNumber.values()].slice(-limits.pageMax);
   }
 
   /** What happened to a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED. */
@@ -121,11 +127,7 @@ export class JobQueries {
     const counts = await this.#db.query(jobCounts.with({ limit: limits.countsMax }));
     const [online] = await this.#db.query(countOnline.with({}));
     return {
-      jobs: counts.map((row) => ({
-        queue: text(row, 'queue'),
-        state: text(row, 'state'),
-        count: integer(row, 'n'),
-      })),
+      jobs: counts.flatMap(pairsOf).slice(0, limits.countsMax),
       workersOnline: online === undefined ? 0 : integer(online, 'n'),
     };
   }
@@ -145,6 +147,12 @@ export class JobQueries {
     const rows = await this.#db.query(workersInState.with({ state, limit }));
     return rows.map(workerOf);
   }
+}
+
+/** The totals of a queue, each with its state. */
+function pairsOf(row: Row): Stats['jobs'] {
+  const queue = text(row, 'queue');
+  return Object.entries(countsOf(row)).map(([state, count]) => ({ queue, state, count }));
 }
 
 function listStatement(query: QueryOf<'listJobs'>, page: { before: number; limit: number }): Statement {

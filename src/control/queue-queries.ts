@@ -2,9 +2,9 @@
 import type { Queue, QueuePage, QueueStats } from '../contract/queue.ts';
 import type { QueryOf } from '../contract/routes.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { heldStates, jobMachine } from '../domain/job.ts';
+import { heldStates } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
-import type { Database, Row } from '../store/database.ts';
+import type { Database } from '../store/database.ts';
 import { integerOrNull, text } from '../store/statements/columns.ts';
 import {
   countsAfter,
@@ -27,16 +27,14 @@ export class QueueQueries {
   async list(query: QueryOf<'listQueues'> = {}): Promise<QueuePage> {
     const { limit = defaults.pageSize, cursor: after = '' } = query;
     const settings = await this.#db.query(queuesAfter.with({ after, limit }));
-    // So many rows hold all totals of the first `limit` queues.
-    const rows = limit * jobMachine.states.length;
-    const counts = await this.#db.query(countsAfter.with({ after, limit: rows }));
+    const counts = await this.#db.query(countsAfter.with({ after, limit }));
     const byName = new Map(settings.map((row) => [text(row, 'name'), row]));
-    const countsByName = groupByQueue(counts);
+    const countsByName = new Map(counts.map((row) => [text(row, 'queue'), row]));
     const names = [...new Set([...byName.keys(), ...countsByName.keys()])].sort();
     const page = names.slice(0, limit);
-    const full = names.length > limit || settings.length === limit || counts.length === rows;
+    const full = names.length > limit || settings.length === limit || counts.length === limit;
     return {
-      queues: page.map((name) => queueOf(name, byName.get(name), countsByName.get(name) ?? [])),
+      queues: page.map((name) => queueOf(name, byName.get(name), countsByName.get(name))),
       nextCursor: full ? (page.at(-1) ?? null) : null,
     };
   }
@@ -51,7 +49,8 @@ export class QueueQueries {
   /** The queue, with the defaults where nothing is known of it. */
   async read(name: string): Promise<Queue> {
     const [settings] = await this.#db.query(queueByName.with({ name }), { level: 'linearizable' });
-    return queueOf(name, settings, await this.#db.query(countsOfQueue.with({ name })));
+    const [counts] = await this.#db.query(countsOfQueue.with({ name }));
+    return queueOf(name, settings, counts);
   }
 
   /** How a queue is doing. Throws QUEUE_NOT_FOUND. */
@@ -71,15 +70,4 @@ export class QueueQueries {
       lastFailedAtMs: timeOf('last_failed_at_ms'),
     };
   }
-}
-
-function groupByQueue(rows: readonly Row[]): Map<string, Row[]> {
-  const groups = new Map<string, Row[]>();
-  for (const row of rows) {
-    const queue = text(row, 'queue');
-    const group = groups.get(queue);
-    if (group === undefined) groups.set(queue, [row]);
-    else group.push(row);
-  }
-  return groups;
 }

@@ -1,8 +1,9 @@
 /** Rows of queues as they go over the wire, and the settings of a queue that has none of its own. */
 import type { Queue, QueueSettings, SetQueue } from '../contract/queue.ts';
+import { type JobState, jobMachine } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Row } from '../store/database.ts';
-import { integer, integerOrNull, text } from '../store/statements/columns.ts';
+import { integer, integerOrNull } from '../store/statements/columns.ts';
 import type { QueueValues } from '../store/statements/queues.ts';
 
 /** All settings, those left out with their default. */
@@ -25,14 +26,21 @@ export function valuesOf({ concurrencyMax, concurrencyMaxPerKey, retention }: Qu
   return { concurrencyMax, keyConcurrencyMax: concurrencyMaxPerKey, ...retention };
 }
 
-/** A queue from the row of its settings, if it has one, and the rows of its totals. */
-export function queueOf(name: string, row: Row | undefined, counts: readonly Row[]): Queue {
+/** Totals of a queue by state, from a row with `countColumns`; only those above 0, by name. */
+export function countsOf(row: Row | undefined): Partial<Record<JobState, number>> {
+  if (row === undefined) return {};
+  const counts = [...jobMachine.states].sort().map((state) => [state, integer(row, state)] as const);
+  return Object.fromEntries(counts.filter(([, count]) => count > 0));
+}
+
+/** A queue from the row of its settings and that of its totals, as far as it has them. */
+export function queueOf(name: string, row: Row | undefined, counts: Row | undefined): Queue {
   const settings = row === undefined ? settingsOf({}) : storedSettings(row);
   return {
     name,
     paused: row !== undefined && integer(row, 'paused') === 1,
     ...settings,
-    counts: Object.fromEntries(counts.map((each) => [text(each, 'state'), integer(each, 'n')])),
+    counts: countsOf(counts),
     updatedAtMs: row === undefined ? null : integer(row, 'updated_at_ms'),
   };
 }

@@ -32,6 +32,7 @@ export const jobMachine = defineMachine<JobState>('job', {
     scheduled: 'image or VM failed, later again',
     pending: 'worker lost, or gave it back',
     running: 'start',
+    completed: 'start and exit 0 told together',
     failed: 'attempts used up',
     cancelled: 'user',
   },

@@ -2,6 +2,7 @@
 import { isEnded, type JobState, jobMachine } from '../domain/job.ts';
 import type { Database, Row } from './database.ts';
 import { integer, json, text } from './statements/columns.ts';
+import { countColumns } from './statements/queues.ts';
 
 /** Each gives one row per violation. */
 const rules: readonly (readonly [string, string])[] = [
@@ -22,31 +23,27 @@ const rules: readonly (readonly [string, string])[] = [
      WHERE (state IN ('completed', 'failed', 'cancelled')) <> (ended_at_ms IS NOT NULL)`,
   ],
   [
-    'I2: a job has more than one live attempt',
-    "SELECT job_id, count(*) AS n FROM attempts WHERE state <> 'ended' GROUP BY job_id HAVING n > 1",
-  ],
-  [
-    'I2: job and newest attempt disagree about being held, or about the holder',
-    `SELECT jobs.id, jobs.state, attempts.state AS attempt_state FROM jobs
-     LEFT JOIN attempts ON attempts.job_id = jobs.id AND attempts.attempt = jobs.attempt
-     WHERE (jobs.state IN ('claimed', 'running') AND (attempts.state IS NOT jobs.state
-         OR attempts.worker_id IS NOT jobs.worker_id
-         OR attempts.worker_generation IS NOT jobs.worker_generation))
-       OR (jobs.state NOT IN ('claimed', 'running') AND jobs.attempt > 0 AND attempts.state IS NOT 'ended')`,
+    'I2: a held job has no attempt or no holder, or a waiting one still has an attempt',
+    `SELECT id, state, worker_id, claimed_at_ms FROM jobs
+     WHERE (state IN ('claimed', 'running')
+         AND (claimed_at_ms IS NULL OR worker_id IS NULL OR worker_generation IS NULL))
+       OR (state IN ('blocked', 'scheduled', 'pending') AND claimed_at_ms IS NOT NULL)`,
   ],
   [
     'I3: the attempts of a job are not numbered 1, 2, 3, …',
-    `SELECT jobs.id, jobs.attempt, count(attempts.attempt) AS n, max(attempts.attempt) AS last FROM jobs
-     LEFT JOIN attempts ON attempts.job_id = jobs.id GROUP BY jobs.seq
-     HAVING n <> jobs.attempt OR coalesce(last, 0) <> jobs.attempt`,
+    `SELECT jobs.id, jobs.attempt, count(past.attempt) AS past, max(past.attempt) AS last FROM jobs
+     LEFT JOIN past_attempts AS past ON past.job_id = jobs.id GROUP BY jobs.seq
+     HAVING past <> coalesce(last, 0) OR past + (jobs.claimed_at_ms IS NOT NULL) <> jobs.attempt`,
   ],
   [
     'I3: an attempt belongs to no job',
-    'SELECT job_id, attempt FROM attempts WHERE job_id NOT IN (SELECT id FROM jobs)',
+    'SELECT job_id, attempt FROM past_attempts WHERE job_id NOT IN (SELECT id FROM jobs)',
   ],
   [
-    'an ended attempt has no end time, or a live one has one',
-    "SELECT job_id, attempt FROM attempts WHERE (state = 'ended') <> (ended_at_ms IS NOT NULL)",
+    'a running or completed job was never started, or one that is only claimed was',
+    `SELECT id, state, started_at_ms FROM jobs
+     WHERE (state IN ('running', 'completed') AND started_at_ms IS NULL)
+       OR (state = 'claimed' AND started_at_ms IS NOT NULL)`,
   ],
   [
     'attempts spent are more than allowed',
@@ -106,9 +103,10 @@ const rules: readonly (readonly [string, string])[] = [
   ],
   [
     'counts differ from the jobs',
-    `SELECT queue, state, sum(n) AS difference FROM (
-       SELECT queue, state, n FROM job_counts UNION ALL SELECT queue, state, -1 FROM jobs)
-     GROUP BY queue, state HAVING difference <> 0`,
+    `SELECT queue, ${jobMachine.states.map((state) => `sum(${state}) AS ${state}`).join(', ')} FROM (
+       SELECT ${countColumns} FROM queue_counts UNION ALL
+       SELECT queue, ${jobMachine.states.map((state) => `-(state = '${state}')`).join(', ')} FROM jobs)
+     GROUP BY queue HAVING ${jobMachine.states.map((state) => `sum(${state}) <> 0`).join(' OR ')}`,
   ],
 ];
 

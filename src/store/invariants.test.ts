@@ -58,17 +58,18 @@ describe('the checker of invariants', () => {
     ['DELETE FROM job_data', 'I1: a job has no spec'],
     ["UPDATE workers SET state = 'offline'", 'I1: a held job has no live worker'],
     ['UPDATE jobs SET ended_at_ms = 5', 'I1: an ended job'],
-    [
-      `INSERT INTO attempts (job_id, attempt, state, worker_id, worker_generation, claimed_at_ms)
-       VALUES ('j', 2, 'claimed', 'w', 1, 1)`,
-      'I2: a job has more than one live attempt',
-    ],
-    ["UPDATE attempts SET state = 'ended', ended_at_ms = 1", 'I2: job and newest attempt disagree'],
-    ['UPDATE jobs SET worker_generation = 2', 'I2: job and newest attempt disagree'],
+    ['UPDATE jobs SET claimed_at_ms = NULL', 'I2: a held job has no attempt'],
+    ['UPDATE jobs SET worker_generation = NULL', 'I2: a held job has no attempt or no holder'],
+    ['UPDATE jobs SET worker_generation = 2', 'I1: a held job has no live worker of its generation'],
     ['UPDATE jobs SET attempt = 2', 'I3: the attempts of a job'],
-    ['UPDATE attempts SET ended_at_ms = 5', 'an ended attempt has no end time'],
+    [
+      `INSERT INTO past_attempts (job_id, attempt, worker_id, worker_generation, claimed_at_ms, ended_at_ms)
+       VALUES ('x', 1, 'w', 1, 1, 1)`,
+      'I3: an attempt belongs to no job',
+    ],
+    ["UPDATE jobs SET state = 'running'", 'a running or completed job was never started'],
     ['UPDATE jobs SET attempts_used = 2', 'attempts spent'],
-    ['UPDATE job_counts SET n = n + 1', 'counts differ'],
+    ['UPDATE queue_counts SET failed = failed + 1', 'counts differ'],
     ["INSERT INTO job_data (seq, spec) VALUES (99, '{}')", 'outlives'],
     ['UPDATE jobs SET waits_for_key = 1', 'a job that is not pending waits'],
     ["UPDATE jobs SET forgotten_at_ms = 3 WHERE id = 'j'", 'I1: job j was forgotten as claimed'],
@@ -88,7 +89,7 @@ describe('the checker of invariants', () => {
       "UPDATE events SET kind = 'job.running' WHERE kind = 'job.claimed'",
       'I9: job j went from pending to running',
     ],
-    ["UPDATE jobs SET state = 'completed', ended_at_ms = 5", 'I9: job j went from claimed to completed'],
+    ["UPDATE jobs SET state = 'blocked'", 'I9: job j went from claimed to blocked'],
   ])('finds what %s has done', async (sql, violation) => {
     await db.batch([{ sql }]);
     expect(await checkInvariants(db)).toContainEqual(expect.stringContaining(violation));

@@ -171,6 +171,66 @@ describe('ends', () => {
     expect(await control.queries.get(id)).toMatchObject({ state: 'scheduled', reason: 'internal' });
   });
 
+  describe('of an attempt whose start is told with its end', () => {
+    async function endClaimed(end: Partial<AttemptDone>, job = {}) {
+      const { id } = await control.jobs.submit({ ...trueJob, expireInMs: 60_000, ...job });
+      const [claimed] = await worker.claim();
+      if (claimed === undefined) throw new Error('nothing was claimed');
+      control.clock.advance(1_000);
+      const reply = await worker.work({ want: 0, done: [endOf(claimed, end)] });
+      expect(reply.fenced).toEqual([]);
+      return control.queries.get(id);
+    }
+
+    it('are one step', async () => {
+      const startedAtMs = control.clock.nowMs() + 500;
+      const usage = { wallMs: 5, cpuMs: 4, memoryPeakKiB: 1_000 };
+      const job = await endClaimed({ startedAtMs, usage });
+      expect(job).toMatchObject({ state: 'completed', startedAtMs, attemptsUsed: 1, expiresAtMs: null });
+      expect(await control.queries.attempts(job.id)).toMatchObject([
+        { attempt: 1, state: 'ended', startedAtMs, endedAtMs: job.endedAtMs, reason: 'exit', usage },
+      ]);
+      const { events } = await control.queries.events(job.id);
+      expect(events.map(({ kind }) => kind)).toEqual(['job.submitted', 'job.claimed', 'job.completed']);
+      expect(events.at(-1)).toMatchObject({ workerId: worker.id, attempt: 1, data: { from: 'claimed' } });
+    });
+
+    it('fail and wait like others', async () => {
+      const startedAtMs = control.clock.nowMs() + 500;
+      const backoff = { type: 'fixed', delayMs: 2_000, jitter: 0 } as const;
+      const job = await endClaimed({ startedAtMs, exitCode: 3, message: 'no' }, { attemptsMax: 2, backoff });
+      expect(job).toMatchObject({ state: 'scheduled', attemptsUsed: 1, expiresAtMs: null });
+      const first = { attempt: 1, startedAtMs, exitCode: 3, message: 'no', state: 'ended' };
+      expect(await control.queries.attempts(job.id)).toMatchObject([first]);
+      control.clock.advance(2_000);
+      await control.scheduler.tick();
+      const again = await worker.run();
+      expect(await control.queries.attempts(job.id)).toMatchObject([first, { attempt: 2, state: 'running' }]);
+      await worker.work({ want: 0, done: [endOf(again, { reason: 'timeout', exitCode: null })] });
+      const failed = { attempt: 2, state: 'ended', reason: 'timeout' };
+      await control.jobs.retry(job.id);
+      expect(await control.queries.attempts(job.id)).toMatchObject([first, failed]);
+      await control.jobs.cancel(job.id);
+      expect(await control.queries.attempts(job.id)).toMatchObject([first, failed]);
+    });
+
+    it('were not started before their claim, nor in the future', async () => {
+      const claimedAtMs = control.clock.nowMs();
+      expect(await endClaimed({ startedAtMs: 1 })).toMatchObject({ startedAtMs: claimedAtMs });
+      const late = await endClaimed({ startedAtMs: claimedAtMs + 3_600_000 });
+      expect(late.startedAtMs).toBe(late.endedAtMs);
+    });
+
+    it('keep the start that was told before', async () => {
+      const { id } = await control.jobs.submit(trueJob);
+      const running = await worker.run();
+      const { startedAtMs } = await control.queries.get(id);
+      control.clock.advance(1_000);
+      await worker.work({ want: 0, done: [endOf(running, { startedAtMs: control.clock.nowMs() })] });
+      expect(await control.queries.get(id)).toMatchObject({ state: 'completed', startedAtMs });
+    });
+  });
+
   it('tells and counts the ends that are not of this worker', async () => {
     const other = await TestWorker.join(control);
     const { id } = await control.jobs.submit(trueJob);

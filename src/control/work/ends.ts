@@ -4,7 +4,7 @@
  */
 import type { AttemptDone, AttemptRef } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
-import { type AttemptEnd, decideEnd, isEnded, jobMachine } from '../../domain/job.ts';
+import { type AttemptEnd, decideEnd, isEnded, type JobState, jobMachine } from '../../domain/job.ts';
 import { limits } from '../../domain/limits.ts';
 import type { BackoffPolicy } from '../../domain/retry.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -17,7 +17,6 @@ import {
   endAttempts,
   giveBackAttempts,
   heldForEnd,
-  writeFacts,
 } from '../../store/statements/work.ts';
 import type { Holder } from '../fence.ts';
 import { tellMoved } from '../moved.ts';
@@ -69,7 +68,6 @@ export class EndReports {
     const write = (statement: typeof completeAttempts, list: readonly unknown[]): Statement[] =>
       list.length === 0 ? [] : [statement.with({ ...this.#holder, attempts: JSON.stringify(list), nowMs })];
     return [
-      ...this.#facts(open),
       ...write(completeAttempts, completed.map(completionOf)),
       ...write(giveBackAttempts, givenBack.map(refOf)),
       ...write(endAttempts, decided),
@@ -105,7 +103,7 @@ export class EndReports {
     for (const [key, done] of this.#open) {
       const row = known.get(key);
       const ours = row !== undefined && this.#isOurs(row);
-      if (ours && text(row, 'attempt_state') !== 'ended') continue;
+      if (ours && integer(row, 'held') === 1) continue;
       this.#open.delete(key);
       // Written before, and the answer was lost: perhaps that of the store, and then nobody was told.
       if (ours && textOrNull(row, 'reason') === done.reason) tellMoved(this.#signals, [row]);
@@ -117,14 +115,6 @@ export class EndReports {
   #isOurs(attempt: Row): boolean {
     const { workerId, generation } = this.#holder;
     return text(attempt, 'worker_id') === workerId && integer(attempt, 'worker_generation') === generation;
-  }
-
-  #facts(open: readonly AttemptDone[]): Statement[] {
-    const facts = open
-      .filter(({ vm, usage }) => vm !== null || usage !== null)
-      .map((done) => ({ ...refOf(done), vm: done.vm, usage: done.usage }));
-    if (facts.length === 0) return [];
-    return [writeFacts.with({ ...this.#holder, attempts: JSON.stringify(facts) })];
   }
 
   async #decide(others: readonly AttemptDone[]): Promise<unknown[]> {
@@ -153,7 +143,8 @@ export class EndReports {
     const chance = this.#random.unit();
     const reported = endOf(done);
     const wanted = decideEnd(job, reported, nowMs, chance);
-    const possible = jobMachine.can(from, wanted.state);
+    const possible =
+      jobMachine.can(from, wanted.state) && (wanted.state !== 'completed' || isStarted(from, done));
     const end = possible ? reported : neverStarted;
     const decision = possible ? wanted : decideEnd(job, end, nowMs, chance);
     const endedAtMs = isEnded(decision.state) ? nowMs : null;
@@ -164,6 +155,9 @@ export class EndReports {
       ...decision,
       ...end,
       endedAtMs,
+      startedAtMs: done.startedAtMs ?? null,
+      vm: done.vm,
+      usage: done.usage,
     };
   }
 }
@@ -188,8 +182,14 @@ function endOf(done: AttemptDone): End {
   };
 }
 
-function completionOf(done: AttemptDone) {
-  return { ...refOf(done), message: storable(done.message) };
+/** One row of `completeAttempts`. */
+function completionOf({ jobId, attempt, startedAtMs, message, vm, usage }: AttemptDone) {
+  return [jobId, attempt, startedAtMs ?? null, storable(message), vm, usage];
+}
+
+/** Its start was told, before or with this report. */
+function isStarted(from: JobState, { startedAtMs }: AttemptDone): boolean {
+  return from === 'running' || startedAtMs !== undefined;
 }
 
 function refOf({ jobId, attempt }: AttemptRef): AttemptRef {

@@ -26,14 +26,16 @@ export const forgetJob = define<{ id: string; nowMs: number }>(
   `UPDATE jobs SET forgotten_at_ms = :nowMs WHERE id = :id AND +${ended} RETURNING id`,
 );
 
-/** Each queue and state with ended jobs: when the first of them ended, and how long the queue keeps such. */
+const firstEndedOf = (state: string): string =>
+  `(SELECT min(ended_at_ms) FROM jobs INDEXED BY jobs_ended
+    WHERE jobs.queue = c.queue AND jobs.state = '${state}' AND jobs.${ended}) AS first_${state}_at_ms`;
+
+/** Each queue with ended jobs: when the first of each state ended, and how long the queue keeps such. */
 export const firstEnded = define<{ limit: number }>(
   'forget.firstEnded',
-  `SELECT c.queue, c.state, s.name, s.completed_ms, s.failed_ms, s.cancelled_ms,
-     (SELECT min(ended_at_ms) FROM jobs INDEXED BY jobs_ended
-      WHERE jobs.queue = c.queue AND jobs.state = c.state AND jobs.${ended}) AS ended_at_ms
-   FROM job_counts AS c LEFT JOIN queues AS s ON s.name = c.queue
-   WHERE c.queue > '' AND c.${ended} AND c.n > 0 ORDER BY c.queue, c.state LIMIT +:limit`,
+  `SELECT c.queue, s.name, s.completed_ms, s.failed_ms, s.cancelled_ms, ${endedStates.map(firstEndedOf).join(', ')}
+   FROM queue_counts AS c LEFT JOIN queues AS s ON s.name = c.queue
+   WHERE c.queue > '' AND c.completed + c.failed + c.cancelled > 0 ORDER BY c.queue LIMIT +:limit`,
 );
 
 /** Jobs that are gone and whose logs may not be. */

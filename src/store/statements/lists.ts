@@ -1,6 +1,8 @@
 /** Pages of jobs, attempts and events, and totals: each page starts at a key and reads only what it shows. */
-import { define } from './define.ts';
+import { heldStates } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
 import { jobColumns } from './jobs.ts';
+import { countColumns } from './queues.ts';
 
 const page = 'seq < :before ORDER BY seq DESC LIMIT +:limit';
 
@@ -28,12 +30,21 @@ export const listJobsByQueueAndState = define<Page & { queue: string; state: str
    WHERE queue = :queue AND state = :state AND ${page}`,
 );
 
-/** The newest attempts of a job, newest first. */
-export const attemptsOfJob = define<{ jobId: string; limit: number }>(
-  'lists.attempts',
-  `SELECT job_id, attempt, state, worker_id, claimed_at_ms, started_at_ms, ended_at_ms, reason, exit_code,
-     signal, message, vm, usage
-   FROM attempts WHERE job_id = :jobId ORDER BY attempt DESC LIMIT +:limit`,
+const attemptColumns = `attempt, worker_id, claimed_at_ms, started_at_ms, ended_at_ms, reason, exit_code, signal,
+  message, vm, usage`;
+
+/** The newest attempt of a job, unless the job waits again after it. */
+export const newestAttempt = define<{ jobId: string }>(
+  'lists.newestAttempt',
+  `SELECT id AS job_id, iif(state IN (${literals(heldStates)}), state, 'ended') AS state, ${attemptColumns}
+   FROM jobs WHERE id = :jobId AND claimed_at_ms IS NOT NULL`,
+);
+
+/** The other attempts of a job, newest first. */
+export const pastAttempts = define<{ jobId: string; limit: number }>(
+  'lists.pastAttempts',
+  `SELECT job_id, 'ended' AS state, ${attemptColumns}
+   FROM past_attempts WHERE job_id = :jobId ORDER BY attempt DESC LIMIT +:limit`,
 );
 
 /** The events of a job, oldest first, from the one after `after`. */
@@ -43,10 +54,10 @@ export const eventsOfJob = define<{ jobId: string; after: number; limit: number 
    WHERE job_id = :jobId AND seq > :after ORDER BY seq LIMIT +:limit`,
 );
 
-/** Totals per queue and state, as the writes keep them. */
+/** Totals of each queue, one column per state, as the writes keep them. */
 export const jobCounts = define<{ limit: number }>(
   'lists.counts',
-  "SELECT queue, state, n FROM job_counts WHERE queue > '' AND n > 0 ORDER BY queue, state LIMIT +:limit",
+  `SELECT ${countColumns} FROM queue_counts WHERE queue > '' ORDER BY queue LIMIT +:limit`,
 );
 
 /** Answers when the store does. */

@@ -1,5 +1,5 @@
 /** Queues: their settings, their pause, what is in them, and which jobs of a key are ready under a new limit. */
-import { endedStates, heldStates } from '../../domain/job.ts';
+import { endedStates, heldStates, jobMachine } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 
 const ended = `state IN (${literals(endedStates)})`;
@@ -50,17 +50,20 @@ export const queuesAfter = define<{ after: string; limit: number }>(
   `SELECT ${settings} FROM queues WHERE name > :after ORDER BY name LIMIT +:limit`,
 );
 
-/** The totals of queues by name, from the one after `after`. */
+/** A queue and its totals, a column for each state. */
+export const countColumns = ['queue', ...jobMachine.states].join(', ');
+
+/** The totals of queues by name that have jobs, from the one after `after`. */
 export const countsAfter = define<{ after: string; limit: number }>(
   'queues.countsAfter',
-  `SELECT queue, state, n FROM job_counts WHERE queue > :after AND n > 0
-   ORDER BY queue, state LIMIT +:limit`,
+  `SELECT ${countColumns} FROM queue_counts WHERE queue > :after AND ${jobMachine.states.join(' + ')} > 0
+   ORDER BY queue LIMIT +:limit`,
 );
 
 /** The totals of one queue. */
 export const countsOfQueue = define<{ name: string }>(
   'queues.counts',
-  'SELECT queue, state, n FROM job_counts WHERE queue = :name AND n > 0',
+  `SELECT ${countColumns} FROM queue_counts WHERE queue = :name`,
 );
 
 /** When the oldest ready job of a queue was submitted, and when jobs of it last ended; null where there is none. */
@@ -80,8 +83,7 @@ export const gateOfJob = define<{ id: string }>(
   'queues.gateOfJob',
   `SELECT jobs.queue, jobs.waits_for_key, jobs.concurrency_key, s.paused, s.concurrency_max,
      s.key_concurrency_max,
-     (SELECT coalesce(sum(n), 0) FROM job_counts
-      WHERE job_counts.queue = jobs.queue AND state IN (${literals(heldStates)})) AS held
+     (SELECT ${heldStates.join(' + ')} FROM queue_counts WHERE queue_counts.queue = jobs.queue) AS held
    FROM jobs CROSS JOIN queues AS s ON s.name = jobs.queue WHERE jobs.id = :id`,
 );
 

@@ -19,22 +19,24 @@ export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, exp
 
 type OfHolder = { workerId: string; generation: number };
 
-/** Facts of attempts that are about to end: `[{jobId, attempt, vm, usage}]`. */
-export const writeFacts = define<OfHolder & { attempts: string }>(
-  'work.writeFacts',
-  `UPDATE attempts SET vm = d.value->>'vm', usage = d.value->>'usage' FROM json_each(:attempts) AS d
-   WHERE attempts.job_id = d.value->>'jobId' AND attempts.attempt = d.value->>'attempt'
-     AND +attempts.worker_id = :workerId AND +attempts.worker_generation = :generation
-     AND +attempts.state <> 'ended'`,
-);
+/** When an attempt was started, if that is told with its end: not before its claim, and not in the future. */
+const startedWithEnd = (toldMs: string): string =>
+  `coalesce(started_at_ms, max(claimed_at_ms, min(${toldMs}, :nowMs)))`;
 
-/** Running attempts that ended with exit code 0: `[{jobId, attempt, message}]`. */
+/**
+ * Attempts that ended with exit code 0: `[[jobId, attempt, startedAtMs, message, vm, usage]]`; one that was only
+ * claimed needs `startedAtMs`. A list is read faster than an object.
+ */
 export const completeAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
   'work.complete',
   `UPDATE jobs SET state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0,
-     message = d.value->>'message', ended_at_ms = :nowMs, updated_at_ms = :nowMs
+     message = d.value->>3, vm = d.value->>4, usage = d.value->>5, started_at_ms = ${startedWithEnd('d.value->>2')},
+     expires_at_ms = NULL, ended_at_ms = :nowMs, updated_at_ms = :nowMs
    FROM json_each(:attempts) AS d
-   WHERE ${heldByWorker} AND +jobs.state IN (${literals(jobMachine.sourcesOf('completed'))})
+   WHERE jobs.id = d.value->>0 AND +jobs.attempt = d.value->>1
+     AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation
+     AND +jobs.state IN (${literals(jobMachine.sourcesOf('completed'))})
+     AND coalesce(jobs.started_at_ms, d.value->>2) IS NOT NULL
    RETURNING ${movedColumns}`,
 );
 
@@ -58,29 +60,36 @@ export const heldForEnd = define<OfHolder & { attempts: string }>(
 
 /**
  * Decided ends: `[{jobId, attempt, from, cancelRequested, state, runAtMs, attemptsUsed, infraFailures,
- * reason, exitCode, signal, message, endedAtMs}]`. An attempt that has changed since the decision stays as
- * it is.
+ * reason, exitCode, signal, message, endedAtMs, startedAtMs, vm, usage}]`. An attempt that has changed since the
+ * decision stays as it is.
  */
 export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
   'work.end',
   `UPDATE jobs SET state = d.value->>'state', run_at_ms = coalesce(d.value->>'runAtMs', run_at_ms),
      attempts_used = d.value->>'attemptsUsed', infra_failures = d.value->>'infraFailures',
      reason = d.value->>'reason', exit_code = d.value->>'exitCode', signal = d.value->>'signal',
-     message = d.value->>'message', ended_at_ms = d.value->>'endedAtMs', updated_at_ms = :nowMs
+     message = d.value->>'message', vm = d.value->>'vm', usage = d.value->>'usage',
+     started_at_ms = ${startedWithEnd("d.value->>'startedAtMs'")},
+     expires_at_ms = iif(d.value->>'startedAtMs' IS NULL, expires_at_ms, NULL),
+     ended_at_ms = d.value->>'endedAtMs', updated_at_ms = :nowMs
    FROM json_each(:attempts) AS d
    WHERE ${heldByWorker} AND +jobs.state = d.value->>'from'
      AND (jobs.cancel_requested_at_ms IS NOT NULL) = d.value->>'cancelRequested'
    RETURNING ${movedColumns}`,
 );
 
-/** What became of the attempts `[{jobId, attempt}]`, and how their jobs are now. */
+/** What became of the attempts `[{jobId, attempt}]`, 1 in `held` where they go on, and how their jobs are now. */
 export const attemptsNamed = define<{ attempts: string }>(
   'work.attemptsNamed',
-  `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, jobs.expires_at_ms, attempts.attempt,
-     attempts.state AS attempt_state, attempts.worker_id, attempts.worker_generation, attempts.reason
-   FROM json_each(:attempts) AS d CROSS JOIN attempts CROSS JOIN jobs
-   WHERE attempts.job_id = d.value->>'jobId' AND attempts.attempt = d.value->>'attempt'
-     AND jobs.id = attempts.job_id`,
+  `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, jobs.expires_at_ms,
+     d.value->>'attempt' AS attempt, past.attempt IS NULL AND jobs.${held} AS held,
+     coalesce(past.worker_id, jobs.worker_id) AS worker_id,
+     coalesce(past.worker_generation, jobs.worker_generation) AS worker_generation,
+     iif(past.attempt IS NULL, jobs.reason, past.reason) AS reason
+   FROM json_each(:attempts) AS d CROSS JOIN jobs
+     LEFT JOIN past_attempts AS past ON past.job_id = jobs.id AND past.attempt = d.value->>'attempt'
+   WHERE jobs.id = d.value->>'jobId' AND (past.attempt IS NOT NULL
+     OR (+jobs.attempt = d.value->>'attempt' AND jobs.claimed_at_ms IS NOT NULL))`,
 );
 
 const claimedColumns = `id, attempt, rank_ms, seq,
@@ -114,7 +123,7 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
   `UPDATE jobs SET state = 'claimed', attempt = attempt + 1,
      worker_id = :workerId, worker_generation = :generation, claim_token = :token,
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
-     started_at_ms = NULL, updated_at_ms = :nowMs
+     claimed_at_ms = :nowMs, started_at_ms = NULL, updated_at_ms = :nowMs
    WHERE seq IN (
      SELECT seq FROM (
        SELECT best.seq, best.rank_ms FROM ${served} ${heads}
@@ -123,9 +132,8 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
        SELECT seq, rank_ms FROM (
          SELECT best.seq, best.rank_ms,
            row_number() OVER (PARTITION BY q.value ORDER BY best.rank_ms, best.seq) AS place,
-           s.concurrency_max - (
-             SELECT coalesce(sum(n), 0) FROM job_counts AS taken
-             WHERE taken.queue = q.value AND taken.${held}) AS room
+           s.concurrency_max - coalesce((
+             SELECT claimed + running FROM queue_counts WHERE queue_counts.queue = q.value), 0) AS room
          FROM ${limited} ${heads}
          WHERE ${mayClaim} AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
        WHERE place <= room)
