@@ -4,18 +4,21 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { BlixardClient, httpTransport, type Transport } from '../../src/client/index.ts';
-import { appTransport } from '../../src/control/http/app-transport.ts';
-import { loadConfig } from '../../src/main/config.ts';
-import { startControlNode } from '../../src/main/control-node.ts';
-import { realClock } from '../../src/platform/clock.ts';
-import { silentLog } from '../../src/platform/log.ts';
-import { makeIds, realRandom } from '../../src/platform/random.ts';
-import { type FunctionWorker, startFunctionWorker } from '../../src/worker/index.ts';
+import type { Transport } from '../../src/client/index.ts';
+import type { FunctionWorker } from '../../src/worker/index.ts';
 import type { Contestant, ContestantInput } from './contest.ts';
 
-const bin = fileURLToPath(new URL('../../dist/main/bin.js', import.meta.url));
+const dist = (file: string): string => new URL(`../../dist/${file}`, import.meta.url).href;
+const bin = fileURLToPath(dist('main/bin.js'));
 const readyWithinMs = 30_000;
+
+// What is measured is the program as it ships, not what the loader of TypeScript makes of its sources.
+const { BlixardClient, httpTransport }: typeof import('../../src/client/index.ts') = await import(
+  dist('client/index.js')
+);
+const { startFunctionWorker }: typeof import('../../src/worker/index.ts') = await import(
+  dist('worker/index.js')
+);
 
 interface Node {
   transport(): Transport;
@@ -49,6 +52,18 @@ export async function open({ dir, concurrency, payload, server }: ContestantInpu
 }
 
 async function thisProcess(dir: string): Promise<Node> {
+  const { loadConfig }: typeof import('../../src/main/config.ts') = await import(dist('main/config.js'));
+  const { startControlNode }: typeof import('../../src/main/control-node.ts') = await import(
+    dist('main/control-node.js')
+  );
+  const { appTransport }: typeof import('../../src/control/http/app-transport.ts') = await import(
+    dist('control/http/app-transport.js')
+  );
+  const { realClock }: typeof import('../../src/platform/clock.ts') = await import(dist('platform/clock.js'));
+  const { makeIds, realRandom }: typeof import('../../src/platform/random.ts') = await import(
+    dist('platform/random.js')
+  );
+  const { silentLog }: typeof import('../../src/platform/log.ts') = await import(dist('platform/log.js'));
   const flags = { 'data-dir': dir, port: '0', 'log-level': 'silent' };
   const { values: config } = await loadConfig({ flags, env: {}, cwd: dir });
   const control = await startControlNode({

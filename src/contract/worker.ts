@@ -66,8 +66,6 @@ export const AttemptDone = strict({
   message: nullable(Type.String({ maxLength: limits.reasonLength })),
   vm: nullable(VmFacts),
   usage: nullable(Usage),
-  /** When it started, of an attempt whose start no call has told; it has written no output. */
-  startedAtMs: Type.Optional(timeMs),
 });
 export type AttemptDone = Static<typeof AttemptDone>;
 

@@ -3,11 +3,10 @@ import type { BlixardClient } from '../client/client.ts';
 import type { JobSpec } from '../contract/job.ts';
 import type { LogStream } from '../contract/log.ts';
 import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
-import { asBlixardError, BlixardError, isBlixardError } from '../domain/errors.ts';
+import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Execution, Executor, Outcome, StopReason } from '../executor/executor.ts';
-import { outcomeOfError } from '../executor/outcome.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
 import { LazySignal } from './lazy-signal.ts';
 import type { LogUpload } from './log-buffer.ts';
@@ -37,9 +36,6 @@ export function doneOf(
 ): AttemptDone {
   return { jobId, attempt, reason, message, exitCode: null, signal: null, vm: null, usage: null };
 }
-
-/** The server takes the start of a light attempt with its end. */
-const endTellsStart = false;
 
 /** Runs one claimed job: start told, output shipped, end known. What a short attempt does not need is not made. */
 export class AttemptRun implements Execution {
@@ -130,10 +126,7 @@ export class AttemptRun implements Execution {
 
   async #outcome(executor: Executor): Promise<Outcome> {
     try {
-      if (executor.isLight && !endTellsStart) await this.started();
       return await executor.run(this);
-    } catch (error) {
-      return outcomeOfError(asBlixardError(error), null);
     } finally {
       this.#commandEnded = true;
       // A start that was refused is told by whoever asked for it.
