@@ -13,7 +13,7 @@ const bin = fileURLToPath(dist('main/bin.js'));
 const readyWithinMs = 30_000;
 
 // What is measured is the program as it ships, not what the loader of TypeScript makes of its sources.
-const { BlixardClient, httpTransport }: typeof import('../../src/client/index.ts') = await import(
+const { BlixardClient, socketTransport }: typeof import('../../src/client/index.ts') = await import(
   dist('client/index.js')
 );
 const { startFunctionWorker }: typeof import('../../src/worker/index.ts') = await import(
@@ -85,7 +85,7 @@ async function ownProcess(dir: string): Promise<Node> {
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url, child);
   return {
-    transport: () => httpTransport({ url }),
+    transport: () => socketTransport({ url }),
     stop: async () => {
       child.kill('SIGTERM');
       await once(child, 'exit');

@@ -54,6 +54,11 @@ export const limits = {
   /** Open connections of one control node, and of one client. */
   connectionsMax: 10_000,
   clientConnections: 1_024,
+  /** Calls under way on one persistent connection, and bytes of answers that wait for it before no more are read. */
+  callsPerConnection: 2_000,
+  /** Calls of one client that wait for their answers. */
+  callsWaiting: 20_000,
+  answerBacklogBytes: 16 * mib,
   /** A reply the client reads whole: a page of the largest jobs, with their standard input. */
   replyBytes: 1_024 * mib,
   pageMax: 500,
@@ -224,6 +229,10 @@ export const defaults = {
   /** A call that does not wait for anything. */
   callTimeoutMs: 30 * second,
   connectTimeoutMs: 5 * second,
+  /** A persistent connection is pinged so often, and taken for lost when nothing was heard three times as long. */
+  callsPingMs: 30 * second,
+  /** After a server refused a persistent connection, calls go over plain HTTP for this long. */
+  callsRefusedMs: 60 * second,
   /** A request's head, and the whole of it, must have arrived by then. */
   requestHeadTimeoutMs: 10 * second,
   requestTimeoutMs: 30 * second,

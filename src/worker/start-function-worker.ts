@@ -1,7 +1,7 @@
 /** A worker inside an application: its jobs are functions of the application. */
 import { hostname } from 'node:os';
 import { BlixardClient } from '../client/client.ts';
-import { httpTransport } from '../client/http-transport.ts';
+import { socketTransport } from '../client/socket-transport.ts';
 import type { Transport } from '../client/transport.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import type { JobFunction } from '../executor/function-executor.ts';
@@ -58,7 +58,7 @@ const slotsByDefault = 10;
  */
 export async function startFunctionWorker(options: FunctionWorkerOptions): Promise<FunctionWorker> {
   const url = options.server ?? `http://127.0.0.1:${defaults.port}`;
-  const client = new BlixardClient({ transport: options.transport ?? httpTransport({ url }) });
+  const client = new BlixardClient({ transport: options.transport ?? socketTransport({ url }) });
   const factory = new FunctionWorkerFactory({
     client,
     clock: realClock,

@@ -51,7 +51,7 @@ export class WorkLoop {
   #uselessAnswers = 0;
   #pause: Timer | undefined;
   #onQuiet: (() => void) | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #willPump = false;
 
   constructor(deps: WorkLoopDeps) {
     this.#deps = deps;
@@ -70,14 +70,17 @@ export class WorkLoop {
     else if (this.#calls.size === 0 && this.#outbox.length === 0) this.#onQuiet?.();
   }
 
+  /** After all that ends in this turn of the event loop has ended. */
   #pumpSoon(): void {
-    if (this.#deps.joinsEnds) this.#turn ??= setImmediate(() => this.#pumpNow());
-    else this.pump();
-  }
-
-  #pumpNow(): void {
-    this.#turn = undefined;
-    this.pump();
+    if (!this.#deps.joinsEnds) {
+      this.pump();
+    } else if (!this.#willPump) {
+      this.#willPump = true;
+      process.nextTick(() => {
+        this.#willPump = false;
+        this.pump();
+      });
+    }
   }
 
   /** Has everything reported that was to be, at most within `waitMs`; waits for no more work. */
@@ -95,7 +98,6 @@ export class WorkLoop {
   /** Ends the conversation at once. */
   stop(): void {
     this.#pause?.cancel();
-    clearImmediate(this.#turn);
     this.#halt.abort();
     this.#onQuiet?.();
   }

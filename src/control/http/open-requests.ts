@@ -19,6 +19,23 @@ export class OpenRequests {
     return controller.signal;
   }
 
+  /** The same for a call without a response of its own: `caller` aborts when its client has gone; `end` it after. */
+  beginCall(caller?: AbortSignal): { readonly signal: AbortSignal; end(): void } {
+    this.assertOpen();
+    const controller = new AbortController();
+    const gone = (): void => controller.abort(new DOMException('the client has gone', 'AbortError'));
+    if (caller?.aborted) gone();
+    caller?.addEventListener('abort', gone, { once: true });
+    this.#open.add(controller);
+    return {
+      signal: controller.signal,
+      end: () => {
+        this.#open.delete(controller);
+        caller?.removeEventListener('abort', gone);
+      },
+    };
+  }
+
   assertOpen(): void {
     if (this.#isClosing) throw new BlixardError('SERVER_CLOSING');
   }
