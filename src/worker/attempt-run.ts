@@ -8,7 +8,7 @@ import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
 import type { Execution, Executor, Outcome, StopReason } from '../executor/executor.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
-import { LazySignal } from './lazy-signal.ts';
+import { LazySignal } from '../platform/lazy-signal.ts';
 import type { LogUpload } from './log-buffer.ts';
 import { LogShipper } from './log-shipper.ts';
 import { answerTimeoutMs, type CallerDeps, untilAnswered } from './until-answered.ts';

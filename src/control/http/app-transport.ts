@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Transport, WireCall, WireReply, WireRequest, WireResponse } from '../../client/transport.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import { LazySignal } from '../../platform/lazy-signal.ts';
 
 const url = 'this process';
 
@@ -26,7 +27,11 @@ async function callApp(app: FastifyInstance, call: WireCall): Promise<WireReply>
   if (text.length > limits.bodyBytes && Buffer.byteLength(text) > limits.bodyBytes) {
     return app.calls.refusal(new BlixardError('BODY_TOO_LARGE', { maxBytes: limits.bodyBytes }), route);
   }
-  const answer = await app.calls.answer({ ...(JSON.parse(text) as object), route }, signal);
+  const gone = new LazySignal();
+  const abort = (): void => gone.abort(abortError());
+  signal?.addEventListener('abort', abort, { once: true });
+  const answer = await app.calls.answer({ ...(JSON.parse(text) as object), route }, gone);
+  signal?.removeEventListener('abort', abort);
   signal?.throwIfAborted();
   return answer;
 }

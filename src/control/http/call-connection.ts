@@ -4,6 +4,7 @@ import type { AnswerFrame } from '../../contract/calls.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { defaults, limits } from '../../domain/limits.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
+import { LazySignal } from '../../platform/lazy-signal.ts';
 import { decodeJsonText, parseJsonSafely } from './bodies.ts';
 import type { CallInput, Calls } from './calls.ts';
 
@@ -19,7 +20,7 @@ export class CallConnection {
   readonly #webSocket: WebSocket;
   readonly #calls: Calls;
   readonly #clock: Clock;
-  readonly #open = new Map<number, AbortController>();
+  readonly #open = new Map<number, LazySignal>();
   /** Answers of this turn of the event loop: those of one commit go out together. */
   #answers: string[] = [];
   #heard = true;
@@ -75,7 +76,7 @@ export class CallConnection {
   #take(frame: unknown): void {
     const { id, cancel, route } = (frame ?? {}) as Readonly<Record<string, unknown>>;
     if (Number.isSafeInteger(cancel)) {
-      this.#open.get(cancel as number)?.abort();
+      this.#open.get(cancel as number)?.abort(clientGone());
       return;
     }
     if (!Number.isSafeInteger(id) || typeof route !== 'string') {
@@ -93,9 +94,9 @@ export class CallConnection {
       this.#answer({ id, ...this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), input.route) });
       return;
     }
-    const controller = new AbortController();
-    this.#open.set(id, controller);
-    const answer = await this.#calls.answer(input, controller.signal);
+    const gone = new LazySignal();
+    this.#open.set(id, gone);
+    const answer = await this.#calls.answer(input, gone);
     this.#open.delete(id);
     this.#answer({ id, ...answer });
   }
@@ -121,7 +122,7 @@ export class CallConnection {
   #break(status: number, problem: string): void {
     this.#webSocket.close(status, problem.slice(0, reasonLength));
     this.#closing = { status, reason: '' };
-    for (const controller of this.#open.values()) controller.abort();
+    for (const gone of this.#open.values()) gone.abort(clientGone());
   }
 
   #hear(): void {
@@ -141,6 +142,10 @@ export class CallConnection {
 
   #end(): void {
     this.#timer?.cancel();
-    for (const controller of this.#open.values()) controller.abort();
+    for (const gone of this.#open.values()) gone.abort(clientGone());
   }
+}
+
+function clientGone(): Error {
+  return new DOMException('the client has gone', 'AbortError');
 }

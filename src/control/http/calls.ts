@@ -4,6 +4,7 @@ import { problemOfError } from '../../contract/problem.ts';
 import { type Route, type RouteName, routes } from '../../contract/routes.ts';
 import { strict } from '../../contract/schema.ts';
 import { BlixardError } from '../../domain/errors.ts';
+import type { LazySignal } from '../../platform/lazy-signal.ts';
 import type { Log } from '../../platform/log.ts';
 import type { SchemaCompiler } from './add-routes.ts';
 import { coerce } from './coercion.ts';
@@ -54,19 +55,17 @@ export class Calls {
     this.#log = deps.log;
   }
 
-  /** Answers a call; never rejects. `caller` aborts when nobody waits for the answer any more. */
-  async answer(input: CallInput, caller?: AbortSignal): Promise<CallAnswer> {
+  /** Answers a call; never rejects. Who waits for the answer aborts `gone` when nobody does any more. */
+  async answer(input: CallInput, gone: LazySignal): Promise<CallAnswer> {
     try {
       const { route, handle, checks } = this.#callable(input.route);
-      const call = checked(route, checks, input);
-      const { signal, end } = this.#open.beginCall(caller);
-      try {
-        return { status: route.status, body: await handle({ ...call, lastEventId: undefined, signal }) };
-      } finally {
-        end();
-      }
+      const call = checked(route, checks, input, gone);
+      this.#open.beginCall(gone);
+      return { status: route.status, body: await handle(call) };
     } catch (error) {
       return this.refusal(error, input.route);
+    } finally {
+      this.#open.endCall(gone);
     }
   }
 
@@ -113,7 +112,12 @@ function partsOf(route: Route): [Part, object][] {
 }
 
 /** Throws VALIDATION_FAILED, or BATCH_LINE_REFUSED. */
-function checked(route: Route, checks: Callable['checks'], input: CallInput): Call<RouteName> {
+function checked(
+  route: Route,
+  checks: Callable['checks'],
+  input: CallInput,
+  gone: LazySignal,
+): Call<RouteName> {
   const given: Record<Part, unknown> = {
     params: { ...objectOf(input.params, 'params') },
     querystring: { ...objectOf(input.query, 'query') },
@@ -132,6 +136,10 @@ function checked(route: Route, checks: Callable['checks'], input: CallInput): Ca
     query: given.querystring,
     headers: given.headers,
     body: given.body,
+    lastEventId: undefined,
+    get signal() {
+      return gone.signal;
+    },
   } as Call<RouteName>;
 }
 

@@ -1,10 +1,11 @@
 /** Requests under way: each has a signal that aborts when its client has gone, or when the server closes. */
 import type { ServerResponse } from 'node:http';
 import { BlixardError } from '../../domain/errors.ts';
+import type { LazySignal } from '../../platform/lazy-signal.ts';
 
 /** All requests under way on one application. */
 export class OpenRequests {
-  readonly #open = new Set<AbortController>();
+  readonly #open = new Set<Pick<AbortController, 'abort'>>();
   #isClosing = false;
 
   /** Throws SERVER_CLOSING once the server closes. */
@@ -19,21 +20,14 @@ export class OpenRequests {
     return controller.signal;
   }
 
-  /** The same for a call without a response of its own: `caller` aborts when its client has gone; `end` it after. */
-  beginCall(caller?: AbortSignal): { readonly signal: AbortSignal; end(): void } {
+  /** The same for a call without a response of its own: who began it aborts it when its client has gone, and ends it. */
+  beginCall(call: LazySignal): void {
     this.assertOpen();
-    const controller = new AbortController();
-    const gone = (): void => controller.abort(new DOMException('the client has gone', 'AbortError'));
-    if (caller?.aborted) gone();
-    caller?.addEventListener('abort', gone, { once: true });
-    this.#open.add(controller);
-    return {
-      signal: controller.signal,
-      end: () => {
-        this.#open.delete(controller);
-        caller?.removeEventListener('abort', gone);
-      },
-    };
+    this.#open.add(call);
+  }
+
+  endCall(call: LazySignal): void {
+    this.#open.delete(call);
   }
 
   assertOpen(): void {

@@ -1,8 +1,12 @@
-/** An abort signal that is made when somebody looks at it: most attempts end before anybody does. */
+/** An abort signal that is made when somebody looks at it: most of what could be aborted is over before. */
 export class LazySignal {
   #controller: AbortController | undefined;
   #reason: unknown;
   #isAborted = false;
+
+  get isAborted(): boolean {
+    return this.#isAborted;
+  }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
