@@ -107,10 +107,11 @@ export class Attempts {
 
   /** What was claimed ahead and turns out to wait behind slow jobs goes to whoever is free. */
   #watchWaiting(): void {
-    this.#patience ??= this.#deps.clock.after(defaults.claimAheadPatienceMs, () => {
+    if (this.#patience !== undefined) return;
+    this.#endedSinceLook = 0;
+    this.#patience = this.#deps.clock.after(defaults.claimAheadPatienceMs, () => {
       this.#patience = undefined;
       if (this.#endedSinceLook === 0) this.#ahead.stalled(defaults.claimAheadPatienceMs);
-      this.#endedSinceLook = 0;
       this.#giveBack([...this.#waiting.values()].slice(this.#ahead.allowed));
       if (this.#waiting.size > 0) this.#watchWaiting();
     });

@@ -50,7 +50,8 @@ export class CallConnection {
   /** Takes no more calls; closes when those under way are answered. */
   close(status: number, reason: string): void {
     this.#closing ??= { status, reason: reason.slice(0, reasonLength) };
-    if (this.#open.size === 0) this.#webSocket.close(this.#closing.status, this.#closing.reason);
+    if (this.#open.size > 0 || this.#answers.length > 0) return;
+    this.#webSocket.close(this.#closing.status, this.#closing.reason);
   }
 
   /** Closes at once. */
