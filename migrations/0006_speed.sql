@@ -68,11 +68,12 @@ INSERT INTO queue_counts
   FROM job_counts GROUP BY queue;
 DROP TABLE job_counts;
 
+-- Two plain statements cost a third of one ON CONFLICT DO UPDATE.
 CREATE TRIGGER job_submitted AFTER INSERT ON jobs BEGIN
-  INSERT INTO queue_counts (queue, blocked, scheduled, pending)
-    VALUES (NEW.queue, NEW.state = 'blocked', NEW.state = 'scheduled', NEW.state = 'pending')
-    ON CONFLICT (queue) DO UPDATE SET blocked = blocked + excluded.blocked,
-      scheduled = scheduled + excluded.scheduled, pending = pending + excluded.pending;
+  INSERT INTO queue_counts (queue) VALUES (NEW.queue) ON CONFLICT (queue) DO NOTHING;
+  UPDATE queue_counts SET blocked = blocked + (NEW.state = 'blocked'),
+    scheduled = scheduled + (NEW.state = 'scheduled'), pending = pending + (NEW.state = 'pending')
+    WHERE queue = NEW.queue;
   INSERT INTO events (at_ms, kind, job_id, data)
     VALUES (NEW.created_at_ms, 'job.submitted', NEW.id,
       '{"state":"' || NEW.state || '","queue":"' || NEW.queue || '","executor":"' || NEW.executor
@@ -105,8 +106,10 @@ CREATE TRIGGER job_moved AFTER UPDATE OF state ON jobs WHEN OLD.state <> NEW.sta
 END;
 
 -- A job that was held or had ended waits again: its attempt goes to the earlier ones.
+-- A list of more than two values in a WHEN is made into a table, for every row.
 CREATE TRIGGER job_attempt_passed AFTER UPDATE OF state ON jobs
-  WHEN OLD.claimed_at_ms IS NOT NULL AND NEW.state IN ('blocked', 'scheduled', 'pending') BEGIN
+  WHEN OLD.claimed_at_ms IS NOT NULL AND NEW.ended_at_ms IS NULL
+    AND NEW.state <> 'claimed' AND NEW.state <> 'running' BEGIN
   INSERT INTO past_attempts (job_id, attempt, worker_id, worker_generation, claimed_at_ms, started_at_ms,
       ended_at_ms, reason, exit_code, signal, message, vm, usage)
     SELECT NEW.id, NEW.attempt, NEW.worker_id, NEW.worker_generation, NEW.claimed_at_ms,
@@ -132,3 +135,11 @@ CREATE TRIGGER job_forgotten AFTER UPDATE OF forgotten_at_ms ON jobs
     VALUES (NEW.forgotten_at_ms, 'job.forgotten', NEW.id, json_object('from', NEW.state, 'queue', NEW.queue));
   DELETE FROM jobs WHERE seq = NEW.seq;
 END;
+
+-- Pages of one queue, or of one state, are made of pages of both.
+DROP INDEX jobs_by_state;
+DROP INDEX jobs_by_queue;
+
+-- The same index of ended jobs under a condition that is cheap for every job that has not ended.
+DROP INDEX jobs_ended;
+CREATE INDEX jobs_ended ON jobs (queue, state, ended_at_ms) WHERE ended_at_ms IS NOT NULL;

@@ -105,6 +105,43 @@ describe('a search', () => {
     expect([all.ids.length, new Set(all.ids).size]).toEqual([4_000, 4_000]);
   });
 
+  it('walks the states of a queue, and the queues of a state, side by side', async () => {
+    const queues = ['a', 'b', 'c'];
+    const ids: string[] = [];
+    for (let n = 0; n < 30; n++)
+      ids.unshift(await submit({ queue: queues[n % 3] ?? '', command: ['x', `${n}`] }));
+    const cancelled = ids.filter((_, n) => n % 4 === 0);
+    for (const id of cancelled) await control.jobs.cancel(id);
+    const ofA = ids.filter((_, n) => (29 - n) % 3 === 0);
+    for (const text of [{}, { text: 'x' }]) {
+      for (const limit of [1, 4, 500]) {
+        const all = { ...text, limit };
+        expect((await walk({ ...all, queue: 'a' })).ids).toEqual(ofA);
+        expect((await walk({ ...all, state: 'cancelled' })).ids).toEqual(cancelled);
+        expect((await walk({ ...all, state: 'pending' })).ids).toEqual(
+          ids.filter((id) => !cancelled.includes(id)),
+        );
+        expect((await walk({ ...all, state: 'running' })).ids).toEqual([]);
+      }
+    }
+  });
+
+  it('walks all jobs of a page for a state in more queues than it walks side by side', async () => {
+    const jobs = Array.from({ length: limits.searchPaths + 1 }, (_, n) => ({ ...trueJob, queue: `q${n}` }));
+    const ids = (await control.jobs.submitAll(jobs)).map(({ id }) => id).reverse();
+    expect((await walk({ state: 'pending', text: 'true', limit: 50 })).ids).toEqual(ids);
+    expect((await walk({ state: 'pending', limit: 50 })).ids).toEqual(ids);
+  });
+
+  it('looks no further in a queue than in all', async () => {
+    const first = await submit({ command: ['needle'], queue: 'a' });
+    const some = Array.from({ length: 1_000 }, () => ({ ...trueJob, queue: 'a' }));
+    for (let n = 0; n < 3; n++) await control.jobs.submitAll(some);
+    expect(await found({ queue: 'a', text: 'needle' })).toEqual([]);
+    expect((await walk({ queue: 'a', text: 'needle' })).ids).toEqual([first]);
+    expect((await walk({ state: 'pending', text: 'needle' })).ids).toEqual([first]);
+  });
+
   it('reads nothing of what no label names', async () => {
     await control.jobs.submitAll(Array.from({ length: 1_000 }, () => trueJob));
     const id = await submit({ labels: { a: 'b' } });

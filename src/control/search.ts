@@ -1,9 +1,11 @@
 /** Searches of jobs: by the best index there is, looking at a bounded number of jobs for each page. */
 import type { JobPage } from '../contract/job.ts';
 import type { QueryOf } from '../contract/routes.ts';
+import { jobMachine } from '../domain/job.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import type { Database } from '../store/database.ts';
-import { integer } from '../store/statements/columns.ts';
+import { integer, text } from '../store/statements/columns.ts';
+import { countsAfter } from '../store/statements/queues.ts';
 import { createdUpTo, floors, searches, type WalkName } from '../store/statements/search.ts';
 import { cursorOf } from './cursor.ts';
 import { jobOf } from './views.ts';
@@ -21,36 +23,64 @@ export async function searchJobs(
   query: Query,
   page: { readonly before: number; readonly limit: number },
 ): Promise<JobPage> {
-  const walk = walkOf(query);
+  const paths = await pathsOf(db, query);
   const range = await rangeOf(db, query);
   const values = { ...valuesOf(query), floor: range.floor, before: Math.min(page.before, range.before) };
-  const [end] = await db.query(floors[walk].with({ ...values, looked: limits.searchedPerPage }));
-  const floor = end === undefined ? values.floor : integer(end, 'seq');
-  const rows = await db.query(searches[walk].with({ ...values, floor, limit: page.limit }));
+  const looked = Math.ceil(limits.searchedPerPage / paths.length);
+  const ends = await Promise.all(
+    paths.map(({ walk, ...pair }) => db.query(floors[walk].with({ ...values, ...pair, looked }))),
+  );
+  // Where the first of the paths has looked far enough, so that no path has looked further.
+  const end = ends.flat().map((row) => integer(row, 'seq'));
+  const floor = Math.max(values.floor, ...end);
+  const found = await Promise.all(
+    paths.map(({ walk, ...pair }) =>
+      db.query(searches[walk].with({ ...values, ...pair, floor, limit: page.limit })),
+    ),
+  );
+  const rows = found
+    .flat()
+    .sort((a, b) => integer(b, 'seq') - integer(a, 'seq'))
+    .slice(0, page.limit);
   const last = rows.at(-1);
   const jobs = rows.map((row) => jobOf(row));
   if (last !== undefined && rows.length === page.limit)
     return { jobs, nextCursor: cursorOf(integer(last, 'seq')) };
-  return { jobs, nextCursor: end === undefined ? null : cursorOf(floor + 1) };
+  return { jobs, nextCursor: end.length === 0 ? null : cursorOf(floor + 1) };
 }
 
-/** The index that is most likely to lead past few others. */
-function walkOf({ label = [], tenant, queue, state }: Query): WalkName {
-  if (label.length > 0) return 'label';
+/** An index to walk; of queue and state, those of one pair. */
+interface Path {
+  readonly walk: WalkName;
+  readonly queue?: string;
+  readonly state?: string;
+}
+
+/** The index that is most likely to lead past few others, walked once for each pair it takes. */
+async function pathsOf(db: Database, { label = [], tenant, queue, state }: Query): Promise<readonly Path[]> {
+  if (label.length > 0) return [{ walk: 'label' }];
   // Most jobs are of the default tenant, so there is no index of those.
-  if (tenant !== undefined && tenant !== defaults.tenant) return 'tenant';
-  if (queue !== undefined) return state === undefined ? 'queue' : 'queueAndState';
-  return state === undefined ? 'all' : 'state';
+  if (tenant !== undefined && tenant !== defaults.tenant) return [{ walk: 'tenant' }];
+  const walk = 'queueAndState';
+  if (queue !== undefined) {
+    const states = state === undefined ? jobMachine.states : [state];
+    return states.map((each) => ({ walk, queue, state: each }));
+  }
+  if (state === undefined) return [{ walk: 'all' }];
+  const queues = await db.query(countsAfter.with({ after: '', limit: limits.searchPaths + 1 }));
+  // With so many queues, one walk over all jobs of a page costs less.
+  if (queues.length === 0 || queues.length > limits.searchPaths) return [{ walk: 'all' }];
+  return queues.map((row) => ({ walk, queue: text(row, 'queue'), state }));
 }
 
-function valuesOf({ label = [], tenant, queue, state, text, createdAfterMs, createdBeforeMs }: Query) {
+function valuesOf({ label = [], tenant, queue, state, text: words, createdAfterMs, createdBeforeMs }: Query) {
   const labels = label.map(partsOf);
   const [first] = labels;
   return {
     state: state ?? null,
     queue: queue ?? null,
     tenant: tenant ?? null,
-    text: text ?? null,
+    text: words ?? null,
     labels: JSON.stringify(labels.slice(1)),
     labelName: first?.[0] ?? null,
     labelValue: first?.[1] ?? null,

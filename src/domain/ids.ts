@@ -2,6 +2,8 @@
 
 export const uuidPattern = '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$';
 const uuid = new RegExp(uuidPattern);
+/** Each byte as two hex digits. */
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 export function isUuidV7(text: string): boolean {
   return uuid.test(text);
@@ -13,24 +15,15 @@ export function isUuidV7(text: string): boolean {
  */
 export function uuidV7(timeMs: number, random: Uint8Array): string {
   if (random.length < 10) throw new RangeError(`uuidV7 needs 10 random bytes, got ${random.length}`);
-  const bytes = [
-    ...timeBytes(timeMs),
-    0x70 | ((random[0] ?? 0) & 0x0f),
-    random[1] ?? 0,
-    0x80 | ((random[2] ?? 0) & 0x3f),
-    ...random.subarray(3, 10),
-  ];
-  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  const at = (index: number): string => hex[random[index] ?? 0] ?? '';
+  const time = Math.floor(timeMs).toString(16).padStart(12, '0').slice(-12);
+  const version = hex[0x70 | ((random[0] ?? 0) & 0x0f)];
+  const variant = hex[0x80 | ((random[2] ?? 0) & 0x3f)];
+  const rest = `${at(4)}${at(5)}${at(6)}${at(7)}${at(8)}${at(9)}`;
+  return `${time.slice(0, 8)}-${time.slice(8)}-${version}${at(1)}-${variant}${at(3)}-${rest}`;
 }
 
 /** The time inside a UUID v7, epoch ms. */
 export function timeOfUuidV7(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
-}
-
-function timeBytes(timeMs: number): number[] {
-  const bytes: number[] = [];
-  for (let power = 5; power >= 0; power--) bytes.push(Math.floor(timeMs / 256 ** power) % 256);
-  return bytes;
 }

@@ -36,6 +36,8 @@ export const limits = {
   searchTextLength: 200,
   /** Jobs one page of a search looks at, matching or not: about 10 ms of the store's time. */
   searchedPerPage: 2_000,
+  /** Queues whose jobs of one state a search walks side by side; with more it walks all jobs. */
+  searchPaths: 64,
   /** Jobs in one batch. */
   batchJobs: 1_000,
   /** Times a submit is decided anew because the job in its way changed meanwhile. */

@@ -12,8 +12,21 @@ export interface Random {
 
 const resolution = 2 ** 47;
 
+/** Bytes drawn at once: one call of the kernel for each id would cost more than the rest of making it. */
+const drawnBytes = 4_096;
+
+function pooledBytes(): (length: number) => Uint8Array {
+  let pool = new Uint8Array();
+  return (length) => {
+    if (length > pool.length) pool = randomBytes(Math.max(length, drawnBytes));
+    const taken = pool.slice(0, length);
+    pool = pool.subarray(length);
+    return taken;
+  };
+}
+
 export const realRandom: Random = {
-  bytes: (length) => randomBytes(length),
+  bytes: pooledBytes(),
   unit: () => randomInt(resolution) / resolution,
 };
 

@@ -135,7 +135,7 @@ function checkString(index: number, value: string): void {
   const field = `argument ${index}`;
   if (value.includes('\0'))
     throw new BlixardError('VALIDATION_FAILED', { field, problem: 'a text must not hold a NUL character' });
-  if (/\p{Surrogate}/u.test(value))
+  if (!isWellFormed(value))
     throw new BlixardError('VALIDATION_FAILED', {
       field,
       problem: 'a text must not hold half a surrogate pair',
@@ -145,6 +145,11 @@ function checkString(index: number, value: string): void {
       field,
       problem: "a text must not have the form x'00ff': rqlite stores it as bytes",
     });
+}
+
+/** The types of this Node's language level do not know the method, which is many times faster than a pattern. */
+function isWellFormed(value: string): boolean {
+  return (value as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
 function refuse(sql: string, problem: string): never {

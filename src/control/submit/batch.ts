@@ -8,7 +8,7 @@ import { insertJobs, insertJobsData, jobsByIds, obstacles } from '../../store/st
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
 import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
-import { type Draft, draftOf } from './draft.ts';
+import { type Draft, draftOf, submittedJob } from './draft.ts';
 import { imageUnknown, type SubmitDeps } from './submits.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
@@ -37,11 +37,10 @@ export class BatchSubmits {
     const jobs = listOf(drafts);
     const write = this.#deps.db.batch([insertJobs.with({ jobs, nowMs }), insertJobsData.with({ jobs })]);
     tellReady(this.#deps.signals, drafts);
-    const rows = (await write)[0]?.rows ?? [];
-    if (rows.length === 0) return undefined;
+    const stored = (await write)[0]?.changes ?? 0;
+    if (stored === 0) return undefined;
     tellTimes(this.#deps.signals, drafts);
-    const rowOf = byId(rows);
-    return drafts.map(({ job, spec }) => jobOf(rowOf(job.id), spec));
+    return drafts.map(submittedJob);
   }
 
   /** The same jobs when they are all there: the answer was lost. Undefined when nothing is in the way any more. */

@@ -1,5 +1,5 @@
 /** A submission made ready to be stored: its spec with every default, its times, and its keys. */
-import { type JobSpec, type SubmitJob, specOf } from '../../contract/job.ts';
+import { type Job, type JobSpec, type SubmitJob, specOf } from '../../contract/job.ts';
 import type { UniquePolicy } from '../../contract/submit-options.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { defaults, limits } from '../../domain/limits.ts';
@@ -44,6 +44,22 @@ export function draftOf(
     },
     nowMs,
     policy: spec.unique === undefined ? undefined : (spec.unique.policy ?? 'reject'),
+  };
+}
+
+/** The job of a draft, right after it was stored: that need not be read back. */
+export function submittedJob({ job, spec, nowMs }: Draft): Job {
+  return {
+    id: job.id,
+    state: job.state,
+    spec,
+    ...{ attempt: 0, attemptsUsed: 0, infraFailures: 0 },
+    ...{ reason: null, exitCode: null, signal: null, message: null, workerId: null },
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    runAtMs: job.runAtMs,
+    expiresAtMs: job.expiresAtMs,
+    ...{ startedAtMs: null, endedAtMs: null, cancelRequestedAtMs: null, cancelReason: null, waiting: null },
   };
 }
 

@@ -18,7 +18,7 @@ import {
 import { knownImages } from '../../store/statements/workers.ts';
 import type { Signals } from '../signals.ts';
 import { jobOf, jobStateOf } from '../views.ts';
-import { type Draft, draftOf } from './draft.ts';
+import { type Draft, draftOf, submittedJob } from './draft.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Image names told when a job asks for an unknown one. */
@@ -65,8 +65,7 @@ export class Submits {
     tellTimes(this.#deps.signals, [draft]);
     const room = draft.policy === 'replace' || draft.policy === 'debounce' ? rowOf(results[0]) : undefined;
     if (room !== undefined) this.#tellMadeRoom(room);
-    const inserted = rowOf(results.at(-2));
-    if (inserted !== undefined) return jobOf(inserted, draft.spec);
+    if (results.at(-2)?.changes === 1) return submittedJob(draft);
     return room === undefined ? undefined : jobOf(room);
   }
 

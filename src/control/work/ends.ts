@@ -60,9 +60,12 @@ export class EndReports {
     const open = [...this.#open.values()];
     if (open.length === 0) return [];
     const first = this.#rounds++ === 0;
-    const completed = open.filter((done) => first && done.reason === 'exit' && done.exitCode === 0);
-    const givenBack = open.filter((done) => first && done.reason === null);
-    const others = open.filter((done) => !completed.includes(done) && !givenBack.includes(done));
+    const isCompleted = (done: AttemptDone): boolean =>
+      first && done.reason === 'exit' && done.exitCode === 0;
+    const isGivenBack = (done: AttemptDone): boolean => first && done.reason === null;
+    const completed = open.filter(isCompleted);
+    const givenBack = open.filter(isGivenBack);
+    const others = open.filter((done) => !isCompleted(done) && !isGivenBack(done));
     const decided = others.length === 0 ? [] : await this.#decide(others);
     const nowMs = this.#clock.nowMs();
     const write = (statement: typeof completeAttempts, list: readonly unknown[]): Statement[] =>

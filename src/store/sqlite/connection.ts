@@ -4,6 +4,7 @@ import { limits } from '../../domain/limits.ts';
 import { BoundedCache } from '../bounded-cache.ts';
 import type { Row, SqlValue, Statement } from '../database.ts';
 import type { BoundValue, PreparedStatement, SqliteHandle, SqliteLibrary } from './library.ts';
+import { RowReader } from './row-reader.ts';
 
 /** How long a statement waits while another program, such as a backup, holds the file. */
 const busyTimeoutMs = 5_000;
@@ -17,15 +18,23 @@ const settings = `
   PRAGMA cache_size = -${cacheKiB};
 `;
 
+interface Prepared {
+  readonly statement: PreparedStatement;
+  readonly reader: RowReader;
+}
+
 export class Connection {
   readonly #handle: SqliteHandle;
-  readonly #prepared: BoundedCache<PreparedStatement>;
+  readonly #prepared: BoundedCache<Prepared>;
 
   constructor(handle: SqliteHandle) {
     this.#handle = handle;
     this.#prepared = new BoundedCache({
       max: limits.preparedStatements,
-      make: (sql) => handle.prepare(sql),
+      make: (sql) => {
+        const statement = handle.prepare(sql);
+        return { statement, reader: new RowReader(statement) };
+      },
     });
   }
 
@@ -36,15 +45,12 @@ export class Connection {
 
   /** Runs a statement that gives no rows; returns how many rows it wrote. */
   run(statement: Statement): number {
-    return Number(this.#prepared.get(statement.sql).run(...boundArgs(statement)).changes);
+    return Number(this.#prepared.get(statement.sql).statement.run(...boundArgs(statement)).changes);
   }
 
   /** Runs a statement to its end and gives its rows. */
   rows(statement: Statement): Row[] {
-    return this.#prepared
-      .get(statement.sql)
-      .all(...boundArgs(statement))
-      .map(plainRow);
+    return this.#prepared.get(statement.sql).reader.all(boundArgs(statement));
   }
 
   close(): void {
@@ -88,9 +94,4 @@ function boundArgs(statement: Statement): BoundValue[] {
 
 function boundValue(value: SqlValue): BoundValue {
   return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value;
-}
-
-function plainRow(row: unknown): Row {
-  // The libraries give rows without a prototype, which assertions and serialisers treat as something else.
-  return { ...(row as Row) };
 }

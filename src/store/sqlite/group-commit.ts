@@ -28,6 +28,7 @@ export interface CommitStats {
   readonly commits: number;
   /** Batches that were run, refused ones included. */
   readonly batches: number;
+  /** Of the batches that were run. */
   readonly statements: number;
 }
 
@@ -85,7 +86,8 @@ export class GroupCommit {
   #commitGroup(): void {
     const group = this.#takeGroup();
     try {
-      const outcomes = this.#commit(group);
+      // Batches are hardly ever refused, so a group is first run without savepoints: they cost a third of it.
+      const outcomes = this.#commit(group, 'together') ?? this.#commit(group, 'apart') ?? [];
       for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
       this.listeners.tell();
     } catch (error) {
@@ -109,12 +111,24 @@ export class GroupCommit {
     return group;
   }
 
-  #commit(group: readonly Waiting[]): Outcome[] {
+  /** Undefined when a batch of a group that runs together was refused: nothing of the group was written then. */
+  #commit(group: readonly Waiting[], how: 'together' | 'apart'): Outcome[] | undefined {
     try {
       this.#writer.run(begin);
-      const outcomes = group.map((batch) => this.#runBatch(batch.statements));
+      const outcomes: Outcome[] = [];
+      let statements = 0;
+      for (const batch of group) {
+        const outcome =
+          how === 'together' ? this.#runAll(batch.statements) : this.#runApart(batch.statements);
+        if (how === 'together' && outcome instanceof BlixardError) {
+          this.#writer.run(rollBack);
+          return undefined;
+        }
+        statements += batch.statements.length;
+        outcomes.push(outcome);
+      }
       this.#writer.run(commit);
-      this.#stats.commits++;
+      this.#count(group.length, statements);
       return outcomes;
     } catch (error) {
       this.#rollBack();
@@ -122,9 +136,13 @@ export class GroupCommit {
     }
   }
 
-  #runBatch(statements: readonly CheckedStatement[]): Outcome {
-    this.#stats.batches++;
-    if (undoesItself(statements)) return this.#runAll(statements);
+  #count(batches: number, statements: number): void {
+    this.#stats.commits++;
+    this.#stats.batches += batches;
+    this.#stats.statements += statements;
+  }
+
+  #runApart(statements: readonly CheckedStatement[]): Outcome {
     this.#writer.run(savepoint);
     const outcome = this.#runAll(statements);
     if (outcome instanceof BlixardError) this.#writer.run(rollBackToSavepoint);
@@ -147,7 +165,6 @@ export class GroupCommit {
   }
 
   #run(statement: Statement, facts: StatementFacts): Result {
-    this.#stats.statements++;
     if (facts.givesRows) {
       const rows = this.#writer.rows(statement);
       return { rows, changes: rows.length };
@@ -170,9 +187,4 @@ export class GroupCommit {
 function answer(batch: Waiting | undefined, outcome: Outcome): void {
   if (outcome instanceof BlixardError) batch?.reject(outcome);
   else batch?.resolve(outcome);
-}
-
-/** One statement that fails leaves nothing behind, unless it failed while its rows were read. */
-function undoesItself(statements: readonly CheckedStatement[]): boolean {
-  return statements.length === 1 && statements[0]?.facts.givesRows === false;
 }

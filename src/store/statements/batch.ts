@@ -21,8 +21,7 @@ export const insertJobs = define<{ jobs: string; nowMs: number }>(
    WHERE NOT EXISTS (
      SELECT 1 FROM json_each(:jobs) AS any
      WHERE ${idTaken('any.value')} OR EXISTS (SELECT 1 FROM ${holderOf('any.value')})
-       OR NOT ${imageIsFine("any.value->>'image'")})
-   RETURNING ${jobColumns}`,
+       OR NOT ${imageIsFine("any.value->>'image'")})`,
 );
 
 /** The specs of the jobs just inserted; older jobs keep theirs. */

@@ -15,7 +15,7 @@ export const forgetEnded = define<{
   'forget.ended',
   `UPDATE jobs SET forgotten_at_ms = :nowMs WHERE seq IN (
      SELECT seq FROM jobs INDEXED BY jobs_ended
-     WHERE queue = :queue AND state = :state AND ${ended} AND ended_at_ms <= :beforeMs
+     WHERE queue = :queue AND state = :state AND ended_at_ms <= :beforeMs
      ORDER BY ended_at_ms, seq LIMIT +:limit)
    RETURNING id`,
 );
@@ -28,7 +28,7 @@ export const forgetJob = define<{ id: string; nowMs: number }>(
 
 const firstEndedOf = (state: string): string =>
   `(SELECT min(ended_at_ms) FROM jobs INDEXED BY jobs_ended
-    WHERE jobs.queue = c.queue AND jobs.state = '${state}' AND jobs.${ended}) AS first_${state}_at_ms`;
+    WHERE jobs.queue = c.queue AND jobs.state = '${state}' AND jobs.ended_at_ms IS NOT NULL) AS first_${state}_at_ms`;
 
 /** Each queue with ended jobs: when the first of each state ended, and how long the queue keeps such. */
 export const firstEnded = define<{ limit: number }>(

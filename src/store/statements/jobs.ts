@@ -39,25 +39,23 @@ const retried = endedStates.filter((state) => jobMachine.can(state, 'pending'));
 
 /**
  * A new job, unless its id, idempotency key or unique key is taken, or workers have told their images and none has
- * this one.
+ * this one: then its image is null, which is ignored like a key that is taken. A SELECT with a condition would say
+ * the same at the price of a temporary table.
  */
 export const insertJob = define<NewJob & { nowMs: number }>(
   'jobs.insert',
-  `INSERT INTO jobs
+  `INSERT OR IGNORE INTO jobs
      (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, idempotency_key, unique_key, tenant,
       attempts_max, concurrency_key, created_at_ms, updated_at_ms)
-   SELECT :id, :queue, :executor, :image, :state, :priority, :runAtMs, :expiresAtMs, :idempotencyKey, :uniqueKey,
-     :tenant, :attemptsMax, :concurrencyKey, :nowMs, :nowMs
-   WHERE ${imageIsFine(':image')}
-   ON CONFLICT DO NOTHING
-   RETURNING ${jobColumns}`,
+   VALUES (:id, :queue, :executor, iif(${imageIsFine(':image')}, :image, NULL), :state, :priority, :runAtMs,
+     :expiresAtMs, :idempotencyKey, :uniqueKey, :tenant, :attemptsMax, :concurrencyKey, :nowMs, :nowMs)`,
 );
 
-/** The spec of the job just inserted; an older job of the same id keeps its own. */
+/** The spec of the job just inserted; an older job of the same id keeps its own, and without a job it is null. */
 export const insertJobData = define<{ id: string; spec: string }>(
   'jobs.insertData',
-  `INSERT INTO job_data (seq, spec) SELECT seq, :spec FROM jobs WHERE id = :id
-   ON CONFLICT (seq) DO NOTHING`,
+  `INSERT OR IGNORE INTO job_data (seq, spec)
+   VALUES ((SELECT seq FROM jobs WHERE id = :id), (SELECT :spec FROM jobs WHERE id = :id))`,
 );
 
 /** One job with its spec. */

@@ -1,5 +1,5 @@
 /** Pages of jobs, attempts and events, and totals: each page starts at a key and reads only what it shows. */
-import { heldStates } from '../../domain/job.ts';
+import { heldStates, jobMachine } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 import { jobColumns } from './jobs.ts';
 import { countColumns } from './queues.ts';
@@ -11,16 +11,32 @@ type Page = { before: number; limit: number };
 /** All jobs, newest first, from the one before `before`. */
 export const listJobs = define<Page>('lists.jobs', `SELECT ${jobColumns} FROM jobs WHERE ${page}`);
 
-/** The same of one state. */
+/** The newest jobs of the queue `c` in a state. */
+const newestIn = (state: string, limit: string): string =>
+  `SELECT one.seq FROM jobs AS one INDEXED BY jobs_by_queue_and_state
+   WHERE one.queue = c.queue AND one.state = ${state} AND one.seq < :before ORDER BY one.seq DESC LIMIT ${limit}`;
+
+/** A page out of more jobs than it has, all of which an index gave. */
+const pageOf = (candidates: string): string =>
+  `SELECT ${jobColumns} FROM jobs WHERE seq IN (${candidates} ORDER BY best.seq DESC LIMIT +:limit) ORDER BY seq DESC`;
+
+/**
+ * The same of one state. Only as many queues as a page has jobs can have a part in it: those whose newest is newest.
+ * An index of states alone would be written at every step of every job.
+ */
 export const listJobsByState = define<Page & { state: string }>(
   'lists.jobsByState',
-  `SELECT ${jobColumns} FROM jobs INDEXED BY jobs_by_state WHERE state = :state AND ${page}`,
+  pageOf(`SELECT best.seq FROM (
+      SELECT c.queue, (${newestIn(':state', '1')}) AS newest FROM queue_counts AS c
+      WHERE c.queue > '' ORDER BY newest DESC, c.queue LIMIT +:limit) AS c
+    CROSS JOIN jobs AS best WHERE best.seq IN (${newestIn(':state', '+:limit')})`),
 );
 
-/** The same of one queue. */
+/** The same of one queue: out of the newest of each state. */
 export const listJobsByQueue = define<Page & { queue: string }>(
   'lists.jobsByQueue',
-  `SELECT ${jobColumns} FROM jobs INDEXED BY jobs_by_queue WHERE queue = :queue AND ${page}`,
+  pageOf(`SELECT best.seq FROM queue_counts AS c CROSS JOIN json_each('${JSON.stringify(jobMachine.states)}') AS s
+    CROSS JOIN jobs AS best WHERE c.queue = :queue AND best.seq IN (${newestIn('s.value', '+:limit')})`),
 );
 
 /** The same of one queue and state. */

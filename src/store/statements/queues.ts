@@ -1,8 +1,7 @@
 /** Queues: their settings, their pause, what is in them, and which jobs of a key are ready under a new limit. */
-import { endedStates, heldStates, jobMachine } from '../../domain/job.ts';
+import { heldStates, jobMachine } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 
-const ended = `state IN (${literals(endedStates)})`;
 const settings = `name, paused, concurrency_max, key_concurrency_max, completed_ms, failed_ms, cancelled_ms,
   updated_at_ms`;
 
@@ -73,9 +72,9 @@ export const timesOfQueue = define<{ name: string }>(
      (SELECT created_at_ms FROM jobs INDEXED BY jobs_by_queue_and_state
       WHERE queue = :name AND state = 'pending' ORDER BY seq LIMIT 1) AS oldest_pending_at_ms,
      (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
-      WHERE queue = :name AND state = 'completed' AND ${ended}) AS last_completed_at_ms,
+      WHERE queue = :name AND state = 'completed' AND ended_at_ms IS NOT NULL) AS last_completed_at_ms,
      (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
-      WHERE queue = :name AND state = 'failed' AND ${ended}) AS last_failed_at_ms`,
+      WHERE queue = :name AND state = 'failed' AND ended_at_ms IS NOT NULL) AS last_failed_at_ms`,
 );
 
 /** What of its queue holds a job back. */

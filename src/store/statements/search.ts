@@ -28,8 +28,6 @@ interface Walk {
 
 const walks = {
   all: { from: 'jobs', seq: 'jobs.seq', where: 'jobs.seq > 0' },
-  state: { from: 'jobs INDEXED BY jobs_by_state', seq: 'jobs.seq', where: 'jobs.state = :state' },
-  queue: { from: 'jobs INDEXED BY jobs_by_queue', seq: 'jobs.seq', where: 'jobs.queue = :queue' },
   queueAndState: {
     from: 'jobs INDEXED BY jobs_by_queue_and_state',
     seq: 'jobs.seq',
@@ -93,8 +91,6 @@ function floorBy({ from, seq, where }: Walk, name: WalkName) {
 /** Up to `limit` jobs of the stretch that meet the conditions, newest first. */
 export const searches = {
   all: searchBy(walks.all, 'all'),
-  state: searchBy(walks.state, 'state'),
-  queue: searchBy(walks.queue, 'queue'),
   queueAndState: searchBy(walks.queueAndState, 'queueAndState'),
   tenant: searchBy(walks.tenant, 'tenant'),
   label: searchBy(walks.label, 'label'),
@@ -103,8 +99,6 @@ export const searches = {
 /** Where a stretch ends that has `looked` jobs of the walk; no row when all of them are in it. */
 export const floors = {
   all: floorBy(walks.all, 'all'),
-  state: floorBy(walks.state, 'state'),
-  queue: floorBy(walks.queue, 'queue'),
   queueAndState: floorBy(walks.queueAndState, 'queueAndState'),
   tenant: floorBy(walks.tenant, 'tenant'),
   label: floorBy(walks.label, 'label'),

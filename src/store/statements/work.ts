@@ -13,6 +13,10 @@ const live = literals(workerMachine.sourcesOf('offline'));
 const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
+/** What is told of a job that has ended: only what tells who may claim in its place. */
+const completedColumns = `id, attempt, state, queue, concurrency_key,
+  EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited`;
+
 /** What is told of a job that has moved. */
 export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, expires_at_ms, concurrency_key,
   EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited`;
@@ -37,7 +41,7 @@ export const completeAttempts = define<OfHolder & { attempts: string; nowMs: num
      AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation
      AND +jobs.state IN (${literals(jobMachine.sourcesOf('completed'))})
      AND coalesce(jobs.started_at_ms, d.value->>2) IS NOT NULL
-   RETURNING ${movedColumns}`,
+   RETURNING ${completedColumns}`,
 );
 
 /** Claims given back unstarted: `[{jobId, attempt}]`. They cost the job nothing. */
