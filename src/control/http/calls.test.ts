@@ -24,15 +24,12 @@ async function connect(of = system): Promise<WebSocket> {
 /** Sends a message and gives the first so many answers. */
 async function ask(webSocket: WebSocket, message: unknown, count = 1): Promise<AnswerFrame[]> {
   const answers: AnswerFrame[] = [];
-  const all = new Promise<AnswerFrame[]>((resolve, reject) => {
-    webSocket.on('close', (code, reason) => reject(new Error(`${code} ${reason}`)));
-    webSocket.on('message', (data: Buffer) => {
-      answers.push(...(JSON.parse(String(data)) as AnswerFrame[]));
-      if (answers.length >= count) resolve(answers);
-    });
-  });
-  webSocket.send(typeof message === 'string' ? message : JSON.stringify(message));
-  return all.finally(() => webSocket.removeAllListeners('message').removeAllListeners('close'));
+  const take = (data: Buffer): void => void answers.push(...(JSON.parse(String(data)) as AnswerFrame[]));
+  webSocket.on('message', take);
+  webSocket.send(JSON.stringify(message));
+  while (answers.length < count) await once(webSocket, 'message');
+  webSocket.off('message', take);
+  return answers;
 }
 
 /** Sends what is no message; gives the status the server closes with. */
