@@ -8,7 +8,7 @@ import { SharedWorkerFactory } from '../worker/shared-worker-factory.ts';
 import type { Worker } from '../worker/worker.ts';
 import { printBanner } from './banner.ts';
 import type { Config } from './config-keys.ts';
-import { startControlNode } from './control-node.ts';
+import { type ControlNode, startControlNode } from './control-node.ts';
 import { type Running, runUntilInterrupted, sayDraining } from './lifetime.ts';
 import { type Machine, nodeDepsOf } from './machine.ts';
 import type { NodeDeps } from './node-deps.ts';
@@ -20,6 +20,7 @@ export interface UpNode extends Running {
   readonly url: string;
   readonly vms: VmService;
   readonly images: readonly Image[];
+  readonly storeStats: ControlNode['storeStats'];
 }
 
 /** Resolves with the exit code when the process was told to end and has. */
@@ -49,6 +50,7 @@ export async function startUp(deps: NodeDeps): Promise<UpNode> {
       url: control.url,
       vms,
       images: await images.list(),
+      storeStats: control.storeStats,
       stopped: worker.stopped,
       drain: async () => {
         await worker.drain(config.drainGraceMs);

@@ -15,6 +15,7 @@ import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
 import { claimedJobOf } from '../views.ts';
 import { EndReports } from './ends.ts';
+import { FruitlessClaims } from './fruitless-claims.ts';
 import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
@@ -62,12 +63,18 @@ export class WorkDesk {
   readonly #room = new WaitingRoom();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
+  readonly #fruitless = new FruitlessClaims();
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
-    deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
+    deps.signals.onReady((queue, executor, jobs) => {
+      this.#fruitless.forget();
+      this.#room.ready({ queue, executor }, jobs);
+    });
     deps.signals.onLease((workerId, untilMs) => {
-      if (untilMs === null) this.#told.delete(workerId);
+      if (untilMs !== null) return;
+      this.#told.delete(workerId);
+      this.#fruitless.left(workerId);
     });
   }
 
@@ -115,7 +122,11 @@ export class WorkDesk {
     planned: readonly Statement[],
     settle?: (results: readonly Result[]) => void,
   ): Promise<Turn> {
-    const claims = call.body.want > 0;
+    const { want, done, repeat } = call.body;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const isRepoll = done.length === 0 && !repeat && settle !== undefined;
+    const claims = want > 0 && !(isRepoll && this.#fruitless.covers(call.holder, nowMs));
+    const mark = this.#fruitless.mark(call.holder, nowMs);
     call.seat.claims();
     const results = await this.#deps.db.batch([
       ...planned,
@@ -125,6 +136,7 @@ export class WorkDesk {
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
     const rows = claims ? (results[planned.length]?.rows ?? []) : [];
+    if (claims && rows.length < want) mark();
     for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
     return { lease, claimed: inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows) };
   }
