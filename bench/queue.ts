@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { median, Report } from './lib/report.ts';
 import type { Score, Task } from './queue/contest.ts';
+import { benchIdle } from './queue/idle.ts';
 import { readOptions } from './queue/options.ts';
 import { report } from './queue/results.ts';
 import { Servers } from './queue/servers.ts';
@@ -45,6 +46,7 @@ try {
   const medians = new Map([...scores].map(([key, list]) => [key, medianOf(list)]));
   const table = new Report();
   report(table, options, medians);
+  if (options.systems.some((system) => !system.isPeer)) await benchIdle(table);
   table.finish(`Blixard beside other queues (${options.jobs} jobs)`, args);
 } finally {
   await servers.stop();

@@ -1,7 +1,8 @@
 /** `blixard up`: control node and worker in one process; the worker calls the application without a socket. */
-import { BlixardClient } from '../client/index.ts';
+import { BlixardClient } from '../client/client.ts';
 import { appTransport } from '../control/http/app-transport.ts';
 import { type Image, ImageStore } from '../image/image-store.ts';
+import { letYoungGenerationGrow } from '../platform/young-generation.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { openHostVms } from '../worker/host-vms.ts';
 import { SharedWorkerFactory } from '../worker/shared-worker-factory.ts';
@@ -27,6 +28,7 @@ export interface UpNode extends Running {
 export async function runUp(machine: Machine, config: Config): Promise<number> {
   const deps = nodeDepsOf(machine, config);
   const node = await startUp(deps);
+  letYoungGenerationGrow();
   await printBanner(machine, { ...node, config });
   const onStop = sayDraining(deps.log, config.drainGraceMs);
   return await runUntilInterrupted(node, { onInterrupt: machine.onInterrupt, onStop });
