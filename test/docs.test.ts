@@ -6,7 +6,14 @@ import { renderPages } from '../scripts/docs/pages.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/webhooks.md'];
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/functions.md',
+  'docs/webhooks.md',
+];
 
 describe('the documentation', () => {
   it.each(Object.entries(renderPages()))('docs/%s is as the code says (npm run docs)', (name, text) => {

@@ -49,7 +49,7 @@ export interface LogRange {
  * of, SERVER_UNREACHABLE, or SERVER_ANSWER_INVALID; and with an AbortError when the caller's signal aborts.
  *
  * @example
- * const client = new BlixardClient({ transport: httpTransport({ url: 'http://127.0.0.1:3020' }) });
+ * const client = new BlixardClient({ transport: socketTransport({ url: 'http://127.0.0.1:3020' }) });
  * const job = await client.call('submitJob', { body: { command: ['sh', '-c', 'echo hello; exit 3'] } });
  * for await (const event of client.followLogs(job.id)) {
  *   if (event.kind === 'log') process.stdout.write(event.data);

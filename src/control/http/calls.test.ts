@@ -113,6 +113,39 @@ describe('calls over one connection', () => {
   });
 });
 
+describe('a client that does not read', () => {
+  it('is not read from either, until it does', async () => {
+    const other = await startTestSystem();
+    const webSocket = await connect(other);
+    webSocket.pause();
+    let asked = 0;
+    const stats = await other.deps.queries.stats();
+    const counted = async (): Promise<typeof stats> => {
+      asked++;
+      return stats;
+    };
+    Object.assign(other.deps.queries, { stats: counted });
+    const bytes = JSON.stringify(await (await fetch(`${other.url}/openapi.json`)).json()).length;
+    const enough = Math.ceil((3 * limits.answerBacklogBytes) / bytes);
+    for (let id = 0; id < enough; id++) {
+      webSocket.send(JSON.stringify([{ id, route: 'getOpenapi' }]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    webSocket.send(JSON.stringify([{ id: enough, route: 'getStats' }]));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(asked).toBe(0);
+    let answers = 0;
+    webSocket.on('message', (data: Buffer) => {
+      answers += (JSON.parse(String(data)) as AnswerFrame[]).length;
+    });
+    webSocket.resume();
+    while (answers <= enough) await once(webSocket, 'message');
+    expect(asked).toBe(1);
+    webSocket.terminate();
+    await other.close();
+  }, 30_000);
+});
+
 describe('messages that are none', () => {
   it('close the connection, and say why', async () => {
     expect(await broken('not JSON')).toBe(1007);
