@@ -125,7 +125,8 @@ describe('plain HTTP', () => {
   it('is used for a call that is too long for one message', async () => {
     const { client, requests } = await scripted(reply);
     const stdinBase64 = 'A'.repeat(limits.bodyBytes);
-    await client.call('submitJob', { body: { command: ['x'], stdinBase64 } }).catch(() => undefined);
+    const call = client.call('submitJob', { body: { command: ['x'], stdinBase64 } });
+    await expect(call).rejects.toMatchObject({ code: 'SERVER_ANSWER_INVALID' });
     expect(requests).toEqual(['/v1/jobs']);
   });
 

@@ -20,7 +20,7 @@ export class OpenRequests {
     return controller.signal;
   }
 
-  /** The same for a call without a response of its own: who began it aborts it when its client has gone, and ends it. */
+  /** The same for a call without a response: who began it aborts it when its client has gone, and ends it. */
   beginCall(call: LazySignal): void {
     this.assertOpen();
     this.#open.add(call);
