@@ -39,8 +39,9 @@ export interface Score {
   readonly enqueue50?: number;
   readonly bulk?: number;
   readonly process: number;
-  readonly pickUpP50: number;
-  readonly pickUpP99: number;
+  /** Left out when the backlog was not done in time. */
+  readonly pickUpP50?: number;
+  readonly pickUpP99?: number;
 }
 
 const inFlight = 50;
@@ -48,7 +49,8 @@ const bulkSize = 200;
 const bulks = 20;
 const warmUp = 500;
 const pickUps = 200;
-const stallMs = 60_000;
+const processMaxMs = 60_000;
+const pickUpMaxMs = 60_000;
 const stopMs = 10_000;
 
 class Contest {
@@ -98,8 +100,15 @@ class Contest {
       this.#doneOnce.add(index);
       this.#handle(index);
     });
-    await inTime(all, `${this.#doneOnce.size} of ${this.#next} jobs were done`);
-    return ((this.#next - 1) / (lastMs - firstMs)) * 1_000;
+    // A slow one is measured by what it has done when its time is over.
+    await Promise.race([all, sleep(processMaxMs, undefined, { ref: false })]);
+    const done = this.#doneOnce.size;
+    if (done < 2) throw new Error(`after ${processMaxMs} ms ${done} of ${this.#next} jobs were done`);
+    return ((done - 1) / (lastMs - firstMs)) * 1_000;
+  }
+
+  get isDone(): boolean {
+    return this.#doneOnce.size === this.#next;
   }
 
   /** Times from the call that enqueues one job to the begin of its handler, with an idle worker. */
@@ -114,7 +123,7 @@ class Contest {
       await this.#contestant.enqueue(index);
       await sleep(8 + ((count * 7) % 9));
     }
-    for (const untilMs = performance.now() + stallMs; times.length < pickUps; ) {
+    for (const untilMs = performance.now() + pickUpMaxMs; times.length < pickUps; ) {
       if (performance.now() > untilMs) throw new Error(`${times.length} of ${pickUps} jobs were picked up`);
       await sleep(20);
     }
@@ -132,9 +141,13 @@ async function run({ system, input, jobs, measureEnqueue }: Task): Promise<Score
   const contest = new Contest(contestant, jobs);
   const enqueues = measureEnqueue ? await enqueueScores(contest, jobs) : {};
   const process = await contest.process();
-  const times = await contest.pickUp();
+  const pickUps = contest.isDone ? pickUpScores(await contest.pickUp()) : {};
   await Promise.race([contestant.stop(), sleep(stopMs)]);
-  return { ...enqueues, process, pickUpP50: quantile(times, 0.5), pickUpP99: quantile(times, 0.99) };
+  return { ...enqueues, process, ...pickUps };
+}
+
+function pickUpScores(times: readonly number[]): Partial<Score> {
+  return { pickUpP50: quantile(times, 0.5), pickUpP99: quantile(times, 0.99) };
 }
 
 async function enqueueScores(contest: Contest, jobs: number): Promise<Partial<Score>> {
@@ -142,11 +155,6 @@ async function enqueueScores(contest: Contest, jobs: number): Promise<Partial<Sc
   const enqueue1 = await contest.enqueue(Math.ceil(jobs / 10), 1);
   const enqueue50 = await contest.enqueue(Math.ceil(jobs / 2), inFlight);
   return { enqueue1, enqueue50, bulk: await contest.bulk() };
-}
-
-async function inTime(done: Promise<void>, problem: string): Promise<void> {
-  const isLate = await Promise.race([done.then(() => false), sleep(stallMs, true, { ref: false })]);
-  if (isLate) throw new Error(`after ${stallMs} ms: ${problem}`);
 }
 
 function perSecond(count: number, startMs: number): number {
