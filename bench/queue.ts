@@ -31,6 +31,9 @@ const dir = await mkdtemp(join(tmpdir(), 'blixard-bench-queue-'));
 // The user of PostgreSQL must be able to reach its own folder in it.
 await chmod(dir, 0o755);
 const servers = new Servers(dir);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
+}
 try {
   const scores = new Map<string, Score[]>();
   for (let round = 0; round < options.rounds; round++) {
@@ -50,6 +53,10 @@ try {
   if (options.systems.some((system) => !system.isPeer)) await benchIdle(table);
   table.finish(`Blixard beside other queues (${options.jobs} jobs)`, args);
 } finally {
+  await cleanUp();
+}
+
+async function cleanUp(): Promise<void> {
   await servers.stop();
   await rm(dir, { recursive: true, force: true });
 }

@@ -1,0 +1,135 @@
+/** Cost of one command on one job, over stores that hold few and many jobs; beside it the way that loads all. */
+import type { AttemptRef } from '../../src/contract/worker.ts';
+import { median, type Report, timed } from './report.ts';
+import { emptyJob, type Stored, withStored } from './stored.ts';
+
+const submitsAtOnce = 500;
+/** Ids to ask for, spread over all jobs stored. */
+const idsKept = 1_000;
+const warmUps = 50;
+const rounds = 300;
+const names = ['first get', 'get', 'claim', 'start', 'complete', 'cancel', 'retry'] as const;
+type Name = (typeof names)[number];
+type Act = (index: number) => Promise<unknown>;
+
+/** A store that holds so many jobs: half of them wait, spread over the queues, and half have ended. */
+export interface Filled {
+  readonly stored: Stored;
+  readonly size: number;
+  /** Some of its jobs. */
+  readonly known: readonly string[];
+}
+
+/** Opens a store of each size, all at once, so that they can be measured in turns. */
+export async function withFilled<T>(
+  sizes: readonly number[],
+  queues: readonly string[],
+  act: (filled: readonly Filled[]) => Promise<T>,
+): Promise<T> {
+  const [size, ...others] = sizes;
+  if (size === undefined) return act([]);
+  return withStored(async (stored) => {
+    const known = await fill(stored, size, queues);
+    return withFilled(others, queues, (more) => act([{ stored, size, known }, ...more]));
+  });
+}
+
+async function fill(stored: Stored, count: number, queues: readonly string[]): Promise<string[]> {
+  const kept: string[] = [];
+  // As many different jobs to ask for with few stored as with many, so that neither side reads the same few again.
+  const apart = Math.max(1, Math.floor(count / idsKept));
+  for (let done = 0; done < count; done += submitsAtOnce) {
+    const jobs = Array.from({ length: Math.min(submitsAtOnce, count - done) }, (_, index) => ({
+      ...emptyJob,
+      queue: index % 2 === 0 ? (queues[(index / 2) % queues.length] ?? '') : 'ended',
+    }));
+    const made = await stored.jobs.submitAll(jobs);
+    await Promise.all(
+      made.filter((job) => job.spec.queue === 'ended').map((job) => stored.jobs.cancel(job.id)),
+    );
+    kept.push(...made.filter((_, index) => isKept(done + index, apart)).map((job) => job.id));
+  }
+  return kept;
+}
+
+/** One job of so many; half of those kept wait and half have ended, in few as in many. */
+function isKept(place: number, apart: number): boolean {
+  const stretch = Math.floor(place / apart);
+  return place % apart === (apart % 2 === 0 ? stretch % 2 : 0);
+}
+
+/** The commands in their order, each over jobs of its own; every call is one command on one job. */
+async function acts({ stored, known }: Filled, served: string): Promise<Readonly<Record<Name, Act>>> {
+  const make = async (queue: string): Promise<string[]> => {
+    const jobs = Array.from({ length: warmUps + rounds }, () => ({ ...emptyJob, queue }));
+    return (await stored.jobs.submitAll(jobs)).map((job) => job.id);
+  };
+  // Enough to claim, however few were stored.
+  await make(served);
+  const own = await make('aside');
+  const claimed: AttemptRef[] = [];
+  const at = (index: number): string => own[index] ?? '';
+  const held = (index: number): AttemptRef => claimed[index] ?? { jobId: '', attempt: 0 };
+  const get: Act = (index) => stored.queries.get(known[(index * 7_919) % known.length] ?? '');
+  return {
+    // Of jobs nobody has asked for lately: their pages are read from the file. A thousand jobs are always in memory.
+    'first get': get,
+    get,
+    claim: async () => {
+      const [job] = (await stored.work({ want: 1 })).claimed;
+      if (job === undefined) throw new Error('nothing to claim');
+      claimed.push(job);
+    },
+    start: (index) => stored.start(held(index)),
+    complete: (index) => stored.work({ done: [held(index)] }),
+    cancel: (index) => stored.jobs.cancel(at(index)),
+    retry: (index) => stored.jobs.retry(at(index)),
+  };
+}
+
+/** All in turns, call by call, so that whatever else the machine does meets all alike; the p50 of each, µs. */
+async function inTurns(all: readonly Act[]): Promise<number[]> {
+  const times = all.map((): number[] => []);
+  for (let index = 0; index < warmUps + rounds; index++) {
+    for (const [place, act] of all.entries()) times[place]?.push(...(await timed(1, () => act(index))));
+  }
+  return times.map((ms) => median(ms.slice(warmUps)) * 1_000);
+}
+
+/**
+ * Each command in every store, against the same in the first; `how` says what is special this time. The worker of each
+ * serves these queues. Gives the p50 of a get in the last store, µs.
+ */
+export async function benchCommands(
+  report: Report,
+  filled: readonly Filled[],
+  served: readonly string[],
+  how = '',
+): Promise<number> {
+  for (const { stored } of filled) await stored.register(served);
+  const commands = await Promise.all(filled.map((each) => acts(each, served[0] ?? '')));
+  let lastGet = 0;
+  for (const name of names) {
+    const [base = 0, ...others] = await inTurns(commands.map((each) => each[name]));
+    for (const [place, p50] of others.entries()) {
+      const title = `${name} by id${how}, ${filled[place + 1]?.size} stored (baseline: ${filled[0]?.size})`;
+      report.add(title, 'µs p50', p50, base);
+    }
+    if (name === 'get') lastGet = others.at(-1) ?? base;
+  }
+  return lastGet;
+}
+
+/** How the earlier system did it: every job is read and decoded to find one. `get` is what it costs by id, µs. */
+export async function benchLoadAll(report: Report, filled: readonly Filled[], get: number): Promise<void> {
+  for (const { stored, size, known } of filled) {
+    const id = known.at(-1);
+    const times = await timed(size > 10_000 ? 1 : 5, async () => {
+      const rows = await stored.db.query({ sql: 'SELECT jobs.*, spec FROM jobs JOIN job_data USING (seq)' });
+      const jobs = rows.map((row) => ({ id: row['id'], spec: JSON.parse(String(row['spec'])) as unknown }));
+      const found = jobs.find((job) => job.id === id);
+      if (found === undefined) throw new Error('not found');
+    });
+    report.add(`load all to find one, ${size} stored (baseline: get)`, 'µs', median(times) * 1_000, get);
+  }
+}
