@@ -2,6 +2,7 @@
 import type { ConfigFlag, ConfigLine, FlagGroup, Flags, HostCommands } from '../cli/context.ts';
 import type { BlixardClient } from '../client/index.ts';
 import { formatDurationMs } from '../domain/units.ts';
+import { holdYoungGeneration } from '../platform/young-generation.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { type Config, type ConfigName, configKeys, configNames } from './config-keys.ts';
 import type { Machine } from './machine.ts';
@@ -17,10 +18,12 @@ export function hostCommands(machine: Machine): HostCommands {
   };
   return {
     async up(flags) {
+      holdYoungGeneration();
       const { runUp } = await import('./up.ts');
       return await runUp(machine, await nodeConfigOf(flags));
     },
     async server(flags) {
+      holdYoungGeneration();
       const { runServer } = await import('./server.ts');
       return await runServer(machine, await nodeConfigOf(flags));
     },

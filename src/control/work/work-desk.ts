@@ -17,6 +17,7 @@ import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
 import { claimedJobOf } from '../views.ts';
 import { EndReports } from './ends.ts';
+import { FruitlessClaims } from './fruitless-claims.ts';
 import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
@@ -70,14 +71,19 @@ export class WorkDesk {
   readonly #told = new Map<string, Told>();
   /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
   readonly #plain = new Set<string>();
+  readonly #fruitless = new FruitlessClaims();
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
-    deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
+    deps.signals.onReady((queue, executor, jobs) => {
+      this.#fruitless.forget();
+      this.#room.ready({ queue, executor }, jobs);
+    });
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
       this.#plain.delete(workerId);
+      this.#fruitless.left(workerId);
     });
   }
 
@@ -125,7 +131,11 @@ export class WorkDesk {
     planned: readonly Statement[],
     settle?: (results: readonly Result[]) => void,
   ): Promise<Turn> {
-    const claims = call.body.want > 0;
+    const { want, done, repeat } = call.body;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const isRepoll = done.length === 0 && !repeat && settle !== undefined;
+    const claims = want > 0 && !(isRepoll && this.#fruitless.covers(call.holder, nowMs));
+    const mark = this.#fruitless.mark(call.holder, nowMs);
     const shaped = !this.#plain.has(call.holder.workerId);
     call.seat.claims();
     const results = await this.#deps.db.batch([
@@ -136,10 +146,13 @@ export class WorkDesk {
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
     const rows = claims ? (results[planned.length]?.rows ?? []) : [];
+    const isPartial = claims && lease.shaped && !shaped;
+    // A shaped claim takes no more than `limits.lineClaimMax` of a queue, so one that found some may find more.
+    if (claims && !isPartial && rows.length < (shaped ? 1 : want)) mark();
     for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
     if (shaped && rows.length > 0) await this.#tellOpening();
     const claimed = inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows);
-    return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
+    return { lease, claimed, isPartial };
   }
 
   /** The buckets of keys that a shaped claim fills are taken away again at the rate at which claims make them. */

@@ -50,6 +50,7 @@ export interface FakeExecutorDeps {
 /** Runs scripts in this process, and remembers which attempts it began. */
 export class FakeExecutor implements Executor {
   readonly name: string;
+  readonly isLight = false;
   /** Attempts whose command was begun, in order, as `jobId/attempt`: what had side effects. */
   readonly begun: string[] = [];
   /** Commands running now. */
