@@ -134,9 +134,10 @@ export class WorkDesk {
     const { want, done, repeat } = call.body;
     const nowMs = this.#deps.clock.monotonicMs();
     const isRepoll = done.length === 0 && !repeat && settle !== undefined;
-    const claims = want > 0 && !(isRepoll && this.#fruitless.covers(call.holder, nowMs));
-    const mark = this.#fruitless.mark(call.holder, nowMs);
     const shaped = !this.#plain.has(call.holder.workerId);
+    // A shaped queue may have more to give by time alone, or by the next claim: it is always asked.
+    const claims = want > 0 && !(isRepoll && !shaped && this.#fruitless.covers(call.holder, nowMs));
+    const mark = this.#fruitless.mark(call.holder, nowMs);
     call.seat.claims();
     const results = await this.#deps.db.batch([
       ...planned,
@@ -146,13 +147,11 @@ export class WorkDesk {
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
     const rows = claims ? (results[planned.length]?.rows ?? []) : [];
-    const isPartial = claims && lease.shaped && !shaped;
-    // A shaped claim takes no more than `limits.lineClaimMax` of a queue, so one that found some may find more.
-    if (claims && !isPartial && rows.length < (shaped ? 1 : want)) mark();
+    if (claims && !lease.shaped && rows.length < want) mark();
     for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
     if (shaped && rows.length > 0) await this.#tellOpening();
     const claimed = inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows);
-    return { lease, claimed, isPartial };
+    return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
   }
 
   /** The buckets of keys that a shaped claim fills are taken away again at the rate at which claims make them. */
