@@ -7,17 +7,22 @@ import { runStep, StepFailed, tick } from './step.mjs';
 const install = 'apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends';
 const list = new URL('./host-packages.json', import.meta.url);
 
-/** Installs what is missing. Rejects with StepFailed, and the one command to run, when this is not root. */
+/** Installs what Blixard needs and is missing; rejects like `installDebianPackages`. */
 export async function installHostPackages() {
-  const missing = missingPackages(packageNames());
-  if (missing.length === 0) return tick('Debian packages');
+  await installDebianPackages('Debian packages', packageNames());
+}
+
+/** Installs what is missing. Rejects with StepFailed, and the one command to run, when this is not root. */
+export async function installDebianPackages(title, names) {
+  const missing = missingPackages(names);
+  if (missing.length === 0) return tick(title);
   const command = `apt-get update && ${install} ${missing.join(' ')}`;
   if (process.getuid() !== 0) {
     throw new StepFailed(`Debian packages are missing: ${missing.join(', ')}`, {
       hint: `Installing them needs root. Run this, then start again:\n\n  sudo sh -c '${command}'`,
     });
   }
-  await runStep(`Debian packages (${missing.length})`, 'sh', ['-c', command], {
+  await runStep(`${title} (${missing.length})`, 'sh', ['-c', command], {
     env: { DEBIAN_FRONTEND: 'noninteractive' },
     hint: `See the output above; then try it by hand:\n\n  ${command}`,
   });

@@ -6,19 +6,19 @@ import { runStep, tick } from './step.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Runs `npm ci` unless node_modules holds just what the lock file asks for. */
-export async function installNpmPackages() {
-  if (inPlace()) return tick('npm packages');
-  await runStep('npm packages', 'npm', ['ci', '--no-audit', '--no-fund'], {
-    cwd: root,
+export async function installNpmPackages(title = 'npm packages', folder = root) {
+  if (inPlace(folder)) return tick(title);
+  await runStep(title, 'npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: folder,
     hint: 'npm could not install the packages. Check the network and the npm registry, then start again.',
   });
 }
 
 /** npm writes what it installed to node_modules/.package-lock.json, as the last thing it does. */
-function inPlace() {
-  const record = `${root}/node_modules/.package-lock.json`;
+function inPlace(folder) {
+  const record = `${folder}/node_modules/.package-lock.json`;
   if (!existsSync(record)) return false;
-  const wanted = packagesOf(`${root}/package-lock.json`);
+  const wanted = packagesOf(`${folder}/package-lock.json`);
   const installed = packagesOf(record);
   return Object.entries(wanted).every(([path, entry]) => {
     if (path === '') return true;

@@ -11,6 +11,7 @@ const pages = [
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'docs/functions.md',
   'docs/queues.md',
   'docs/submit.md',
   'docs/together.md',

@@ -2,7 +2,7 @@
 import { errorOfProblem, problemContentType } from '../contract/problem.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
-import type { WireResponse } from './transport.ts';
+import type { WireReply, WireResponse } from './transport.ts';
 
 /**
  * Reads a body whole. Rejects with SERVER_UNREACHABLE when it is cut off, SERVER_ANSWER_INVALID when it is
@@ -43,6 +43,14 @@ export async function readJson(response: WireResponse, status: number, url: stri
   return parsed;
 }
 
+/** The JSON object of a reply with the status its route promises; throws the error that any other tells of. */
+export function valueOfReply(reply: WireReply | undefined, status: number, url: string): object {
+  const { body } = reply ?? {};
+  if (reply?.status !== status) throw errorOfProblem(body) ?? invalid(url, `status ${reply?.status}`);
+  if (typeof body !== 'object' || body === null) throw invalid(url, 'not a JSON object');
+  return body;
+}
+
 /** The error an answer tells of. */
 export async function errorOf(response: WireResponse, url: string): Promise<BlixardError> {
   const contentType = response.headers['content-type'] ?? 'none';
@@ -66,7 +74,8 @@ export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }
 
-function parse(bytes: Buffer, url: string): unknown {
+/** The JSON value of a body. Throws SERVER_ANSWER_INVALID. */
+export function parse(bytes: Buffer, url: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (error) {

@@ -15,14 +15,14 @@ import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
 import { type Ids, makeIds, type Random, realRandom } from '../platform/random.ts';
-import { errorOf, invalid, readBody, readJson } from './answer.ts';
+import { errorOf, invalid, readBody, readJson, valueOfReply } from './answer.ts';
 import { type DownloadOptions, downloadArtifact, type ReadArtifact } from './artifacts.ts';
 import { Deadline } from './deadline.ts';
 import { type FollowEventsOptions, followEvents } from './follow-events.ts';
 import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
 import { retryDelayMs } from './retry.ts';
-import type { Transport, WireRequest, WireResponse } from './transport.ts';
-import { type AnyInput, type CallArgs, type CallOptions, wireRequestOf } from './wire.ts';
+import type { Transport, WireResponse } from './transport.ts';
+import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
 
 /** Which range of which log. */
 export interface ReadLogsOptions extends CallOptions {
@@ -51,7 +51,7 @@ export interface LogRange {
  * of, SERVER_UNREACHABLE, or SERVER_ANSWER_INVALID; and with an AbortError when the caller's signal aborts.
  *
  * @example
- * const client = new BlixardClient({ transport: httpTransport({ url: 'http://127.0.0.1:3020' }) });
+ * const client = new BlixardClient({ transport: socketTransport({ url: 'http://127.0.0.1:3020' }) });
  * const job = await client.call('submitJob', { body: { command: ['sh', '-c', 'echo hello; exit 3'] } });
  * for await (const event of client.followLogs(job.id)) {
  *   if (event.kind === 'log') process.stdout.write(event.data);
@@ -79,9 +79,12 @@ export class BlixardClient {
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
     const given: AnyInput = input ?? {};
     const ready = isSubmit(name) ? this.#withJobIds(given) : given;
-    const reply = await this.#exchange(name, ready, (response) =>
-      readJson(response, routes[name].status, this.#transport.url),
-    );
+    const { url } = this.#transport;
+    const { status } = routes[name];
+    const reply =
+      this.#transport.call && !takesBytes(name)
+        ? await this.#inTime(name, ready, (signal) => this.#callOnce(name, ready, signal))
+        : await this.#exchange(name, ready, (response) => readJson(response, status, url));
     return reply as ReplyOf<N>;
   }
 
@@ -168,17 +171,28 @@ export class BlixardClient {
     return { ...input, body: Array.isArray(body) ? body.map(withId) : withId(body) };
   }
 
-  async #exchange<T>(
+  async #callOnce(name: JsonRouteName, input: AnyInput, signal: AbortSignal): Promise<unknown> {
+    const reply = await this.#transport.call?.(wireCallOf(name, input, signal));
+    return valueOfReply(reply, routes[name].status, this.#transport.url);
+  }
+
+  #exchange<T>(name: RouteName, input: AnyInput, read: (response: WireResponse) => Promise<T>): Promise<T> {
+    const request = wireRequestOf(name, input);
+    return this.#inTime(name, input, async (signal) =>
+      read(await this.#transport.send({ ...request, signal })),
+    );
+  }
+
+  /** Tries, again where that is safe, until the call's time is over. */
+  async #inTime<T>(
     name: RouteName,
     input: AnyInput,
-    read: (response: WireResponse) => Promise<T>,
+    attempt: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const request = wireRequestOf(name, input);
     const timeoutMs = input.timeoutMs ?? defaults.callTimeoutMs + waitMsOf(input);
     const deadline = new Deadline({ clock: this.#clock, timeoutMs, signal: input.signal });
     try {
-      const tries = isRepeatable(name) ? limits.callTries : 1;
-      return await this.#tryTimes(tries, { ...request, signal: deadline.signal }, read);
+      return await this.#tryTimes(isRepeatable(name) ? limits.callTries : 1, deadline.signal, attempt);
     } catch (error) {
       if (!deadline.isOver) throw error;
       const problem = `no answer within ${timeoutMs} ms`;
@@ -190,16 +204,16 @@ export class BlixardClient {
 
   async #tryTimes<T>(
     tries: number,
-    request: WireRequest & { readonly signal: AbortSignal },
-    read: (response: WireResponse) => Promise<T>,
+    signal: AbortSignal,
+    attempt: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     for (let failures = 0; ; ) {
       try {
-        return await read(await this.#transport.send(request));
+        return await attempt(signal);
       } catch (error) {
         failures++;
         if (failures >= tries || !isBlixardError(error, 'SERVER_UNREACHABLE')) throw error;
-        await sleep(this.#clock, retryDelayMs(failures, this.#random), request.signal);
+        await sleep(this.#clock, retryDelayMs(failures, this.#random), signal);
       }
     }
   }
@@ -207,6 +221,11 @@ export class BlixardClient {
 
 function isSubmit(name: RouteName): boolean {
   return name === 'submitJob' || name === 'submitJobs';
+}
+
+function takesBytes(name: RouteName): boolean {
+  const route: Route = routes[name];
+  return route.body === 'bytes';
 }
 
 function isRepeatable(name: RouteName): boolean {

@@ -13,5 +13,6 @@ export { BlixardClient, type LogRange, type ReadLogsOptions } from './client.ts'
 export type { FollowEventsOptions } from './follow-events.ts';
 export type { FollowEvent, FollowOptions } from './follow-logs.ts';
 export { httpTransport } from './http-transport.ts';
-export type { Transport, WireRequest, WireResponse } from './transport.ts';
+export { socketTransport } from './socket-transport.ts';
+export type { Transport, WireCall, WireReply, WireRequest, WireResponse } from './transport.ts';
 export type { CallArgs, CallInput, CallOptions } from './wire.ts';

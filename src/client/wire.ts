@@ -10,7 +10,7 @@ import {
 } from '../contract/routes.ts';
 import { linesContentType } from '../contract/schema.ts';
 import { BlixardError } from '../domain/errors.ts';
-import type { WireRequest } from './transport.ts';
+import type { CallParts, WireCall, WireRequest } from './transport.ts';
 
 /** Present when the route has it; optional when nothing in it is needed. */
 type Given<K extends string, T> = [T] extends [undefined]
@@ -38,15 +38,10 @@ export type CallArgs<N extends RouteName> =
   Record<never, never> extends CallInput<N> ? [input?: CallInput<N>] : [input: CallInput<N>];
 
 /** Any input, as the code that only passes it on sees it. */
-export interface AnyInput extends CallOptions {
-  readonly params?: Readonly<Record<string, string | number>>;
-  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
-  readonly headers?: Readonly<Record<string, string | undefined>>;
-  readonly body?: object;
-}
+export type AnyInput = CallOptions & CallParts;
 
 /** Path with query, method, headers and body of a call. Throws USAGE when a path parameter is missing. */
-export function wireRequestOf(name: RouteName, input: AnyInput): WireRequest {
+export function wireRequestOf(name: RouteName, input: CallParts): WireRequest {
   const route: Route = routes[name];
   const { contentType, body } = bodyOf(route, input);
   const headers = { ...contentType, ...given(input.headers) };
@@ -54,7 +49,22 @@ export function wireRequestOf(name: RouteName, input: AnyInput): WireRequest {
   return body === undefined ? wire : { ...wire, body };
 }
 
-function bodyOf(route: Route, { body }: AnyInput) {
+/** The same call as plain values. Throws USAGE when a path parameter is missing. */
+export function wireCallOf(route: RouteName, input: AnyInput, signal: AbortSignal): WireCall {
+  const { params, query, headers, body } = input;
+  const { params: needed }: Route = routes[route];
+  for (const name of Object.keys(needed?.properties ?? {})) paramOf(routes[route].path, input, name);
+  return {
+    route,
+    signal,
+    ...(params === undefined ? {} : { params }),
+    ...(query === undefined ? {} : { query }),
+    ...(headers === undefined ? {} : { headers }),
+    ...(body === undefined ? {} : { body }),
+  };
+}
+
+function bodyOf(route: Route, { body }: CallParts) {
   if (route.body === undefined) return {};
   if (route.body === 'bytes' && body instanceof Uint8Array)
     return { contentType: { 'content-type': 'application/octet-stream' }, body };
@@ -67,17 +77,21 @@ function lineOf(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-function given(headers: AnyInput['headers'] = {}): Record<string, string> {
+function given(headers: CallParts['headers'] = {}): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
 }
 
-function pathOf(template: string, input: AnyInput): string {
+function paramOf(template: string, input: CallParts, name: string): string | number {
+  const value = input.params?.[name];
+  if (value === undefined) throw new BlixardError('USAGE', { problem: `${template} needs ${name}` });
+  return value;
+}
+
+function pathOf(template: string, input: CallParts): string {
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = input.params?.[name];
-    if (value === undefined) throw new BlixardError('USAGE', { problem: `${template} needs ${name}` });
-    return encodeURIComponent(value);
+    return encodeURIComponent(paramOf(template, input, name));
   });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(input.query ?? {})) {

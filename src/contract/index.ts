@@ -1,4 +1,5 @@
 /** The contract: everything that goes over a wire. */
+export * from './calls.ts';
 export * from './guest.ts';
 export * from './job.ts';
 export * from './log.ts';

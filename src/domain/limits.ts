@@ -61,6 +61,11 @@ export const limits = {
   /** Open connections of one control node, and of one client. */
   connectionsMax: 10_000,
   clientConnections: 1_024,
+  /** Calls under way on one persistent connection, and bytes of answers that wait for it before no more are read. */
+  callsPerConnection: 2_000,
+  /** Calls of one client that wait for their answers. */
+  callsWaiting: 20_000,
+  answerBacklogBytes: 16 * mib,
   /** A reply the client reads whole: a page of the largest jobs, with their standard input. */
   replyBytes: 1_024 * mib,
   pageMax: 500,
@@ -70,6 +75,8 @@ export const limits = {
   workMax: 1_000,
   /** Jobs a worker may hold at once, started or not. */
   slotsMax: 1_000,
+  /** Jobs a worker of light executors may hold beyond those it runs. */
+  claimAheadMax: 500,
   workerImagesMax: 500,
   /** One frame between host and guest, header excluded. A longer one ends the VM. */
   frameBytes: 64 * kib,
@@ -223,6 +230,7 @@ export const defaults = {
   queue: 'default',
   image: 'base',
   executor: 'microvm',
+  functionExecutor: 'function',
   tenant: 'default',
   memoryMiB: 128,
   vcpus: 1,
@@ -237,6 +245,11 @@ export const defaults = {
   poolCoolDownMs: 10 * minute,
   /** SIGTERM to the kill of the VM, when a command is stopped. */
   stopGraceMs: 5 * second,
+  /** A function that is still under way after this long is told as running. */
+  lightStartToldMs: 100,
+  /** Light jobs are claimed ahead as many as are done in this time, and those that wait this long go back. */
+  claimAheadMs: 20,
+  claimAheadPatienceMs: 1 * second,
   /** How long running jobs may go on after their worker was told to stop. */
   drainGraceMs: 30 * second,
   /** How long an ended command's output may take to reach the server before the end is told without it. */
@@ -278,6 +291,10 @@ export const defaults = {
   /** A call that does not wait for anything. */
   callTimeoutMs: 30 * second,
   connectTimeoutMs: 5 * second,
+  /** A persistent connection is pinged so often, and taken for lost when nothing was heard three times as long. */
+  callsPingMs: 30 * second,
+  /** After a server refused a persistent connection, calls go over plain HTTP for this long. */
+  callsRefusedMs: 60 * second,
   /** A request's head, and the whole of it, must have arrived by then. */
   requestHeadTimeoutMs: 10 * second,
   requestTimeoutMs: 30 * second,

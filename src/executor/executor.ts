@@ -36,7 +36,10 @@ export interface Execution {
    * back instead of filling memory.
    */
   output(stream: LogStream, data: Buffer): Promise<void>;
-  /** Called once, when the command is about to run; awaited. Rejects with FENCED when the job is not ours any more. */
+  /**
+   * Called once, when the command is about to run; awaited. Rejects with FENCED when the job is not ours any more. A
+   * light executor calls it only for an attempt that lasts.
+   */
   started(): Promise<void>;
   /** Ask the command to end: SIGTERM, grace, then its VM is killed. The outcome has the reason of the stop. */
   readonly stop: AbortSignal;
@@ -54,6 +57,11 @@ export type Outcome = Pick<AttemptDone, 'exitCode' | 'signal' | 'message' | 'vm'
 
 export interface Executor {
   readonly name: string;
+  /**
+   * An attempt costs next to nothing and begins the moment it is run: its start is told with its end, unless it lasts,
+   * and its worker may claim jobs ahead.
+   */
+  readonly isLight: boolean;
   /** Why it cannot run jobs now, or null when it can. */
   unavailable(): string | null;
   /** Runs one attempt to its end. Resolves with what happened, also for failures of its own; never rejects. */

@@ -29,6 +29,7 @@ export interface MicrovmExecutorDeps {
 /** Never weaker than a VM of its own: without VMs it is unavailable. */
 export class MicrovmExecutor implements Executor {
   readonly name = 'microvm';
+  readonly isLight = false;
   readonly #deps: MicrovmExecutorDeps;
 
   constructor(deps: MicrovmExecutorDeps) {

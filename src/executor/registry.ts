@@ -15,6 +15,11 @@ export class ExecutorRegistry {
     return this.#executors.get(name);
   }
 
+  /** Whether this worker may claim ahead: a heavy job must not wait behind others where another worker is free. */
+  get isLight(): boolean {
+    return [...this.#executors.values()].every((executor) => executor.isLight);
+  }
+
   names(): readonly string[] {
     return [...this.#executors.keys()];
   }

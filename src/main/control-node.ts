@@ -27,7 +27,7 @@ import { WorkerCommands } from '../control/worker-commands.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { migrate } from '../store/migrate.ts';
 import { loadMigrations } from '../store/migration-files.ts';
-import { openSqlite } from '../store/sqlite/sqlite.ts';
+import { openSqlite, type SqliteDatabase, type SqliteStats } from '../store/sqlite/sqlite.ts';
 import type { Config } from './config-keys.ts';
 import type { NodeDeps } from './node-deps.ts';
 import { artifactDirIn, logDirIn, storeFileIn } from './paths.ts';
@@ -38,6 +38,8 @@ export interface ControlNode {
   /** Where it listens, for example http://127.0.0.1:3020. */
   readonly url: string;
   readonly app: FastifyInstance;
+  /** What the store has done since it was opened. */
+  storeStats(): SqliteStats;
   /** Ends open calls, then closes the store. */
   stop(): Promise<void>;
 }
@@ -46,14 +48,19 @@ export interface ControlNode {
 export async function startControlNode(deps: NodeDeps): Promise<ControlNode> {
   const teardown = new Teardown();
   return await teardown.guard(async () => {
-    const app = await openControl(deps, teardown);
+    const { app, db } = await openControl(deps, teardown);
     const url = await listen(app, deps.config.host, deps.config.port);
     deps.log.info({ url, dataDir: deps.config.dataDir }, 'control node listens');
-    return { url, app, stop: () => teardown.run() };
+    return { url, app, storeStats: () => db.stats(), stop: () => teardown.run() };
   });
 }
 
-async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyInstance> {
+interface Opened {
+  readonly app: FastifyInstance;
+  readonly db: SqliteDatabase;
+}
+
+async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> {
   const { config, clock, log, random, ids, version } = node;
   const db = await openSqlite({ file: storeFileIn(config.dataDir), clock, log });
   teardown.add(() => db.close());
@@ -111,7 +118,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<FastifyI
     version,
   });
   teardown.add(() => app.close());
-  return app;
+  return { app, db };
 }
 
 /** Who may change webhooks where only this machine can reach the server can reach this machine anyhow. */

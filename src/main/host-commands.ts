@@ -3,6 +3,7 @@ import type { ConfigFlag, ConfigLine, FlagGroup, Flags, HostCommands } from '../
 import type { BlixardClient } from '../client/index.ts';
 import { formatDurationMs } from '../domain/units.ts';
 import { armFailpoint, failpointEnv } from '../platform/failpoint.ts';
+import { holdYoungGeneration } from '../platform/young-generation.ts';
 import { type LoadedConfig, loadConfig } from './config.ts';
 import { type Config, type ConfigName, configKeys, configNames } from './config-keys.ts';
 import { type Machine, nodeDepsOf } from './machine.ts';
@@ -19,10 +20,12 @@ export function hostCommands(machine: Machine): HostCommands {
   };
   return {
     async up(flags) {
+      holdYoungGeneration();
       const { runUp } = await import('./up.ts');
       return await runUp(machine, await nodeConfigOf(flags));
     },
     async server(flags) {
+      holdYoungGeneration();
       const { runServer } = await import('./server.ts');
       return await runServer(machine, await nodeConfigOf(flags));
     },

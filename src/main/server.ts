@@ -1,4 +1,5 @@
 /** `blixard server`: a control node alone. */
+import { letYoungGenerationGrow } from '../platform/young-generation.ts';
 import type { Config } from './config-keys.ts';
 import { startControlNode } from './control-node.ts';
 import { runUntilInterrupted } from './lifetime.ts';
@@ -8,6 +9,7 @@ import { type Machine, nodeDepsOf } from './machine.ts';
 export async function runServer(machine: Machine, config: Config): Promise<number> {
   const deps = nodeDepsOf(machine, config);
   const control = await startControlNode(deps);
+  letYoungGenerationGrow();
   const stop = (): Promise<void> => control.stop();
   const untilTold = new Promise<void>(() => undefined);
   return await runUntilInterrupted(

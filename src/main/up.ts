@@ -1,14 +1,15 @@
 /** `blixard up`: control node and worker in one process; the worker calls the application without a socket. */
-import { BlixardClient } from '../client/index.ts';
+import { BlixardClient } from '../client/client.ts';
 import { appTransport } from '../control/http/app-transport.ts';
 import { type Image, ImageStore } from '../image/image-store.ts';
+import { letYoungGenerationGrow } from '../platform/young-generation.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { openHostVms } from '../worker/host-vms.ts';
 import { SharedWorkerFactory } from '../worker/shared-worker-factory.ts';
 import type { Worker } from '../worker/worker.ts';
 import { printBanner } from './banner.ts';
 import type { Config } from './config-keys.ts';
-import { startControlNode } from './control-node.ts';
+import { type ControlNode, startControlNode } from './control-node.ts';
 import { type Running, runUntilInterrupted, sayDraining } from './lifetime.ts';
 import { type Machine, nodeDepsOf } from './machine.ts';
 import type { NodeDeps } from './node-deps.ts';
@@ -20,12 +21,14 @@ export interface UpNode extends Running {
   readonly url: string;
   readonly vms: VmService;
   readonly images: readonly Image[];
+  readonly storeStats: ControlNode['storeStats'];
 }
 
 /** Resolves with the exit code when the process was told to end and has. */
 export async function runUp(machine: Machine, config: Config): Promise<number> {
   const deps = nodeDepsOf(machine, config);
   const node = await startUp(deps);
+  letYoungGenerationGrow();
   await printBanner(machine, { ...node, config });
   const onStop = sayDraining(deps.log, config.drainGraceMs);
   return await runUntilInterrupted(node, { onInterrupt: machine.onInterrupt, onStop });
@@ -49,6 +52,7 @@ export async function startUp(deps: NodeDeps): Promise<UpNode> {
       url: control.url,
       vms,
       images: await images.list(),
+      storeStats: control.storeStats,
       stopped: worker.stopped,
       drain: async () => {
         await worker.drain(config.drainGraceMs);

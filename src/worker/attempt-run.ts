@@ -1,14 +1,23 @@
 /** One attempt on this worker, from its claim to what is to be reported of it. */
 import type { BlixardClient } from '../client/client.ts';
+import type { JobSpec } from '../contract/job.ts';
 import type { LogStream } from '../contract/log.ts';
 import type { AttemptDone, AttemptRef, ClaimedJob } from '../contract/worker.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
 import { defaults } from '../domain/limits.ts';
-import type { Execution, Executor, InputFile, Outcome, StopReason } from '../executor/executor.ts';
+import type {
+  Execution,
+  Executor,
+  InputFile,
+  Outcome,
+  ProgressTold,
+  StopReason,
+} from '../executor/executor.ts';
 import { outcome } from '../executor/outcome.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
 import { failpoint } from '../platform/failpoint.ts';
+import { LazySignal } from '../platform/lazy-signal.ts';
 import { AttemptCaller, type AttemptCallerDeps } from './attempt-caller.ts';
 import { AttemptTells } from './attempt-tells.ts';
 import { gatherInputs } from './gather-inputs.ts';
@@ -40,12 +49,18 @@ export function doneOf(
   return { jobId, attempt, reason, message, exitCode: null, signal: null, vm: null, usage: null };
 }
 
-/** Runs one claimed job: start told, output shipped, end known. */
-export class AttemptRun {
+/** Runs one claimed job: start told, output shipped, end known. What a short attempt does not need is not made. */
+export class AttemptRun implements Execution {
   readonly claimed: ClaimedJob;
   readonly #deps: AttemptRunDeps;
-  readonly #stop = new AbortController();
-  readonly #kill = new AbortController();
+  readonly #stop = new LazySignal();
+  readonly #kill = new LazySignal();
+  #shipper: LogShipper | undefined;
+  #tells: AttemptTells | undefined;
+  #inputs: readonly InputFile[] = [];
+  /** When its executor got it, epoch ms. */
+  #begunAtMs: number | undefined;
+  #telling: Promise<void> | undefined;
   #commandEnded = false;
   /** Overrides the outcome once the attempt was killed: a report, or null for none. */
   #verdict: AttemptDone | null | undefined;
@@ -53,6 +68,30 @@ export class AttemptRun {
   constructor(claimed: ClaimedJob, deps: AttemptRunDeps) {
     this.claimed = claimed;
     this.#deps = deps;
+  }
+
+  get jobId(): string {
+    return this.claimed.jobId;
+  }
+
+  get attempt(): number {
+    return this.claimed.attempt;
+  }
+
+  get spec(): JobSpec {
+    return this.claimed.spec;
+  }
+
+  get inputs(): readonly InputFile[] {
+    return this.#inputs;
+  }
+
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get kill(): AbortSignal {
+    return this.#kill.signal;
   }
 
   /** Asks the command to end, because a user cancelled the job. Safe to call again. */
@@ -76,73 +115,92 @@ export class AttemptRun {
     this.#kill.abort();
   }
 
+  started(): Promise<void> {
+    this.#telling ??= this.#tellStart();
+    return this.#telling;
+  }
+
+  async output(stream: LogStream, data: Buffer): Promise<void> {
+    await this.started();
+    this.#shipper ??= this.#makeShipper();
+    await this.#shipper.write(stream, data);
+  }
+
+  progress(told: ProgressTold): void {
+    this.#tells ??= this.#makeTells();
+    this.#tells.progress(told);
+  }
+
+  result(json: Buffer): Promise<void> {
+    this.#tells ??= this.#makeTells();
+    return this.#tells.result(json);
+  }
+
+  artifact(name: string, data: Buffer, last: boolean): Promise<void> {
+    this.#tells ??= this.#makeTells();
+    return this.#tells.artifact(name, data, last);
+  }
+
   /** Runs it to its end; never rejects. Null: there is nothing to report. */
   async run(): Promise<AttemptDone | null> {
+    const { log, executors } = this.#deps;
     const { jobId, attempt, spec } = this.claimed;
-    const executor = this.#deps.executors.find(spec.executor);
+    const executor = executors.find(spec.executor);
     const unavailable = executor === undefined ? this.#unknownExecutor() : executor.unavailable();
     if (executor === undefined || unavailable !== null) {
       return doneOf(this.claimed, 'executor_unavailable', unavailable);
     }
     failpoint('attempt-claimed');
-    const ended = await this.#outcome(executor, spec);
+    const ended = await this.#outcome(executor);
     failpoint('attempt-ended');
-    this.#deps.log.info({ jobId, attempt, ...summaryOf(ended) }, 'attempt ended');
-    return this.#verdict === undefined ? { jobId, attempt, ...ended } : this.#verdict;
+    const level = executor.isLight ? 'debug' : 'info';
+    if (log.isLevelEnabled(level)) log[level]({ jobId, attempt, ...summaryOf(ended) }, 'attempt ended');
+    if (this.#verdict !== undefined) return this.#verdict;
+    const done = { jobId, attempt, ...ended };
+    const startedAtMs = this.#begunAtMs;
+    const isStartTold = this.#telling !== undefined || startedAtMs === undefined;
+    return executor.isLight && !isStartTold ? { ...done, startedAtMs } : done;
   }
 
-  async #outcome(executor: Executor, { inputs = [] }: ClaimedJob['spec']): Promise<Outcome> {
-    const shipper = this.#shipper();
-    const tells = this.#tells();
+  async #outcome(executor: Executor): Promise<Outcome> {
     try {
-      return await executor.run(this.#execution(shipper, tells, await this.#inputs(inputs)));
+      const { inputs } = this.spec;
+      if (inputs !== undefined && inputs.length > 0) this.#inputs = await this.#gather(inputs);
+      this.#begunAtMs = this.#deps.clock.nowMs();
+      return await executor.run(this);
     } catch (error) {
-      if (this.#stop.signal.aborted) return outcome('cancelled', { message: 'stopped before it began' });
+      if (this.#stop.isAborted) return outcome('cancelled', { message: 'stopped before it began' });
       const reason = isBlixardError(error, 'INPUT_UNAVAILABLE') ? 'input_missing' : 'internal';
       return outcome(reason, { message: problemOf(error) });
     } finally {
       this.#commandEnded = true;
-      await tells.finish();
-      await shipper.finish(defaults.outputDrainMs);
+      // A start that was refused is told by whoever asked for it.
+      if (this.#telling !== undefined) await this.#telling.catch(() => this.#verdict);
+      await this.#tells?.finish();
+      await this.#shipper?.finish(defaults.outputDrainMs);
     }
   }
 
-  async #inputs(jobIds: readonly string[]): Promise<InputFile[]> {
-    const kill = AbortSignal.any([this.#kill.signal, this.#stop.signal]);
+  async #gather(jobIds: readonly string[]): Promise<InputFile[]> {
+    const kill = AbortSignal.any([this.kill, this.stop]);
     const caller = new AttemptCaller({ ...this.#callerDeps(), kill });
     const { client } = this.#deps;
     return await gatherInputs({ client, ask: (what, call) => caller.ask(what, call) }, jobIds);
   }
 
-  #tells(): AttemptTells {
+  #makeTells(): AttemptTells {
     const { client, holder } = this.#deps;
-    return new AttemptTells({ ...this.#callerDeps(), client, holder, attempt: this.claimed });
+    const started = (): Promise<void> => this.started();
+    return new AttemptTells({ ...this.#callerDeps(), client, holder, started, attempt: this.claimed });
   }
 
   #callerDeps(): AttemptCallerDeps {
     const { clock, random, log, isServerAway } = this.#deps;
     const onFenced = (): void => this.#fenced('what it tells');
-    return { clock, random, log, isServerAway, onFenced, kill: this.#kill.signal };
+    return { clock, random, log, isServerAway, onFenced, kill: this.kill };
   }
 
-  #execution(shipper: LogShipper, tells: AttemptTells, inputs: readonly InputFile[]): Execution {
-    const { progress, result, artifact } = tells;
-    return {
-      inputs,
-      progress,
-      result,
-      artifact,
-      jobId: this.claimed.jobId,
-      attempt: this.claimed.attempt,
-      spec: this.claimed.spec,
-      output: (stream: LogStream, data: Buffer) => shipper.write(stream, data),
-      started: () => this.#started(),
-      stop: this.#stop.signal,
-      kill: this.#kill.signal,
-    };
-  }
-
-  #shipper(): LogShipper {
+  #makeShipper(): LogShipper {
     const { clock, random, log, isServerAway } = this.#deps;
     return new LogShipper({
       clock,
@@ -151,14 +209,14 @@ export class AttemptRun {
       isServerAway,
       append: (upload, signal) => this.#append(upload, signal),
       onFenced: () => this.#fenced('log'),
-      kill: this.#kill.signal,
+      kill: this.kill,
     });
   }
 
-  async #started(): Promise<void> {
+  async #tellStart(): Promise<void> {
     const { client, holder } = this.#deps;
     const { jobId, attempt } = this.claimed;
-    const signal = AbortSignal.any([this.#kill.signal, this.#stop.signal]);
+    const signal = AbortSignal.any([this.kill, this.stop]);
     try {
       await untilAnswered(this.#deps, 'startAttempt', signal, () =>
         client.call('startAttempt', {

@@ -13,6 +13,8 @@ export interface AttemptTellsDeps extends AttemptCallerDeps {
   readonly client: BlixardClient;
   readonly holder: Holder;
   readonly attempt: AttemptRef;
+  /** Resolves when the start of the attempt is told, which comes before all else. */
+  readonly started: () => Promise<void>;
 }
 
 /** What an execution of it is given. */
@@ -35,7 +37,7 @@ export class AttemptTells implements Pick<Execution, 'progress' | 'result' | 'ar
 
   readonly result = async (json: Buffer): Promise<void> => {
     const { client, holder } = this.#deps;
-    await this.#caller.ask('putResult', (signal) =>
+    await this.#ask('putResult', (signal) =>
       client.call('putResult', { ...this.#place(signal), query: holder, body: json }),
     );
   };
@@ -47,16 +49,21 @@ export class AttemptTells implements Pick<Execution, 'progress' | 'result' | 'ar
 
   async #tell(told: Parameters<Execution['progress']>[0]): Promise<void> {
     const { client, holder } = this.#deps;
-    await this.#caller.ask('tellProgress', (signal) =>
+    await this.#ask('tellProgress', (signal) =>
       client.call('tellProgress', { ...this.#place(signal), body: { ...holder, ...told } }),
     );
   }
 
   async #send({ bytes, ...part }: UploadPart): Promise<void> {
     const { client, holder } = this.#deps;
-    await this.#caller.ask('putArtifact', (signal) =>
+    await this.#ask('putArtifact', (signal) =>
       client.call('putArtifact', { ...this.#place(signal), query: { ...holder, ...part }, body: bytes }),
     );
+  }
+
+  async #ask(what: string, call: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    await this.#deps.started();
+    await this.#caller.ask(what, call);
   }
 
   #place(signal: AbortSignal) {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { specOf } from '../contract/job.ts';
 import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
+import { FakeClock } from '../platform/clock.ts';
 import { type AttemptRun, doneOf } from './attempt-run.ts';
 import { Attempts } from './attempts.ts';
 
@@ -38,7 +39,9 @@ describe('Attempts', () => {
     runs = [];
     done = [];
     attempts = new Attempts({
+      clock: new FakeClock(),
       slots: 2,
+      claimAheadMax: 0,
       makeRun: (claimed) => {
         const run = new TestRun(claimed);
         runs.push(run);

@@ -1,11 +1,17 @@
 /** The attempts one generation of a worker holds: running ones in slots, a few claimed ones waiting for a slot. */
 import type { AttemptDone, AttemptRef, ClaimedJob } from '../contract/worker.ts';
+import { defaults, limits } from '../domain/limits.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
 import { type AttemptRun, doneOf } from './attempt-run.ts';
+import { ClaimAhead } from './claim-ahead.ts';
 
 /** Slots, how a run is made, and whom to tell of its end. */
 export interface AttemptsDeps {
+  readonly clock: Clock;
   /** Attempts that may run at once. */
   readonly slots: number;
+  /** Claims that may wait for a slot; 0 for a worker of heavy jobs. */
+  readonly claimAheadMax: number;
   readonly makeRun: (claimed: ClaimedJob) => AttemptRun;
   /** An attempt has ended; null when there is nothing to report. A slot may be free. */
   readonly onEnded: (done: AttemptDone | null) => void;
@@ -15,18 +21,28 @@ export interface AttemptsDeps {
 export class Attempts {
   readonly #deps: AttemptsDeps;
   readonly #running = new Map<string, { readonly run: AttemptRun; readonly ended: Promise<void> }>();
-  /** Bounded: the server is asked for no more than the free slots, at most twice before it has answered. */
+  /** Bounded: the server is asked for no more than is wanted, at most twice before it has answered. */
   readonly #waiting = new Map<string, ClaimedJob>();
+  readonly #ahead: ClaimAhead;
+  #patience: Timer | undefined;
+  #endedSinceLook = 0;
   #open = true;
 
   constructor(deps: AttemptsDeps) {
     this.#deps = deps;
+    this.#ahead = new ClaimAhead({ slots: deps.slots, max: deps.claimAheadMax });
   }
 
-  /** How many more claims are wanted now. */
+  /**
+   * How many more claims are wanted of one call now. Of those that are claimed ahead a call takes half, so that one
+   * call can be under way while the jobs of another are done.
+   */
   get want(): number {
     if (!this.#open) return 0;
-    return Math.max(0, this.#deps.slots - this.#running.size - this.#waiting.size);
+    const { slots } = this.#deps;
+    const hold = Math.min(slots + this.#ahead.allowed, limits.slotsMax);
+    const free = Math.max(0, hold - this.#running.size - this.#waiting.size);
+    return hold === slots ? free : Math.min(free, Math.ceil(hold / 2));
   }
 
   /** Takes claims; the same claim again changes nothing. */
@@ -37,6 +53,7 @@ export class Attempts {
     }
     if (!this.#open) this.giveBackWaiting();
     this.#fillSlots();
+    if (this.#deps.claimAheadMax > 0 && this.#waiting.size > 0) this.#watchWaiting();
   }
 
   /** A user wants these stopped; those not held are ignored. */
@@ -61,15 +78,14 @@ export class Attempts {
 
   /** Claims that wait for a slot go back to the server, unstarted. */
   giveBackWaiting(): void {
-    const claims = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const claimed of claims) this.#deps.onEnded(doneOf(claimed, null));
+    this.#giveBack([...this.#waiting.values()]);
   }
 
   /** Wants nothing more; what is claimed and not started, now or later, is given back. */
   closeIntake(): void {
     this.#open = false;
     this.giveBackWaiting();
+    this.#patience?.cancel();
   }
 
   /** Ends all running attempts at once; they are reported as lost. */
@@ -81,12 +97,32 @@ export class Attempts {
   forgetAll(): void {
     this.#open = false;
     this.#waiting.clear();
+    this.#patience?.cancel();
     for (const { run } of this.#running.values()) run.forget();
   }
 
   /** Resolves when none of those now running is any more. */
   async ended(): Promise<void> {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  #giveBack(claims: readonly ClaimedJob[]): void {
+    for (const claimed of claims) {
+      this.#waiting.delete(keyOf(claimed));
+      this.#deps.onEnded(doneOf(claimed, null));
+    }
+  }
+
+  /** What was claimed ahead and turns out to wait behind slow jobs goes to whoever is free. */
+  #watchWaiting(): void {
+    if (this.#patience !== undefined) return;
+    this.#endedSinceLook = 0;
+    this.#patience = this.#deps.clock.after(defaults.claimAheadPatienceMs, () => {
+      this.#patience = undefined;
+      if (this.#endedSinceLook === 0) this.#ahead.stalled(defaults.claimAheadPatienceMs);
+      this.#giveBack([...this.#waiting.values()].slice(this.#ahead.allowed));
+      if (this.#waiting.size > 0) this.#watchWaiting();
+    });
   }
 
   #fillSlots(): void {
@@ -99,7 +135,11 @@ export class Attempts {
   }
 
   async #run(key: string, run: AttemptRun): Promise<void> {
+    const { clock } = this.#deps;
+    const startMs = clock.monotonicMs();
     const done = await run.run();
+    this.#ahead.took(clock.monotonicMs() - startMs);
+    this.#endedSinceLook++;
     this.#running.delete(key);
     this.#fillSlots();
     this.#deps.onEnded(done);

@@ -25,6 +25,8 @@ export interface GenerationDeps extends CallerDeps {
   readonly vms: Pick<VmService, 'told'>;
   readonly workerId: string;
   readonly slots: number;
+  /** Most jobs to claim ahead, where all executors are light; default `limits.claimAheadMax`. */
+  readonly claimAheadMax?: number;
   readonly registered: Registered;
 }
 
@@ -51,8 +53,11 @@ export class Generation {
     this.#holder = { workerId: deps.workerId, generation: deps.registered.generation };
     const { heartbeatMs } = deps.registered;
     const shared = { ...deps, holder: this.#holder, isServerAway: () => this.#isServerAway };
+    const { isLight } = deps.executors;
     this.#attempts = new Attempts({
+      clock: deps.clock,
       slots: deps.slots,
+      claimAheadMax: isLight ? (deps.claimAheadMax ?? limits.claimAheadMax) : 0,
       makeRun: (claimed) => new AttemptRun(claimed, shared),
       onEnded: (done) => this.#loop.report(done),
     });
@@ -63,6 +68,7 @@ export class Generation {
       waitMs: Math.min(heartbeatMs, limits.waitMsMax),
       want: () => this.#attempts.want,
       vms: () => vmReports(deps.vms),
+      joinsEnds: isLight,
       onReply,
       onRefused,
     });

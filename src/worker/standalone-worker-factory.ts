@@ -1,6 +1,6 @@
 /** Makes a worker that owns all it needs: connection, images and VMs, built from a plain config. */
 import { BlixardClient } from '../client/client.ts';
-import { httpTransport } from '../client/http-transport.ts';
+import { socketTransport } from '../client/socket-transport.ts';
 import { ImageStore } from '../image/image-store.ts';
 import { makeIds } from '../platform/random.ts';
 import { type HostVmConfig, openHostVms } from './host-vms.ts';
@@ -38,7 +38,7 @@ export class StandaloneWorkerFactory implements WorkerFactory {
     const ids = makeIds(clock, random);
     const images = new ImageStore({ dir: config.imagesDir });
     const vms = await openHostVms({ config, images, env, clock, random, ids, log });
-    const client = new BlixardClient({ transport: httpTransport({ url: config.serverUrl }), clock });
+    const client = new BlixardClient({ transport: socketTransport({ url: config.serverUrl }), clock });
     const close = async (): Promise<void> => {
       await vms.close();
       await client.close();

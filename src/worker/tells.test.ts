@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardError } from '../domain/errors.ts';
+import { FakeExecutor } from '../executor/fake/fake-executor.ts';
+import { realClock } from '../platform/clock.ts';
 import { seededRandom } from '../platform/random.ts';
 import { loseAnswer, testIds, unreachable, World, waitUntil } from './world.suite.ts';
 
@@ -34,6 +36,19 @@ describe('a job', () => {
     expect(await world.client.readResult(job.id)).toBe('{"n":1}');
     expect(await namesOf(job.id)).toEqual(['a/b.txt', 'empty']);
     expect(await download(job.id, 'a/b.txt')).toBe('text');
+  });
+
+  it('of a light executor tells the same, its start first, and takes inputs', async () => {
+    const executor = new FakeExecutor({ clock: realClock, name: 'microvm', isLight: true });
+    const { wire } = await world.startWorker({ executor });
+    const job = await world.submit([...telling, ';', 'progress', '40', 'compiling']);
+    expect(await world.ended(job.id)).toMatchObject({ state: 'completed', progress: { percent: 40 } });
+    const ofJob = wire.seen.filter((call) => call.includes(job.id)).map((call) => call.split('/').at(-1));
+    expect(ofJob).toEqual(['start', 'result', 'artifacts', 'artifacts', 'progress']);
+    expect(await download(job.id, 'a/b.txt')).toBe('text');
+    const next = await world.submit(['input', `${job.id}/result.json`], { inputs: [job.id] });
+    expect(await world.ended(next.id)).toMatchObject({ state: 'completed' });
+    expect((await world.output(next.id)).toString()).toBe('{"n":1}');
   });
 
   it('that chatters costs few calls, and its last progress is told', async () => {

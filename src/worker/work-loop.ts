@@ -36,6 +36,8 @@ export interface WorkLoopDeps extends CallerDeps {
   readonly want: () => number;
   /** The VMs of this worker as they are now. */
   readonly vms: () => VmReport[];
+  /** Attempts end many in one turn of the event loop: their ends, and what is wanted next, go out in one call. */
+  readonly joinsEnds: boolean;
   readonly onReply: (reply: WorkReply) => void;
   /** The server refuses this generation; nothing more is sent. */
   readonly onRefused: (error: unknown) => void;
@@ -52,6 +54,7 @@ export class WorkLoop {
   #uselessAnswers = 0;
   #pause: Timer | undefined;
   #onQuiet: (() => void) | undefined;
+  #willPump = false;
 
   constructor(deps: WorkLoopDeps) {
     this.#deps = deps;
@@ -60,7 +63,7 @@ export class WorkLoop {
   /** Tells the server of an ended attempt, or only that more may be wanted. */
   report(done: AttemptDone | null): void {
     if (done !== null) this.#outbox.push(done);
-    this.pump();
+    this.#pumpSoon();
   }
 
   /** Sends what there is to send; also begins the conversation. */
@@ -68,6 +71,19 @@ export class WorkLoop {
     if (this.#halt.signal.aborted) return;
     if (this.#calls.size < callsMax && this.#hasReasonToCall()) this.#send();
     else if (this.#calls.size === 0 && this.#outbox.length === 0) this.#onQuiet?.();
+  }
+
+  /** After all that ends in this turn of the event loop has ended. */
+  #pumpSoon(): void {
+    if (!this.#deps.joinsEnds) {
+      this.pump();
+    } else if (!this.#willPump) {
+      this.#willPump = true;
+      process.nextTick(() => {
+        this.#willPump = false;
+        this.pump();
+      });
+    }
   }
 
   /** Has everything reported that was to be, at most within `waitMs`; waits for no more work. */
@@ -120,9 +136,11 @@ export class WorkLoop {
 
   async #converse(call: Call): Promise<void> {
     const { signal } = this.#halt;
+    let isMore = true;
     try {
       const reply = await untilAnswered(this.#deps, 'work', signal, (tries) => this.#ask(call, tries > 0));
       if (signal.aborted) return;
+      isMore = reply.claimed.length === call.want;
       this.#deps.onReply(reply);
       this.#pauseIfUseless(call, reply);
     } catch (error) {
@@ -131,7 +149,9 @@ export class WorkLoop {
       this.#deps.onRefused(error);
     } finally {
       this.#calls.delete(call);
-      this.pump();
+      // Where more is to be had, the next claim is under way while these jobs are done.
+      if (isMore) this.pump();
+      else this.#pumpSoon();
     }
   }
 

@@ -27,6 +27,8 @@ export interface WorkerConfig {
   readonly slots: number;
   /** Queues it takes jobs from. */
   readonly queues: readonly string[];
+  /** Most jobs it claims ahead of its slots, where all its executors are light; default `limits.claimAheadMax`. */
+  readonly claimAheadMax?: number;
 }
 
 /** What a worker is built from. */
@@ -132,6 +134,7 @@ export class Worker {
       ...this.#deps,
       workerId: identity.id,
       slots: config.slots,
+      ...(config.claimAheadMax === undefined ? {} : { claimAheadMax: config.claimAheadMax }),
       registered,
     });
     this.#generation = generation;

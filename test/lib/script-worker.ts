@@ -14,6 +14,7 @@ import { VmService } from '../../src/vm/vm-service.ts';
 import { takeIdentity } from '../../src/worker/identity.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { tellEffect } from './effects.ts';
+import { executionWith } from './execution-with.ts';
 
 const { env } = process;
 const need = (name: string): string => {
@@ -26,6 +27,7 @@ const effectsFile = need('BLIXARD_TEST_EFFECTS');
 /** Tells the file when a command begins, right after the server knows. */
 class ToldExecutor implements Executor {
   readonly name = 'microvm';
+  readonly isLight = false;
   readonly #fake = new FakeExecutor({ clock: realClock, name: this.name });
 
   unavailable(): string | null {
@@ -38,7 +40,7 @@ class ToldExecutor implements Executor {
       await execution.started();
       tellEffect(effectsFile, { jobId, attempt });
     };
-    return await this.#fake.run({ ...execution, started });
+    return await this.#fake.run(executionWith(execution, { started }));
   }
 }
 

@@ -9,6 +9,7 @@ import { silentLog } from '../../src/platform/log.ts';
 import { makeIds } from '../../src/platform/random.ts';
 import { VmService } from '../../src/vm/vm-service.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { executionWith } from '../lib/execution-with.ts';
 import type { Chance } from './chance.ts';
 import type { Network } from './network.ts';
 import type { Profile } from './profile.ts';
@@ -108,6 +109,7 @@ export class WorkerHost {
     const { truth, chance, profile } = this.#deps;
     return {
       name: inner.name,
+      isLight: inner.isLight,
       unavailable: () => inner.unavailable(),
       run: async (execution) => {
         const key = `${execution.jobId}/${execution.attempt}`;
@@ -124,8 +126,7 @@ export class WorkerHost {
 
 function watchedExecution(execution: Execution, key: string, truth: Truth): Execution {
   execution.kill.addEventListener('abort', () => truth.cut.add(key), { once: true });
-  return {
-    ...execution,
+  return executionWith(execution, {
     started: async () => {
       await execution.started();
       truth.begun.push(key);
@@ -134,5 +135,5 @@ function watchedExecution(execution: Execution, key: string, truth: Truth): Exec
       truth.output.set(key, (truth.output.get(key) ?? 0) + data.length);
       await execution.output(stream, data);
     },
-  };
+  });
 }

@@ -22,14 +22,26 @@ import type { Finding } from './validation.ts';
 const names = Object.keys(routes) as RouteName[];
 const nothing = strict({});
 
-/** Three instances, because a route takes either JSON, or lines of JSON, or bytes. */
-export async function addRoutes(app: FastifyInstance, handlers: Handlers, open: OpenRequests): Promise<void> {
+/** The compiler of schemas, once the application is ready. */
+export type SchemaCompiler = () => FastifyInstance['validatorCompiler'];
+
+/**
+ * Three instances, because a route takes either JSON, or lines of JSON, or bytes. Gives the compiler of their schemas,
+ * which makes the checks of calls without HTTP, too.
+ */
+export async function addRoutes(
+  app: FastifyInstance,
+  handlers: Handlers,
+  open: OpenRequests,
+): Promise<SchemaCompiler> {
   const takes = (name: RouteName): 'bytes' | 'lines' | 'json' => {
     const route: Route = routes[name];
     if (route.body === 'bytes') return 'bytes';
     return route.bodyIsLines ? 'lines' : 'json';
   };
+  let ofJson = app;
   await app.register(async (instance) => {
+    ofJson = instance;
     acceptJson(instance);
     for (const name of names) if (takes(name) === 'json') addRoute(instance, name, handlers, open);
   });
@@ -42,6 +54,7 @@ export async function addRoutes(app: FastifyInstance, handlers: Handlers, open: 
     acceptBytes(instance);
     for (const name of names) if (takes(name) === 'bytes') addRoute(instance, name, handlers, open);
   });
+  return () => ofJson.validatorCompiler;
 }
 
 function addRoute<N extends RouteName>(

@@ -1,6 +1,8 @@
 import { httpTransport } from '../../client/http-transport.ts';
+import { socketTransport } from '../../client/socket-transport.ts';
 import { apiSuite } from './api.suite.ts';
 import { appTransport } from './app-transport.ts';
 
-apiSuite('a socket', ({ url }) => httpTransport({ url }));
-apiSuite('no socket', ({ app }) => appTransport(app));
+apiSuite('HTTP', ({ url }) => httpTransport({ url }));
+apiSuite('one persistent connection', ({ url }) => socketTransport({ url }));
+apiSuite('no connection', ({ app }) => appTransport(app));

@@ -1,8 +1,10 @@
 /** The Transport straight into the application: no socket, same requests, same answers. */
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import type { Transport, WireRequest, WireResponse } from '../../client/transport.ts';
+import type { Transport, WireCall, WireReply, WireRequest, WireResponse } from '../../client/transport.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
+import { limits } from '../../domain/limits.ts';
+import { LazySignal } from '../../platform/lazy-signal.ts';
 
 const url = 'this process';
 
@@ -10,9 +12,28 @@ const url = 'this process';
 export function appTransport(app: FastifyInstance): Transport {
   return {
     url,
+    call: (call) => callApp(app, call),
     send: (request) => send(app, request),
     close: () => Promise.resolve(),
   };
+}
+
+/** What is asked is copied as a wire would; what is answered was made for this answer. */
+async function callApp(app: FastifyInstance, call: WireCall): Promise<WireReply> {
+  const { route, signal, ...parts } = call;
+  signal?.throwIfAborted();
+  await app.ready();
+  const text = JSON.stringify(parts);
+  if (text.length > limits.bodyBytes && Buffer.byteLength(text) > limits.bodyBytes) {
+    return app.calls.refusal(new BlixardError('BODY_TOO_LARGE', { maxBytes: limits.bodyBytes }), route);
+  }
+  const gone = new LazySignal();
+  const abort = (): void => gone.abort(abortError());
+  signal?.addEventListener('abort', abort, { once: true });
+  const answer = await app.calls.answer({ ...(JSON.parse(text) as object), route }, gone);
+  signal?.removeEventListener('abort', abort);
+  signal?.throwIfAborted();
+  return answer;
 }
 
 async function send(app: FastifyInstance, request: WireRequest): Promise<WireResponse> {

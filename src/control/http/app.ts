@@ -4,8 +4,10 @@ import type { IncomingMessage } from 'node:http';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { defaults, limits } from '../../domain/limits.ts';
 import type { Timer } from '../../platform/clock.ts';
+import { acceptCalls } from './accept-calls.ts';
 import { addRoutes } from './add-routes.ts';
 import { answerBrokenRequest } from './broken-request.ts';
+import { Calls } from './calls.ts';
 import { attemptHandlers } from './handlers/attempts.ts';
 import { eventHandlers } from './handlers/events.ts';
 import type { AppDeps, Handlers } from './handlers/handler.ts';
@@ -24,6 +26,13 @@ import { sendProblem } from './problem-reply.ts';
 import { methodsOf, noRoute } from './route-methods.ts';
 import { assertSameSite } from './same-site.ts';
 import { type Finding, validationFailure } from './validation.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Its routes, called without HTTP. */
+    readonly calls: Calls;
+  }
+}
 
 /**
  * Builds the application; `listen` it, or call it with `appTransport`. `close` ends waiting polls with
@@ -50,7 +59,11 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     return sendProblem(request, reply, noRoute(request.method, path), deps.log);
   });
   closeInTime(app, open, deps);
-  await addRoutes(app, handlersOf(deps), open);
+  const handlers = handlersOf(deps);
+  const compiler = await addRoutes(app, handlers, open);
+  const calls = new Calls({ compiler, handlers, open, log: deps.log });
+  app.decorate('calls', calls);
+  acceptCalls(app, { calls, open, clock: deps.clock });
   return app;
 }
 

@@ -1,5 +1,6 @@
 /** How bodies are read: strict UTF-8, JSON of bounded depth, no prototype tricks; or plain bytes. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { parse } from 'secure-json-parse';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 
@@ -38,9 +39,9 @@ export function acceptBytes(app: FastifyInstance): void {
  * The text of a JSON body. Throws BODY_INVALID_JSON for bytes that are no UTF-8, and for nesting beyond the
  * bound.
  */
-export function decodeJsonText(body: Buffer): string {
-  if (nestsDeeper(body, limits.jsonDepth)) {
-    throw new BlixardError('BODY_INVALID_JSON', { problem: `nested deeper than ${limits.jsonDepth}` });
+export function decodeJsonText(body: Buffer, depthMax: number = limits.jsonDepth): string {
+  if (nestsDeeper(body, depthMax)) {
+    throw new BlixardError('BODY_INVALID_JSON', { problem: `nested deeper than ${depthMax}` });
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body);
@@ -65,6 +66,15 @@ function nestsDeeper(json: Buffer, depthMax: number): boolean {
     else if (!inText && closing.has(byte)) depth--;
   }
   return false;
+}
+
+/** A JSON text, without what could change prototypes. Throws BODY_INVALID_JSON. */
+export function parseJsonSafely(text: string): unknown {
+  try {
+    return parse(text, undefined, { protoAction: 'error', constructorAction: 'error' });
+  } catch (error) {
+    throw badJson(error as Error);
+  }
 }
 
 /** The error of a text that is no JSON. */

@@ -1,7 +1,9 @@
 /**
  * What is said to a connection whose bytes are no HTTP request, or whose request does not come to its end.
  */
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { problemContentType, problemOfError } from '../../contract/problem.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { defaults } from '../../domain/limits.ts';
@@ -12,10 +14,15 @@ export function answerBrokenRequest(error: Error & { readonly code?: string }, s
     socket.destroy();
     return;
   }
-  const body = JSON.stringify(problemOfError(asBlixardError(error)));
-  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  answerRaw(socket, asBlixardError(error));
+}
+
+/** Answers with a problem what Fastify does not see, and closes the connection. */
+export function answerRaw(socket: Duplex, error: BlixardError): void {
+  const { status } = error.entry;
+  const body = JSON.stringify(problemOfError(error));
   socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: ${problemContentType}\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: ${problemContentType}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }

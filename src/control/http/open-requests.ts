@@ -1,10 +1,11 @@
 /** Requests under way: each has a signal that aborts when its client has gone, or when the server closes. */
 import type { ServerResponse } from 'node:http';
 import { BlixardError } from '../../domain/errors.ts';
+import type { LazySignal } from '../../platform/lazy-signal.ts';
 
 /** All requests under way on one application. */
 export class OpenRequests {
-  readonly #open = new Set<AbortController>();
+  readonly #open = new Set<Pick<AbortController, 'abort'>>();
   #isClosing = false;
 
   /** Throws SERVER_CLOSING once the server closes. */
@@ -17,6 +18,16 @@ export class OpenRequests {
       controller.abort(new DOMException('the client has gone', 'AbortError'));
     });
     return controller.signal;
+  }
+
+  /** The same for a call without a response: who began it aborts it when its client has gone, and ends it. */
+  beginCall(call: LazySignal): void {
+    this.assertOpen();
+    this.#open.add(call);
+  }
+
+  endCall(call: LazySignal): void {
+    this.#open.delete(call);
   }
 
   assertOpen(): void {

@@ -15,15 +15,25 @@ export function sendProblem(
   log: Log,
 ): FastifyReply {
   const known = knownError(error, request);
-  if (known === undefined)
-    log.error({ err: error, requestId: request.id, url: request.url }, 'a request failed');
-  else if (known.entry.fault === 'system') log.error({ err: known, requestId: request.id }, known.message);
-  const told = known ?? new BlixardError('INTERNAL', { problem: `see the log at request ${request.id}` });
+  const told = toldError(error, { known, requestId: request.id, url: request.url }, log);
   if (told.code === 'RANGE_NOT_SATISFIABLE') reply.header('content-range', `bytes */${told.details['size']}`);
   return reply
     .code(told.entry.status)
     .type(problemContentType)
     .send(Buffer.from(JSON.stringify(problemOfError(told, request.id))));
+}
+
+/** The error a caller is told for one that happened; `known` is what it is in the words of the catalogue, if that. */
+export function toldError(
+  error: unknown,
+  about: { readonly known: BlixardError | undefined; readonly requestId: string; readonly url: string },
+  log: Log,
+): BlixardError {
+  const { requestId, url } = about;
+  const known = about.known ?? (error instanceof BlixardError ? error : undefined);
+  if (known === undefined) log.error({ err: error, requestId, url }, 'a request failed');
+  else if (known.entry.fault === 'system') log.error({ err: known, requestId }, known.message);
+  return known ?? new BlixardError('INTERNAL', { problem: `see the log at request ${requestId}` });
 }
 
 function knownError(error: unknown, request: FastifyRequest): BlixardError | undefined {

@@ -1,5 +1,5 @@
 /** Sends one message to one URL, once, and tells how that went. */
-import { Agent } from 'undici';
+import type { Agent } from 'undici';
 import { Deadline } from '../../client/deadline.ts';
 import { isBlixardError, problemOf } from '../../domain/errors.ts';
 import { defaults, limits } from '../../domain/limits.ts';
@@ -28,14 +28,19 @@ export class WebhookSender {
   readonly #clock: Clock;
   readonly #targets: WebhookTargets;
   readonly #userAgent: string;
-  readonly #agent: Agent;
+  #agent: Promise<Agent> | undefined;
 
   constructor(deps: { clock: Clock; targets: WebhookTargets; version: string }) {
     this.#clock = deps.clock;
     this.#targets = deps.targets;
     this.#userAgent = `blixard/${deps.version}`;
-    this.#agent = new Agent({
-      connect: { timeout: defaults.connectTimeoutMs, lookup: guardedLookup(deps.targets) },
+  }
+
+  /** The client is loaded with the first message: most servers send none, and it is a large part of their memory. */
+  async #makeAgent(): Promise<Agent> {
+    const { Agent } = await import('undici');
+    return new Agent({
+      connect: { timeout: defaults.connectTimeoutMs, lookup: guardedLookup(this.#targets) },
       maxHeaderSize: limits.requestHeadBytes,
     });
   }
@@ -73,8 +78,8 @@ export class WebhookSender {
   }
 
   /** Cuts what is under way. */
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  async close(): Promise<void> {
+    await (await this.#agent)?.destroy();
   }
 
   async #post(
@@ -85,7 +90,8 @@ export class WebhookSender {
     this.assertTarget(url);
     const { origin, pathname, search } = new URL(url);
     const timestampS = Math.floor(this.#clock.nowMs() / 1_000);
-    const answer = await this.#agent.request({
+    this.#agent ??= this.#makeAgent();
+    const answer = await (await this.#agent).request({
       origin,
       path: pathname + search,
       method: 'POST',

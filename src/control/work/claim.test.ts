@@ -136,3 +136,54 @@ describe('a repeated call', () => {
     expect(control.workers.staleWrites).toBe(0);
   });
 });
+
+describe('a claim that found nothing', () => {
+  const key = { concurrencyKey: 'k' };
+
+  beforeEach(async () => {
+    expect(await worker.claim(1)).toEqual([]);
+  });
+
+  it('is not made again until something is ready', async () => {
+    const before = control.db.stats().statements;
+    expect(await worker.claim(1)).toEqual([]);
+    expect(control.db.stats().statements - before).toBe(1);
+    const [job] = await submitMany(1);
+    expect(await worker.claim(1)).toMatchObject([{ jobId: job?.id }]);
+  });
+
+  it('is made again when a key gets room', async () => {
+    const other = await TestWorker.join(control);
+    await control.queues.set('default', { concurrencyMaxPerKey: 1 });
+    await control.jobs.submit({ ...trueJob, ...key });
+    const held = await other.run();
+    const next = await control.jobs.submit({ ...trueJob, ...key });
+    expect(await worker.claim(1)).toEqual([]);
+    await other.work({ want: 0, done: [endOf(held)] });
+    expect(await worker.claim(1)).toMatchObject([{ jobId: next.id }]);
+  });
+
+  it('is made again when a parent releases its child', async () => {
+    const other = await TestWorker.join(control);
+    const parent = await control.jobs.submit(trueJob);
+    const held = await other.run();
+    const child = await control.jobs.submit({ ...trueJob, after: [parent.id] });
+    expect(await worker.claim(1)).toEqual([]);
+    await other.work({ want: 0, done: [endOf(held)] });
+    await control.parentEnds.tellAll();
+    expect(await worker.claim(1)).toMatchObject([{ jobId: child.id }]);
+  });
+
+  it('is made again when the queue has a rate or lines', async () => {
+    await control.queues.set('default', { rateLimit: { max: 1, perMs: 1_000 } });
+    await submitMany(2);
+    expect(await worker.claim(2)).toHaveLength(1);
+    expect(await worker.claim(2)).toEqual([]);
+    control.clock.advance(1_000);
+    expect(await worker.claim(2)).toHaveLength(1);
+    await control.queues.set('default', { fairBy: 'tenant' });
+    await submitMany(2 * limits.lineClaimMax);
+    expect(await worker.claim(limits.slotsMax)).toHaveLength(limits.lineClaimMax);
+    expect(await worker.claim(limits.slotsMax)).toHaveLength(limits.lineClaimMax);
+  });
+});

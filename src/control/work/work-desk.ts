@@ -17,6 +17,7 @@ import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
 import { claimedJobOf } from '../views.ts';
 import { EndReports } from './ends.ts';
+import { FruitlessClaims } from './fruitless-claims.ts';
 import { OldClaims } from './old-claims.ts';
 import { SameCalls } from './same-calls.ts';
 import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
@@ -74,17 +75,22 @@ export class WorkDesk {
   /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
   readonly #plain = new Set<string>();
   readonly #oldClaims: OldClaims;
+  readonly #fruitless = new FruitlessClaims();
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
     this.#oldClaims = new OldClaims(deps);
-    deps.signals.onReady((queue, executor, jobs) => this.#room.ready({ queue, executor }, jobs));
+    deps.signals.onReady((queue, executor, jobs) => {
+      this.#fruitless.forget();
+      this.#room.ready({ queue, executor }, jobs);
+    });
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
       this.#plain.delete(workerId);
       this.#oldClaims.forget(workerId);
       this.#same.forget(workerId);
+      this.#fruitless.left(workerId);
     });
   }
 
@@ -138,8 +144,13 @@ export class WorkDesk {
     planned: readonly Statement[],
     settle?: (results: readonly Result[]) => void,
   ): Promise<Turn> {
-    const claims = call.body.want > 0;
+    const { want, done, repeat } = call.body;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const isRepoll = done.length === 0 && !repeat && settle !== undefined;
     const shaped = !this.#plain.has(call.holder.workerId);
+    // A shaped queue may have more to give by time alone, or by the next claim: it is always asked.
+    const claims = want > 0 && !(isRepoll && !shaped && this.#fruitless.covers(call.holder, nowMs));
+    const mark = this.#fruitless.mark(call.holder, nowMs);
     call.seat.claims();
     const results = await this.#deps.db.batch([
       ...planned,
@@ -149,6 +160,7 @@ export class WorkDesk {
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
     const rows = claims ? (results[planned.length]?.rows ?? []) : [];
+    if (claims && !lease.shaped && rows.length < want) mark();
     for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
     if (shaped && rows.length > 0) await this.#tellOpening();
     const claimed = inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows);

@@ -45,11 +45,14 @@ export interface FakeExecutorDeps {
   readonly name?: string;
   /** Stop to the kill of a command that ignores it; default 20 ms. */
   readonly stopGraceMs?: number;
+  /** Whether it leaves its starts to be told by what is told first; default false. */
+  readonly isLight?: boolean;
 }
 
 /** Runs scripts in this process, and remembers which attempts it began. */
 export class FakeExecutor implements Executor {
   readonly name: string;
+  readonly isLight: boolean;
   /** Attempts whose command was begun, in order, as `jobId/attempt`: what had side effects. */
   readonly begun: string[] = [];
   /** Commands running now. */
@@ -60,6 +63,7 @@ export class FakeExecutor implements Executor {
 
   constructor(deps: FakeExecutorDeps) {
     this.name = deps.name ?? 'fake';
+    this.isLight = deps.isLight ?? false;
     this.#deps = deps;
   }
 
@@ -70,7 +74,7 @@ export class FakeExecutor implements Executor {
   async run(execution: Execution): Promise<Outcome> {
     try {
       if (execution.stop.aborted) return outcome('cancelled', { message: 'stopped before it began' });
-      await execution.started();
+      if (!this.isLight) await execution.started();
       this.begun.push(`${execution.jobId}/${execution.attempt}`);
       this.live++;
       try {

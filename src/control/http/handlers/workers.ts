@@ -26,8 +26,10 @@ export function workerHandlers({
     listWorkers: async () => ({ workers: await queries.workers() }),
     getWorker: ({ params }) => queries.worker(params.id),
     work: async ({ params, body, signal }) => {
-      // The end of an attempt is told only when its log is on disk for good.
-      for (const { jobId, attempt } of body.done) await logs.seal(jobId, attempt);
+      // The end of an attempt is told only when its log is on disk for good. One whose start no call told wrote none.
+      for (const { jobId, attempt, startedAtMs } of body.done) {
+        if (startedAtMs === undefined) await logs.seal(jobId, attempt);
+      }
       return vms.during(params.id, body, () => workers.work(params.id, body, signal));
     },
     heartbeat: ({ params, body }) => workers.heartbeat(params.id, body.generation),

@@ -1,0 +1,169 @@
+/** One system at one concurrency, in a process of its own: enqueue, process a backlog, pick up single jobs. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { quantile } from '../lib/report.ts';
+import type { System } from './systems.ts';
+
+/** What a module under test gives. */
+export interface Contestant {
+  enqueue(index: number): Promise<unknown>;
+  bulk(indexes: readonly number[]): Promise<unknown>;
+  start(handle: (index: number) => Promise<void>): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What a module under test is given. */
+export interface ContestantInput {
+  /** For its files; removed by who started this process. */
+  readonly dir: string;
+  readonly concurrency: number;
+  /** What each job carries beside its index. */
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** Of its server, where it has one. */
+  readonly port?: number;
+  readonly url?: string;
+  readonly [option: string]: unknown;
+}
+
+/** What the parent sends. */
+export interface Task {
+  readonly system: System;
+  readonly input: ContestantInput;
+  readonly jobs: number;
+  /** Enqueueing does not depend on the concurrency of the worker, and is measured once. */
+  readonly measureEnqueue: boolean;
+}
+
+/** What this process answers; rates per second, times in ms. */
+export interface Score {
+  readonly enqueue1?: number;
+  readonly enqueue50?: number;
+  readonly bulk?: number;
+  readonly process: number;
+  /** Left out when the backlog was not done in time. */
+  readonly pickUpP50?: number;
+  readonly pickUpP99?: number;
+}
+
+const inFlight = 50;
+const bulkSize = 200;
+const bulks = 20;
+const warmUp = 500;
+const pickUps = 200;
+const processMaxMs = 60_000;
+const pickUpMaxMs = 60_000;
+const stopMs = 10_000;
+
+class Contest {
+  readonly #contestant: Contestant;
+  readonly #jobs: number;
+  readonly #doneOnce = new Set<number>();
+  #handle: (index: number) => void = () => undefined;
+  #next = 0;
+
+  constructor(contestant: Contestant, jobs: number) {
+    this.#contestant = contestant;
+    this.#jobs = jobs;
+  }
+
+  /** Enqueues `count` jobs with so many under way at once; jobs per second. */
+  async enqueue(count: number, atOnce: number): Promise<number> {
+    let left = count;
+    const startMs = performance.now();
+    await Promise.all(
+      Array.from({ length: atOnce }, async () => {
+        while (left-- > 0) await this.#contestant.enqueue(this.#next++);
+      }),
+    );
+    return perSecond(count, startMs);
+  }
+
+  async bulk(): Promise<number> {
+    const startMs = performance.now();
+    for (let count = 0; count < bulks; count++) await this.#addBulk(bulkSize);
+    return perSecond(bulks * bulkSize, startMs);
+  }
+
+  /** Fills the backlog up, then starts a worker; jobs per second from its first job to the last. */
+  async process(): Promise<number> {
+    while (this.#next < this.#jobs) await this.#addBulk(Math.min(bulkSize, this.#jobs - this.#next));
+    let firstMs = 0;
+    let lastMs = 0;
+    const all = new Promise<void>((resolve) => {
+      this.#handle = () => {
+        lastMs = performance.now();
+        if (firstMs === 0) firstMs = lastMs;
+        if (this.#doneOnce.size === this.#next) resolve();
+      };
+    });
+    await this.#contestant.start(async (index) => {
+      if (this.#doneOnce.has(index)) throw new Error(`job ${index} ran twice`);
+      this.#doneOnce.add(index);
+      this.#handle(index);
+    });
+    // A slow one is measured by what it has done when its time is over.
+    await Promise.race([all, sleep(processMaxMs, undefined, { ref: false })]);
+    const done = this.#doneOnce.size;
+    if (done < 2) throw new Error(`after ${processMaxMs} ms ${done} of ${this.#next} jobs were done`);
+    return ((done - 1) / (lastMs - firstMs)) * 1_000;
+  }
+
+  get isDone(): boolean {
+    return this.#doneOnce.size === this.#next;
+  }
+
+  /** Times from the call that enqueues one job to the begin of its handler, with an idle worker. */
+  async pickUp(): Promise<number[]> {
+    await sleep(500);
+    const times: number[] = [];
+    const sentMs = new Map<number, number>();
+    this.#handle = (index) => times.push(performance.now() - (sentMs.get(index) ?? Number.NaN));
+    for (let count = 0; count < pickUps; count++) {
+      const index = this.#next++;
+      sentMs.set(index, performance.now());
+      await this.#contestant.enqueue(index);
+      await sleep(8 + ((count * 7) % 9));
+    }
+    for (const untilMs = performance.now() + pickUpMaxMs; times.length < pickUps; ) {
+      if (performance.now() > untilMs) throw new Error(`${times.length} of ${pickUps} jobs were picked up`);
+      await sleep(20);
+    }
+    return times;
+  }
+
+  #addBulk(size: number): Promise<unknown> {
+    return this.#contestant.bulk(Array.from({ length: size }, () => this.#next++));
+  }
+}
+
+async function run({ system, input, jobs, measureEnqueue }: Task): Promise<Score> {
+  const { open } = (await import(system.module)) as { open(input: ContestantInput): Promise<Contestant> };
+  const contestant = await open({ ...input, ...system.options });
+  const contest = new Contest(contestant, jobs);
+  const enqueues = measureEnqueue ? await enqueueScores(contest, jobs) : {};
+  const process = await contest.process();
+  const pickUps = contest.isDone ? pickUpScores(await contest.pickUp()) : {};
+  await Promise.race([contestant.stop(), sleep(stopMs)]);
+  return { ...enqueues, process, ...pickUps };
+}
+
+function pickUpScores(times: readonly number[]): Partial<Score> {
+  return { pickUpP50: quantile(times, 0.5), pickUpP99: quantile(times, 0.99) };
+}
+
+async function enqueueScores(contest: Contest, jobs: number): Promise<Partial<Score>> {
+  await contest.enqueue(warmUp, inFlight);
+  const enqueue1 = await contest.enqueue(Math.ceil(jobs / 10), 1);
+  const enqueue50 = await contest.enqueue(Math.ceil(jobs / 2), inFlight);
+  return { enqueue1, enqueue50, bulk: await contest.bulk() };
+}
+
+function perSecond(count: number, startMs: number): number {
+  return (count / (performance.now() - startMs)) * 1_000;
+}
+
+process.once('message', (task: Task) => {
+  run(task).then(
+    (score) => process.send?.({ score }, () => process.exit(0)),
+    (error: unknown) => process.send?.({ error: String(error) }, () => process.exit(1)),
+  );
+});

@@ -1,0 +1,186 @@
+/** One connection for calls, from its handshake to its end; whoever has it makes a new one when it is over. */
+import type { Socket } from 'node:net';
+import { WebSocket } from 'ws';
+import { type AnswerFrame, callsPath } from '../contract/calls.ts';
+import { BlixardError } from '../domain/errors.ts';
+import { defaults, limits } from '../domain/limits.ts';
+import { invalid, parse, unreachable } from './answer.ts';
+import type { WireCall, WireReply } from './transport.ts';
+
+/** The server answered the handshake otherwise: it has no such connections, or wants none now. */
+export class SocketRefused extends Error {}
+
+interface Pending {
+  resolve(reply: WireReply): void;
+  reject(error: unknown): void;
+  readonly unhook: () => void;
+}
+
+interface Outgoing {
+  readonly id: number;
+  readonly text: string;
+}
+
+const silenceMaxMs = 3 * defaults.callsPingMs;
+
+export class CallSocket {
+  readonly #url: string;
+  readonly #webSocket: WebSocket;
+  /** Bounded by `limits.callsWaiting`. */
+  readonly #pending = new Map<number, Pending>();
+  /** What the server has not answered yet, also where nobody waits for it any more. */
+  readonly #unanswered = new Set<number>();
+  #outbox: Outgoing[] = [];
+  #willFlush = false;
+  #nextId = 1;
+  #tcp: Socket | undefined;
+  #heardAtMs = performance.now();
+  #isOver = false;
+
+  constructor(url: string) {
+    this.#url = url;
+    this.#webSocket = new WebSocket(`${url.replace(/^http/, 'ws')}${callsPath}`, {
+      perMessageDeflate: false,
+      maxPayload: limits.replyBytes,
+      handshakeTimeout: defaults.connectTimeoutMs,
+    });
+    this.#listen(this.#webSocket);
+  }
+
+  /** No more calls can be made. */
+  get isOver(): boolean {
+    if (!this.#isOver && performance.now() - this.#heardAtMs > silenceMaxMs) {
+      this.#end(unreachable(this.#url, new Error('the connection was silent for too long')));
+    }
+    return this.#isOver;
+  }
+
+  /**
+   * Makes a call; undefined when it is too long for one message. Rejects with SERVER_UNREACHABLE when the connection
+   * is lost before the answer, SocketRefused when there is none, OVERLOADED, and an AbortError.
+   */
+  call({ signal, ...call }: WireCall): Promise<WireReply> | undefined {
+    const id = this.#nextId++;
+    const text = JSON.stringify({ id, ...call });
+    if (text.length + 2 > limits.bodyBytes || Buffer.byteLength(text) + 2 > limits.bodyBytes)
+      return undefined;
+    return new Promise((resolve, reject) => {
+      if (this.#pending.size >= limits.callsWaiting) {
+        reject(
+          new BlixardError('OVERLOADED', { problem: `${limits.callsWaiting} calls wait for the server` }),
+        );
+        return;
+      }
+      const abort = (): void => this.#cancel(id, signal?.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+      if (this.#pending.size === 0) this.#tcp?.ref();
+      this.#pending.set(id, { resolve, reject, unhook: () => signal?.removeEventListener('abort', abort) });
+      this.#outbox.push({ id, text });
+      this.#flushSoon();
+    });
+  }
+
+  /** Ends it; calls under way reject. */
+  close(): void {
+    this.#end(unreachable(this.#url, new Error('the client was closed')));
+  }
+
+  #listen(webSocket: WebSocket): void {
+    webSocket.on('upgrade', ({ socket }) => {
+      this.#tcp = socket;
+    });
+    webSocket.on('open', () => this.#flush());
+    webSocket.on('ping', () => this.#hear());
+    webSocket.on('message', (data: Buffer) => this.#read(data));
+    webSocket.on('unexpected-response', (request, response) => {
+      request.destroy();
+      this.#end(new SocketRefused(`status ${response.statusCode}`));
+    });
+    webSocket.on('error', (error: NodeJS.ErrnoException) => {
+      const isHandshake = webSocket.readyState !== webSocket.OPEN && this.#tcp === undefined;
+      const refused = isHandshake && error.code === undefined;
+      this.#end(refused ? new SocketRefused(error.message) : unreachable(this.#url, error));
+    });
+    webSocket.on('close', (code, reason) => {
+      const why = reason.length === 0 ? '' : ` (${reason.toString()})`;
+      this.#end(unreachable(this.#url, new Error(`the connection was closed: ${code}${why}`)));
+    });
+  }
+
+  /** Calls of one turn of the event loop go out in one message. */
+  #flushSoon(): void {
+    if (this.#willFlush) return;
+    this.#willFlush = true;
+    process.nextTick(() => {
+      this.#willFlush = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    while (this.#outbox.length > 0 && this.#unanswered.size < limits.callsPerConnection) {
+      let bytes = 2;
+      let count = 0;
+      for (const { id, text } of this.#outbox) {
+        // A character is at most three bytes; only a message of nearly the limit need be measured.
+        bytes += text.length * 3 + 1;
+        if (count > 0 && (bytes > limits.bodyBytes || this.#unanswered.size >= limits.callsPerConnection))
+          break;
+        count++;
+        this.#unanswered.add(id);
+      }
+      const frames = this.#outbox.slice(0, count);
+      this.#outbox = this.#outbox.slice(count);
+      this.#webSocket.send(`[${frames.map(({ text }) => text).join(',')}]`);
+    }
+  }
+
+  #read(data: Buffer): void {
+    this.#hear();
+    try {
+      const answers = parse(data, this.#url);
+      if (!Array.isArray(answers)) throw invalid(this.#url, 'not a list of answers');
+      for (const answer of answers) this.#take(answer as AnswerFrame);
+    } catch (error) {
+      this.#end(error);
+    }
+    if (this.#outbox.length > 0) this.#flushSoon();
+  }
+
+  #take({ id, status, body }: AnswerFrame): void {
+    this.#unanswered.delete(id);
+    this.#settle(id)?.resolve({ status, body });
+  }
+
+  #cancel(id: number, reason: unknown): void {
+    const pending = this.#settle(id);
+    if (pending === undefined) return;
+    this.#outbox = this.#outbox.filter((each) => each.id !== id);
+    if (this.#unanswered.has(id) && this.#webSocket.readyState === this.#webSocket.OPEN) {
+      this.#webSocket.send(JSON.stringify([{ cancel: id }]));
+    }
+    const isAbort = reason instanceof Error && reason.name === 'AbortError';
+    pending.reject(isAbort ? reason : new DOMException('the caller has gone', 'AbortError'));
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(id);
+    pending.unhook();
+    if (this.#pending.size === 0) this.#tcp?.unref();
+    return pending;
+  }
+
+  #hear(): void {
+    this.#heardAtMs = performance.now();
+  }
+
+  #end(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#webSocket.terminate();
+    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(error);
+  }
+}

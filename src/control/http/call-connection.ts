@@ -1,0 +1,152 @@
+/** One persistent connection: frames in, calls made, answers out. */
+import type { WebSocket } from 'ws';
+import type { AnswerFrame } from '../../contract/calls.ts';
+import { BlixardError, problemOf } from '../../domain/errors.ts';
+import { defaults, limits } from '../../domain/limits.ts';
+import type { Clock, Timer } from '../../platform/clock.ts';
+import { LazySignal } from '../../platform/lazy-signal.ts';
+import { decodeJsonText, parseJsonSafely } from './bodies.ts';
+import type { CallInput, Calls } from './calls.ts';
+
+/** Statuses of a close, as RFC 6455 has them. */
+const brokenFrame = 1002;
+const notJson = 1007;
+/** A frame and the list it stands in are two objects around what HTTP takes as a body. */
+const depthMax = limits.jsonDepth + 2;
+/** Longest reason a close can carry, in bytes; what is said here is ASCII. */
+const reasonLength = 120;
+
+export class CallConnection {
+  readonly #webSocket: WebSocket;
+  readonly #calls: Calls;
+  readonly #clock: Clock;
+  readonly #open = new Map<number, LazySignal>();
+  /** Answers of this turn of the event loop: those of one commit go out together. */
+  #answers: string[] = [];
+  #heard = true;
+  #silences = 0;
+  #timer: Timer | undefined;
+  #closing: { readonly status: number; readonly reason: string } | undefined;
+  /** Resolves when it is closed. */
+  readonly closed: Promise<void>;
+
+  constructor(webSocket: WebSocket, deps: { readonly calls: Calls; readonly clock: Clock }) {
+    this.#webSocket = webSocket;
+    this.#calls = deps.calls;
+    this.#clock = deps.clock;
+    webSocket.on('message', (data: Buffer, isBinary) => this.#read(data, isBinary));
+    webSocket.on('pong', () => this.#hear());
+    // A broken message or a lost connection; `close` follows.
+    webSocket.on('error', () => webSocket.terminate());
+    this.closed = new Promise((resolve) => {
+      webSocket.once('close', () => {
+        this.#end();
+        resolve();
+      });
+    });
+    this.#watch();
+  }
+
+  /** Takes no more calls; closes when those under way are answered. */
+  close(status: number, reason: string): void {
+    this.#closing ??= { status, reason: reason.slice(0, reasonLength) };
+    if (this.#open.size > 0 || this.#answers.length > 0) return;
+    this.#webSocket.close(this.#closing.status, this.#closing.reason);
+  }
+
+  /** Closes at once. */
+  cut(): void {
+    this.#webSocket.terminate();
+  }
+
+  #read(data: Buffer, isBinary: boolean): void {
+    this.#hear();
+    if (this.#closing !== undefined) return;
+    try {
+      if (isBinary) throw new BlixardError('BODY_INVALID_JSON', { problem: 'a binary message' });
+      const frames = parseJsonSafely(decodeJsonText(data, depthMax));
+      if (!Array.isArray(frames))
+        throw new BlixardError('BODY_INVALID_JSON', { problem: 'not a list of frames' });
+      for (const frame of frames) this.#take(frame);
+    } catch (error) {
+      this.#break(notJson, problemOf(error));
+    }
+    if (this.#webSocket.bufferedAmount > limits.answerBacklogBytes) this.#webSocket.pause();
+  }
+
+  #take(frame: unknown): void {
+    const { id, cancel, route } = (frame ?? {}) as Readonly<Record<string, unknown>>;
+    if (Number.isSafeInteger(cancel)) {
+      this.#open.get(cancel as number)?.abort(clientGone());
+      return;
+    }
+    if (!Number.isSafeInteger(id) || typeof route !== 'string') {
+      this.#break(brokenFrame, 'a frame has an id, a whole number, and a route, a text; or cancel, an id');
+    } else if (this.#open.has(id as number)) {
+      this.#break(brokenFrame, `call ${String(id)} is under way already`);
+    } else {
+      void this.#serve(id as number, frame as CallInput);
+    }
+  }
+
+  async #serve(id: number, input: CallInput): Promise<void> {
+    if (this.#open.size >= limits.callsPerConnection) {
+      const problem = `${limits.callsPerConnection} calls are under way on this connection`;
+      this.#answer({ id, ...this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), input.route) });
+      return;
+    }
+    const gone = new LazySignal();
+    this.#open.set(id, gone);
+    const answer = await this.#calls.answer(input, gone);
+    this.#open.delete(id);
+    this.#answer({ id, ...answer });
+  }
+
+  #answer(frame: AnswerFrame): void {
+    if (this.#answers.push(JSON.stringify(frame)) === 1) process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    const text = `[${this.#answers.join(',')}]`;
+    this.#answers = [];
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    this.#webSocket.send(text, () => this.#sent());
+    if (this.#closing !== undefined) this.close(this.#closing.status, this.#closing.reason);
+  }
+
+  #sent(): void {
+    if (this.#webSocket.isPaused && this.#webSocket.bufferedAmount <= limits.answerBacklogBytes) {
+      this.#webSocket.resume();
+    }
+  }
+
+  #break(status: number, problem: string): void {
+    this.#webSocket.close(status, problem.slice(0, reasonLength));
+    this.#closing = { status, reason: '' };
+    for (const gone of this.#open.values()) gone.abort(clientGone());
+  }
+
+  #hear(): void {
+    this.#heard = true;
+  }
+
+  /** A client that says nothing is asked whether it is there; one that does not answer is gone. */
+  #watch(): void {
+    this.#timer = this.#clock.after(defaults.callsPingMs, () => {
+      this.#silences = this.#heard ? 0 : this.#silences + 1;
+      if (this.#silences > 2) return this.cut();
+      this.#heard = false;
+      this.#webSocket.ping();
+      this.#watch();
+    });
+  }
+
+  #end(): void {
+    this.#timer?.cancel();
+    for (const gone of this.#open.values()) gone.abort(clientGone());
+  }
+}
+
+function clientGone(): Error {
+  return new DOMException('the client has gone', 'AbortError');
+}

@@ -1,0 +1,150 @@
+/** Routes called by name with plain values: the same schemas, handlers and problems as over HTTP, without HTTP. */
+import { randomUUID } from 'node:crypto';
+import { problemOfError } from '../../contract/problem.ts';
+import { type Route, type RouteName, routes } from '../../contract/routes.ts';
+import { strict } from '../../contract/schema.ts';
+import { BlixardError } from '../../domain/errors.ts';
+import type { LazySignal } from '../../platform/lazy-signal.ts';
+import type { Log } from '../../platform/log.ts';
+import type { SchemaCompiler } from './add-routes.ts';
+import { coerce } from './coercion.ts';
+import type { Call, Handlers } from './handlers/handler.ts';
+import { lineFailure } from './lines.ts';
+import type { OpenRequests } from './open-requests.ts';
+import { toldError } from './problem-reply.ts';
+import { type Finding, validationFailure } from './validation.ts';
+
+/** A call as it comes in; nothing of it is believed. */
+export interface CallInput {
+  readonly route: string;
+  readonly params?: unknown;
+  readonly query?: unknown;
+  readonly headers?: unknown;
+  readonly body?: unknown;
+}
+
+/** What is answered. */
+export interface CallAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+type Part = 'params' | 'querystring' | 'headers' | 'body';
+type Validate = ((value: unknown) => unknown) & { readonly errors?: readonly Finding[] | null };
+
+/** One route, ready to be called. */
+interface Callable {
+  readonly route: Route;
+  readonly handle: (call: Call<RouteName>) => Promise<unknown>;
+  readonly checks: ReadonlyMap<Part, Validate>;
+}
+
+const nothing = strict({});
+
+export class Calls {
+  readonly #compiler: SchemaCompiler;
+  readonly #handlers: Handlers;
+  readonly #open: OpenRequests;
+  readonly #log: Log;
+  readonly #callables = new Map<string, Callable>();
+
+  constructor(deps: { compiler: SchemaCompiler; handlers: Handlers; open: OpenRequests; log: Log }) {
+    this.#compiler = deps.compiler;
+    this.#handlers = deps.handlers;
+    this.#open = deps.open;
+    this.#log = deps.log;
+  }
+
+  /** Answers a call; never rejects. Who waits for the answer aborts `gone` when nobody does any more. */
+  async answer(input: CallInput, gone: LazySignal): Promise<CallAnswer> {
+    try {
+      const { route, handle, checks } = this.#callable(input.route);
+      const call = checked(route, checks, input, gone);
+      this.#open.beginCall(gone);
+      return { status: route.status, body: await handle(call) };
+    } catch (error) {
+      return this.refusal(error, input.route);
+    } finally {
+      this.#open.endCall(gone);
+    }
+  }
+
+  /** The answer that an error is told by. */
+  refusal(error: unknown, route: string): CallAnswer {
+    const requestId = randomUUID();
+    const told = toldError(error, { known: undefined, requestId, url: route }, this.#log);
+    return { status: told.entry.status, body: problemOfError(told, requestId) };
+  }
+
+  /** Throws ROUTE_NOT_FOUND for what is no route, or one that takes bytes or streams its reply. */
+  #callable(name: string): Callable {
+    const known = this.#callables.get(name);
+    if (known !== undefined) return known;
+    const route: Route | undefined = Object.hasOwn(routes, name) ? routes[name as RouteName] : undefined;
+    if (route === undefined || route.body === 'bytes' || route.reply === 'stream') {
+      throw new BlixardError('ROUTE_NOT_FOUND', { method: 'call', path: name.slice(0, 80) });
+    }
+    const callable = {
+      route,
+      handle: this.#handlers[name as RouteName] as Callable['handle'],
+      checks: new Map(partsOf(route).map(([part, schema]) => [part, this.#check(part, schema, route)])),
+    };
+    this.#callables.set(name, callable);
+    return callable;
+  }
+
+  #check(httpPart: Part, schema: object, { method, path: url }: Route): Validate {
+    const compile = this.#compiler();
+    if (compile === undefined) throw new BlixardError('INTERNAL', { problem: 'called before it was ready' });
+    return compile({ schema, method, url, httpPart }) as Validate;
+  }
+}
+
+/** What a route does not name it does not take. */
+function partsOf(route: Route): [Part, object][] {
+  const body = route.method === 'GET' ? nothing : (route.body ?? nothing);
+  return [
+    ['params', route.params ?? nothing],
+    ['querystring', route.query ?? nothing],
+    ['headers', route.headers ?? strict({})],
+    ['body', body as object],
+  ];
+}
+
+/** Throws VALIDATION_FAILED, or BATCH_LINE_REFUSED. */
+function checked(
+  route: Route,
+  checks: Callable['checks'],
+  input: CallInput,
+  gone: LazySignal,
+): Call<RouteName> {
+  const given: Record<Part, unknown> = {
+    params: { ...objectOf(input.params, 'params') },
+    querystring: { ...objectOf(input.query, 'query') },
+    headers: input.headers ?? {},
+    body: input.body ?? (route.bodyIsLines ? [] : {}),
+  };
+  coerce(given.params, route.params ?? nothing);
+  coerce(given.querystring, route.query ?? nothing);
+  for (const [part, check] of checks) {
+    if (check(given[part]) === true) continue;
+    const findings = check.errors ?? [];
+    throw route.bodyIsLines ? lineFailure(findings, part) : validationFailure(findings, part);
+  }
+  return {
+    params: given.params,
+    query: given.querystring,
+    headers: given.headers,
+    body: given.body,
+    lastEventId: undefined,
+    get signal() {
+      return gone.signal;
+    },
+  } as Call<RouteName>;
+}
+
+function objectOf(value: unknown, field: string): object {
+  if (value === undefined) return {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new BlixardError('VALIDATION_FAILED', { field, problem: 'is no object' });
+}

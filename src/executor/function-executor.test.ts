@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import { BlixardError } from '../domain/errors.ts';
+import { defaults } from '../domain/limits.ts';
+import { type Clock, FakeClock, realClock } from '../platform/clock.ts';
+import { TestExecution, waitUntil } from './executor.suite.ts';
+import { FunctionExecutor, type JobFunction } from './function-executor.ts';
+
+const executorOf = (act: JobFunction, clock: Clock = new FakeClock()): FunctionExecutor =>
+  new FunctionExecutor({ clock, functions: { act }, stopGraceMs: 50 });
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const forever: JobFunction = () => new Promise(() => undefined);
+
+describe('a function', () => {
+  it('sees its arguments, its standard input and which attempt it is, and writes to the log', async () => {
+    const executor = executorOf(async ({ args, stdin, attempt, print }) => {
+      expect(print).toBeTypeOf('function');
+      expect([args, stdin.toString(), attempt]).toEqual([['one', 'two'], 'bytes', 3]);
+    });
+    const stdinBase64 = Buffer.from('bytes').toString('base64');
+    const outcome = await executor.run(new TestExecution({ command: ['act', 'one', 'two'], stdinBase64 }));
+    expect(outcome).toMatchObject({ reason: 'exit', exitCode: 0, message: null });
+    const printing = new TestExecution({ command: ['act'] });
+    await executorOf((job) => job.print('hello')).run(printing);
+    expect(printing.text('stdout')).toBe('hello');
+  });
+
+  it('that ends at once is told as started by its end alone', async () => {
+    const execution = new TestExecution({ command: ['act'] });
+    await executorOf(() => 'not kept').run(execution);
+    expect(execution.starts).toBe(0);
+  });
+
+  it('that lasts is told as running', async () => {
+    const clock = new FakeClock();
+    const execution = new TestExecution({ command: ['act'] });
+    void executorOf(forever, clock).run(execution);
+    clock.advance(defaults.lightStartToldMs);
+    expect(execution.starts).toBe(0);
+    clock.advance(1);
+    expect(execution.starts).toBe(1);
+  });
+
+  it('that throws, now or later, fails the attempt and says why', async () => {
+    const run = (act: JobFunction) => executorOf(act).run(new TestExecution({ command: ['act'] }));
+    const now = await run(() => {
+      throw new Error('no such user');
+    });
+    expect(now).toMatchObject({ reason: 'exit', exitCode: 1, message: 'no such user' });
+    expect(await run(async () => Promise.reject(new Error('later')))).toMatchObject({ message: 'later' });
+    expect(await run(async () => Promise.reject('text'))).toMatchObject({ exitCode: 1 });
+  });
+
+  it('nobody has is exit code 127', async () => {
+    const outcome = await executorOf(forever).run(new TestExecution({ command: ['other'] }));
+    expect(outcome).toMatchObject({ reason: 'exit', exitCode: 127 });
+    expect(outcome.message).toContain('it has: act');
+  });
+});
+
+describe('a function that is to end', () => {
+  it('is told by its signal, and its job is cancelled when it has ended', async () => {
+    const clock = new FakeClock();
+    const execution = new TestExecution({ command: ['act'] });
+    const running = executorOf(
+      ({ signal }) => new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
+      clock,
+    ).run(execution);
+    clock.advance(1);
+    execution.stopper.abort('cancelled');
+    expect(await running).toMatchObject({ reason: 'cancelled', exitCode: null });
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('and does not, is told without it after the grace time', async () => {
+    const clock = new FakeClock();
+    const execution = new TestExecution({ command: ['act'] });
+    const running = executorOf(forever, clock).run(execution);
+    execution.stopper.abort('cancelled');
+    clock.advance(1);
+    clock.advance(49);
+    let ended = false;
+    void running.then(() => {
+      ended = true;
+    });
+    await turn();
+    expect(ended).toBe(false);
+    clock.advance(1);
+    expect(await running).toMatchObject({ reason: 'cancelled' });
+  });
+
+  it('after its time-out is late, also when it ends then', async () => {
+    const clock = new FakeClock();
+    const running = executorOf(({ signal }) => whenAborted(signal), clock).run(
+      new TestExecution({ command: ['act'], timeoutMs: 1_000 }),
+    );
+    clock.advance(1);
+    clock.advance(1_000);
+    expect(await running).toMatchObject({ reason: 'timeout' });
+  });
+
+  it('ends at once when it is killed, or when its start is refused', async () => {
+    const clock = new FakeClock();
+    const killed = new TestExecution({ command: ['act'] });
+    const one = executorOf(forever, clock).run(killed);
+    clock.advance(1);
+    killed.killer.abort();
+    await one;
+    const refused = new TestExecution({ command: ['act'] });
+    refused.onStarted = () => Promise.reject(new BlixardError('FENCED', { problem: 'not yours' }));
+    const two = executorOf(forever, realClock).run(refused);
+    await waitUntil(() => refused.starts === 1);
+    await two;
+  });
+});
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+}

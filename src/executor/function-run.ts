@@ -1,0 +1,132 @@
+/** One attempt of a function: what the function sees of its job, and what ends it early. */
+import type { JobSpec } from '../contract/job.ts';
+import { asBlixardError } from '../domain/errors.ts';
+import type { EndReason } from '../domain/job.ts';
+import { defaults } from '../domain/limits.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import type { Execution, Outcome } from './executor.ts';
+import { outcome, outcomeOfError } from './outcome.ts';
+
+/** A job as its function sees it. */
+export interface FunctionJob {
+  readonly id: string;
+  /** Counts from 1; a job that runs again has the next one. */
+  readonly attempt: number;
+  readonly spec: JobSpec;
+  /** The command without the name of the function. */
+  readonly args: readonly string[];
+  /** What was given as standard input. */
+  readonly stdin: Buffer;
+  /** Aborts when the job is cancelled, has run too long, or is not this worker's any more. */
+  readonly signal: AbortSignal;
+  /** Writes to the log of the job; resolves when there is room for more. */
+  print(text: string | Buffer): Promise<void>;
+}
+
+interface Deps {
+  readonly clock: Clock;
+  readonly stopGraceMs: number;
+}
+
+/** Costs little while it is short: signals and timers are made for those that last. */
+export class FunctionRun implements FunctionJob {
+  readonly #execution: Execution;
+  readonly #deps: Deps;
+  #controller: AbortController | undefined;
+  /** Why it is to end, once it is. */
+  #cut: Outcome | undefined;
+  #resolve: ((outcome: Outcome) => void) | undefined;
+  readonly #timers: Timer[] = [];
+  readonly #unhook: (() => void)[] = [];
+
+  constructor(execution: Execution, deps: Deps) {
+    this.#execution = execution;
+    this.#deps = deps;
+  }
+
+  get id(): string {
+    return this.#execution.jobId;
+  }
+
+  get attempt(): number {
+    return this.#execution.attempt;
+  }
+
+  get spec(): JobSpec {
+    return this.#execution.spec;
+  }
+
+  get args(): readonly string[] {
+    return this.spec.command.slice(1);
+  }
+
+  get stdin(): Buffer {
+    return Buffer.from(this.spec.stdinBase64, 'base64');
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#cut !== undefined) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  print(text: string | Buffer): Promise<void> {
+    return this.#execution.output('stdout', Buffer.from(text));
+  }
+
+  /** What became of it: `done`, or why it was ended before. */
+  until(done: Promise<Outcome>): Promise<Outcome> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      void done.then((outcome) => this.#end(this.#cut ?? outcome));
+    });
+  }
+
+  /** It lasts, so it may be stopped, run out of time, and be told as running. */
+  watch(): void {
+    if (this.#resolve === undefined) return;
+    const { stop, kill, spec } = this.#execution;
+    this.#hook(kill, () => this.#cutShort('internal', 'killed', 0));
+    this.#hook(stop, () => this.#cutShort('cancelled', 'the function was told to stop'));
+    const late = `the function ran longer than ${spec.timeoutMs} ms`;
+    this.#after(spec.timeoutMs, () => this.#cutShort('timeout', late));
+    this.#after(defaults.lightStartToldMs, () => void this.#tellStart());
+  }
+
+  async #tellStart(): Promise<void> {
+    try {
+      await this.#execution.started();
+    } catch (error) {
+      // A start that is cut off by a stop ends with the stop.
+      if (this.#cut === undefined) this.#end(outcomeOfError(asBlixardError(error), null));
+    }
+  }
+
+  /** A function cannot be forced to end; after the grace time its end is told without it. */
+  #cutShort(reason: EndReason, message: string, graceMs = this.#deps.stopGraceMs): void {
+    const cut = this.#cut ?? outcome(reason, { message });
+    this.#cut = cut;
+    this.#controller?.abort();
+    if (graceMs === 0) this.#end(cut);
+    else this.#after(graceMs, () => this.#end(cut));
+  }
+
+  #end(end: Outcome): void {
+    const resolve = this.#resolve;
+    if (resolve === undefined) return;
+    this.#resolve = undefined;
+    for (const timer of this.#timers) timer.cancel();
+    for (const unhook of this.#unhook) unhook();
+    resolve(end);
+  }
+
+  #after(ms: number, act: () => void): void {
+    this.#timers.push(this.#deps.clock.after(ms, act));
+  }
+
+  #hook(signal: AbortSignal, act: () => void): void {
+    if (signal.aborted) act();
+    else signal.addEventListener('abort', act, { once: true });
+    this.#unhook.push(() => signal.removeEventListener('abort', act));
+  }
+}
