@@ -35,7 +35,8 @@ export class BatchSubmits {
 
   async #store(drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
     const jobs = listOf(drafts);
-    const write = this.#deps.db.batch([insertJobs.with({ jobs, nowMs }), insertJobsData.with({ jobs })]);
+    const specs = specsOf(drafts);
+    const write = this.#deps.db.batch([insertJobs.with({ jobs, nowMs }), insertJobsData.with({ specs })]);
     tellReady(this.#deps.signals, drafts);
     const stored = (await write)[0]?.changes ?? 0;
     if (stored === 0) return undefined;
@@ -99,9 +100,13 @@ function assertApart(drafts: readonly Draft[]): void {
   }
 }
 
-/** The specs go as text, so that they are stored as they were written. */
 function listOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(drafts.map(({ job, specText }) => ({ ...job, spec: specText })));
+  return JSON.stringify(drafts.map(({ job }) => job));
+}
+
+/** They go as text, so that they are stored as they were written. */
+function specsOf(drafts: readonly Draft[]): string {
+  return JSON.stringify(drafts.map(({ job, specText }) => [job.id, specText]));
 }
 
 function byId(rows: readonly Row[]): (id: string) => Row {
