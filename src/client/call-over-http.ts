@@ -6,9 +6,9 @@ import { wireRequestOf } from './wire.ts';
 /** Rejects like `send`, and with SERVER_ANSWER_INVALID for a body that is no JSON. */
 export async function replyOver(
   transport: Transport,
-  { route, signal, ...parts }: WireCall,
+  { route, gone, ...parts }: WireCall,
 ): Promise<WireReply> {
   const request = wireRequestOf(route, parts);
-  const response = await transport.send(signal === undefined ? request : { ...request, signal });
+  const response = await transport.send(gone === undefined ? request : { ...request, signal: gone.signal });
   return { status: response.status, body: parse(await readBody(response, transport.url), transport.url) };
 }

@@ -13,7 +13,7 @@ export class SocketRefused extends Error {}
 interface Pending {
   resolve(reply: WireReply): void;
   reject(error: unknown): void;
-  readonly unhook: () => void;
+  readonly unhook: (() => void) | undefined;
 }
 
 interface Outgoing {
@@ -59,7 +59,7 @@ export class CallSocket {
    * Makes a call; undefined when it is too long for one message. Rejects with SERVER_UNREACHABLE when the connection
    * is lost before the answer, SocketRefused when there is none, OVERLOADED, and an AbortError.
    */
-  call({ signal, ...call }: WireCall): Promise<WireReply> | undefined {
+  call({ gone, ...call }: WireCall): Promise<WireReply> | undefined {
     const id = this.#nextId++;
     const text = JSON.stringify({ id, ...call });
     if (text.length + 2 > limits.bodyBytes || Buffer.byteLength(text) + 2 > limits.bodyBytes)
@@ -71,10 +71,9 @@ export class CallSocket {
         );
         return;
       }
-      const abort = (): void => this.#cancel(id, signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
+      const unhook = gone?.onAbort(() => this.#cancel(id, gone.signal.reason));
       if (this.#pending.size === 0) this.#tcp?.ref();
-      this.#pending.set(id, { resolve, reject, unhook: () => signal?.removeEventListener('abort', abort) });
+      this.#pending.set(id, { resolve, reject, unhook });
       this.#outbox.push({ id, text });
       this.#flushSoon();
     });
@@ -168,7 +167,7 @@ export class CallSocket {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     this.#pending.delete(id);
-    pending.unhook();
+    pending.unhook?.();
     if (this.#pending.size === 0) this.#tcp?.unref();
     return pending;
   }

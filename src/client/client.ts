@@ -14,6 +14,7 @@ import type { Group } from '../contract/together.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import { defaults, limits } from '../domain/limits.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
+import type { LazySignal } from '../platform/lazy-signal.ts';
 import { type Ids, makeIds, type Random, realRandom } from '../platform/random.ts';
 import { errorOf, invalid, readBody, readJson, valueOfReply } from './answer.ts';
 import { type DownloadOptions, downloadArtifact, type ReadArtifact } from './artifacts.ts';
@@ -83,7 +84,7 @@ export class BlixardClient {
     const { status } = routes[name];
     const reply =
       this.#transport.call && !takesBytes(name)
-        ? await this.#inTime(name, ready, (signal) => this.#callOnce(name, ready, signal))
+        ? await this.#inTime(name, ready, (gone) => this.#callOnce(name, ready, gone))
         : await this.#exchange(name, ready, (response) => readJson(response, status, url));
     return reply as ReplyOf<N>;
   }
@@ -171,28 +172,24 @@ export class BlixardClient {
     return { ...input, body: Array.isArray(body) ? body.map(withId) : withId(body) };
   }
 
-  async #callOnce(name: JsonRouteName, input: AnyInput, signal: AbortSignal): Promise<unknown> {
-    const reply = await this.#transport.call?.(wireCallOf(name, input, signal));
+  async #callOnce(name: JsonRouteName, input: AnyInput, gone: LazySignal): Promise<unknown> {
+    const reply = await this.#transport.call?.(wireCallOf(name, input, gone));
     return valueOfReply(reply, routes[name].status, this.#transport.url);
   }
 
   #exchange<T>(name: RouteName, input: AnyInput, read: (response: WireResponse) => Promise<T>): Promise<T> {
     const request = wireRequestOf(name, input);
-    return this.#inTime(name, input, async (signal) =>
+    return this.#inTime(name, input, async ({ signal }) =>
       read(await this.#transport.send({ ...request, signal })),
     );
   }
 
   /** Tries, again where that is safe, until the call's time is over. */
-  async #inTime<T>(
-    name: RouteName,
-    input: AnyInput,
-    attempt: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
+  async #inTime<T>(name: RouteName, input: AnyInput, attempt: (gone: LazySignal) => Promise<T>): Promise<T> {
     const timeoutMs = input.timeoutMs ?? defaults.callTimeoutMs + waitMsOf(input);
     const deadline = new Deadline({ clock: this.#clock, timeoutMs, signal: input.signal });
     try {
-      return await this.#tryTimes(isRepeatable(name) ? limits.callTries : 1, deadline.signal, attempt);
+      return await this.#tryTimes(isRepeatable(name) ? limits.callTries : 1, deadline.gone, attempt);
     } catch (error) {
       if (!deadline.isOver) throw error;
       const problem = `no answer within ${timeoutMs} ms`;
@@ -202,18 +199,14 @@ export class BlixardClient {
     }
   }
 
-  async #tryTimes<T>(
-    tries: number,
-    signal: AbortSignal,
-    attempt: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
+  async #tryTimes<T>(tries: number, gone: LazySignal, attempt: (gone: LazySignal) => Promise<T>): Promise<T> {
     for (let failures = 0; ; ) {
       try {
-        return await attempt(signal);
+        return await attempt(gone);
       } catch (error) {
         failures++;
         if (failures >= tries || !isBlixardError(error, 'SERVER_UNREACHABLE')) throw error;
-        await sleep(this.#clock, retryDelayMs(failures, this.#random), signal);
+        await sleep(this.#clock, retryDelayMs(failures, this.#random), gone.signal);
       }
     }
   }

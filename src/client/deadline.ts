@@ -1,13 +1,15 @@
 /** A deadline for a call, beside the signal its caller may have given. */
 import type { Clock } from '../platform/clock.ts';
+import { LazySignal } from '../platform/lazy-signal.ts';
 
 /** Aborts when its time is over or the outer signal aborts; `isOver` tells the first from the second. */
 export class Deadline {
-  readonly #controller = new AbortController();
+  /** Aborts with `signal`, without one being made. */
+  readonly gone = new LazySignal();
   readonly #outer: AbortSignal | undefined;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  readonly #abort = (): void => this.#controller.abort();
+  readonly #abort = (): void => this.gone.abort();
   #timer: { cancel(): void };
   #isOver = false;
 
@@ -21,7 +23,7 @@ export class Deadline {
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.gone.signal;
   }
 
   get isOver(): boolean {

@@ -31,7 +31,7 @@ class SocketTransport implements Transport {
   send: Transport['send'] = (request) => this.#http.send(request);
 
   async call(call: WireCall): Promise<WireReply> {
-    call.signal?.throwIfAborted();
+    call.gone?.throwIfAborted();
     if (performance.now() - this.#refusedAtMs < defaults.callsRefusedMs) return replyOver(this.#http, call);
     if (this.#socket === undefined || this.#socket.isOver) this.#socket = new CallSocket(this.url);
     const socket = this.#socket;

@@ -1,6 +1,7 @@
 /** The Transport port: how the SDK reaches a control node: over a socket, or straight into the app. */
 import type { Readable } from 'node:stream';
 import type { RouteName } from '../contract/routes.ts';
+import type { LazySignal } from '../platform/lazy-signal.ts';
 
 /** What a call of a route takes, as the code that only passes it on sees it. */
 export interface CallParts {
@@ -13,7 +14,8 @@ export interface CallParts {
 /** A call of the route table, not yet in the words of HTTP. */
 export interface WireCall extends CallParts {
   readonly route: RouteName;
-  readonly signal?: AbortSignal;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly gone?: LazySignal;
 }
 
 /** Its answer: the status it would have over HTTP, and the JSON value of its body. */

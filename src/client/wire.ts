@@ -10,6 +10,7 @@ import {
 } from '../contract/routes.ts';
 import { linesContentType } from '../contract/schema.ts';
 import { BlixardError } from '../domain/errors.ts';
+import type { LazySignal } from '../platform/lazy-signal.ts';
 import type { CallParts, WireCall, WireRequest } from './transport.ts';
 
 /** Present when the route has it; optional when nothing in it is needed. */
@@ -50,13 +51,13 @@ export function wireRequestOf(name: RouteName, input: CallParts): WireRequest {
 }
 
 /** The same call as plain values. Throws USAGE when a path parameter is missing. */
-export function wireCallOf(route: RouteName, input: AnyInput, signal: AbortSignal): WireCall {
+export function wireCallOf(route: RouteName, input: AnyInput, gone: LazySignal): WireCall {
   const { params, query, headers, body } = input;
   const { params: needed }: Route = routes[route];
   for (const name of Object.keys(needed?.properties ?? {})) paramOf(routes[route].path, input, name);
   return {
     route,
-    signal,
+    gone,
     ...(params === undefined ? {} : { params }),
     ...(query === undefined ? {} : { query }),
     ...(headers === undefined ? {} : { headers }),

@@ -130,13 +130,16 @@ export class Signals {
   }
 }
 
+const nobody: readonly never[] = [];
+
 /** Sets of listeners by key; a key without listeners takes no memory. */
 class Keyed<F> {
   readonly #sets = new Map<string, Set<F>>();
 
   /** A copy, because a listener may take itself out while it is called. */
   of(key: string): readonly F[] {
-    return [...(this.#sets.get(key) ?? [])];
+    const set = this.#sets.get(key);
+    return set === undefined ? nobody : [...set];
   }
 
   add(key: string, fn: F): Unsubscribe {

@@ -3,6 +3,7 @@ export class LazySignal {
   #controller: AbortController | undefined;
   #reason: unknown;
   #isAborted = false;
+  readonly #listeners = new Set<() => void>();
 
   get isAborted(): boolean {
     return this.#isAborted;
@@ -22,5 +23,17 @@ export class LazySignal {
     this.#isAborted = true;
     this.#reason = reason;
     this.#controller?.abort(reason);
+    for (const fn of this.#listeners) fn();
+    this.#listeners.clear();
+  }
+
+  /** Calls `fn` when it is aborted, once, and makes no signal for it; not for an abort before. */
+  onAbort(fn: () => void): () => void {
+    this.#listeners.add(fn);
+    return () => this.#listeners.delete(fn);
+  }
+
+  throwIfAborted(): void {
+    if (this.#isAborted) this.signal.throwIfAborted();
   }
 }

@@ -20,19 +20,18 @@ export function appTransport(app: FastifyInstance): Transport {
 
 /** What is asked is copied as a wire would; what is answered was made for this answer. */
 async function callApp(app: FastifyInstance, call: WireCall): Promise<WireReply> {
-  const { route, signal, ...parts } = call;
-  signal?.throwIfAborted();
+  const { route, gone: caller, ...parts } = call;
+  caller?.throwIfAborted();
   await app.ready();
   const text = JSON.stringify(parts);
   if (text.length > limits.bodyBytes && Buffer.byteLength(text) > limits.bodyBytes) {
     return app.calls.refusal(new BlixardError('BODY_TOO_LARGE', { maxBytes: limits.bodyBytes }), route);
   }
   const gone = new LazySignal();
-  const abort = (): void => gone.abort(abortError());
-  signal?.addEventListener('abort', abort, { once: true });
+  const unhook = caller?.onAbort(() => gone.abort(abortError()));
   const answer = await app.calls.answer({ ...(JSON.parse(text) as object), route }, gone);
-  signal?.removeEventListener('abort', abort);
-  signal?.throwIfAborted();
+  unhook?.();
+  caller?.throwIfAborted();
   return answer;
 }
 

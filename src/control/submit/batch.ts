@@ -39,11 +39,12 @@ export class BatchSubmits {
 
   async #store(family: Family, drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
     const jobs = listOf(family.order);
+    const specs = specsOf(family.order);
     const { parents, children } = family;
     const keeping = keepingKey(drafts);
     const write = this.#deps.db.batch([
       insertJobs.with({ jobs, parents: parents.length === 0 ? null : JSON.stringify(parents), nowMs }),
-      insertJobsData.with({ jobs }),
+      insertJobsData.with({ specs }),
       ...keeping,
       ...(children.length === 0 ? [] : settling(children, nowMs)),
     ]);
@@ -165,9 +166,13 @@ function familyOf(drafts: readonly Draft[]): Family {
   };
 }
 
-/** The specs go as text, so that they are stored as they were written. */
 function listOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(drafts.map(({ job, specText }) => ({ ...job, spec: specText })));
+  return JSON.stringify(drafts.map(({ job }) => job));
+}
+
+/** They go as text, so that they are stored as they were written. */
+function specsOf(drafts: readonly Draft[]): string {
+  return JSON.stringify(drafts.map(({ job, specText }) => [job.id, specText]));
 }
 
 function byId(rows: readonly Row[]): (id: string) => Row {

@@ -9,7 +9,7 @@ const holderOf = (value: string): string =>
      AND ended_at_ms IS NULL`;
 
 /**
- * New jobs `[{...NewJob, spec}]`, in this order; none when one of them cannot be stored, or a job of `parents`, a list
+ * New jobs `[NewJob]`, in this order; none when one of them cannot be stored, or a job of `parents`, a list
  * of ids or null, is not there.
  */
 export const insertJobs = define<{ jobs: string; parents: string | null; nowMs: number }>(
@@ -28,12 +28,15 @@ export const insertJobs = define<{ jobs: string; parents: string | null; nowMs: 
        OR NOT ${imageIsFine("any.value->>'image'")})`,
 );
 
-/** The specs of the jobs just inserted; older jobs keep theirs. */
-export const insertJobsData = define<{ jobs: string }>(
+/**
+ * The specs of the jobs just inserted, `[[id, spec]]`; older jobs keep theirs. Apart from the jobs, because each value
+ * read of an object reads all of it.
+ */
+export const insertJobsData = define<{ specs: string }>(
   'batch.insertData',
   `INSERT INTO job_data (seq, spec)
-   SELECT jobs.seq, d.value->>'spec' FROM json_each(:jobs) AS d CROSS JOIN jobs
-   WHERE jobs.id = d.value->>'id'
+   SELECT jobs.seq, d.value->>1 FROM json_each(:specs) AS d CROSS JOIN jobs
+   WHERE jobs.id = d.value->>0
    ON CONFLICT (seq) DO NOTHING`,
 );
 
