@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defaults } from '../../src/domain/limits.ts';
+import { defaults } from '../../src/domain/defaults.ts';
 import { QemuHypervisor } from '../../src/hypervisor/qemu/qemu.ts';
 import { type Image, ImageStore } from '../../src/image/image-store.ts';
 import { realClock } from '../../src/platform/clock.ts';

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defaults } from '../../src/domain/limits.ts';
+import { defaults } from '../../src/domain/defaults.ts';
 import type { RunningVm, TemplateUse } from '../../src/hypervisor/hypervisor.ts';
 import { QemuHypervisor } from '../../src/hypervisor/qemu/qemu.ts';
 import type { Image } from '../../src/image/image-store.ts';

@@ -1,9 +1,10 @@
 /** The pages under docs/ that are made from the code: errors, states, limits, HTTP routes. */
 import { routes } from '../../src/contract/routes.ts';
 import { attemptMachine } from '../../src/domain/attempt.ts';
+import { defaults } from '../../src/domain/defaults.ts';
 import { errorCatalogue, errorCodes } from '../../src/domain/errors.ts';
 import { endReasonNames, endReasons, jobMachine } from '../../src/domain/job.ts';
-import { defaults, limits } from '../../src/domain/limits.ts';
+import { limits } from '../../src/domain/limits.ts';
 import type { Machine } from '../../src/domain/machine.ts';
 import { vmMachine } from '../../src/domain/vm.ts';
 import { workerMachine } from '../../src/domain/worker.ts';

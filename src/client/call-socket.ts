@@ -2,8 +2,9 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { type AnswerFrame, callsPath } from '../contract/calls.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { invalid, parse, unreachable } from './answer.ts';
 import type { WireCall, WireReply } from './transport.ts';
 

@@ -11,8 +11,9 @@ import {
   routes,
 } from '../contract/routes.ts';
 import type { Group } from '../contract/together.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
 import type { LazySignal } from '../platform/lazy-signal.ts';
 import { type Ids, makeIds, type Random, realRandom } from '../platform/random.ts';

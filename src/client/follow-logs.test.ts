@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { defaults, limits } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
+import { limits } from '../domain/limits.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { BlixardClient } from './client.ts';
 import type { FollowEvent } from './follow-logs.ts';

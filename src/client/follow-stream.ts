@@ -1,6 +1,8 @@
 /** A stream of server-sent events that survives lost connections: each is made anew where the last one ended. */
+
+import { defaults } from '../domain/defaults.ts';
 import { isBlixardError } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import { chunksOf, errorOf, unreachable } from './answer.ts';
 import { Deadline } from './deadline.ts';

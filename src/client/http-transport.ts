@@ -1,7 +1,8 @@
 /** The Transport over a socket: one pool of kept-alive connections. */
 import { Pool } from 'undici';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { isAbort, unreachable } from './answer.ts';
 import type { Transport, WireRequest, WireResponse } from './transport.ts';
 

@@ -2,7 +2,7 @@
  * The Transport over one persistent connection, on which calls go out and answers come back in any order; what streams,
  * and what a server without such connections is asked, goes over plain HTTP.
  */
-import { defaults } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
 import { replyOver } from './call-over-http.ts';
 import { CallSocket, SocketRefused } from './call-socket.ts';
 import { httpTransport } from './http-transport.ts';

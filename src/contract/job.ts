@@ -1,8 +1,9 @@
 /** Jobs on the wire: what a user submits, and what is told of a job and its attempts. */
 import { type Static, Type } from 'typebox';
+import { defaults } from '../domain/defaults.ts';
 import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
 import { Progress, tellOptions, tellOptionsOf } from './result.ts';
 import { Backoff } from './retry-policy.ts';

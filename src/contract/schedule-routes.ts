@@ -1,6 +1,7 @@
 /** The rows of the route table about schedules. */
 import { Type } from 'typebox';
-import { defaults, limits } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
+import { limits } from '../domain/limits.ts';
 import { Job } from './job.ts';
 import type { Route } from './routes.ts';
 import { Schedule, ScheduleName, SchedulePage, ScheduleWithRuns, SetSchedule } from './schedule.ts';

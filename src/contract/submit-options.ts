@@ -1,6 +1,7 @@
 /** What a submission may say of when a job starts, how often it may be there, and how it is found again. */
 import { type Static, Type } from 'typebox';
-import { defaults, limits, priorityStepMs } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
+import { limits, priorityStepMs } from '../domain/limits.ts';
 import { Retry } from './retry-policy.ts';
 import { oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 import { togetherOptions } from './together.ts';

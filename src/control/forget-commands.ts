@@ -1,8 +1,9 @@
 /** Forgets: ended jobs with their attempts and logs, when told to or when kept long enough, and old events. */
 import type { Purge, Purged } from '../contract/queue.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { endedStates } from '../domain/job.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import { failpoint } from '../platform/failpoint.ts';
 import type { Database, Row } from '../store/database.ts';

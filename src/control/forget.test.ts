@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaults } from '../domain/defaults.ts';
 import type { JobState } from '../domain/job.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { ForgetCommands } from './forget-commands.ts';

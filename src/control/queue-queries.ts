@@ -1,9 +1,9 @@
 /** What can be asked of queues; the totals are those the writes keep, no job is counted. */
 import type { Queue, QueuePage, QueueStats } from '../contract/queue.ts';
 import type { QueryOf } from '../contract/routes.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { heldStates } from '../domain/job.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Database } from '../store/database.ts';
 import { integerOrNull, text } from '../store/statements/columns.ts';
 import {

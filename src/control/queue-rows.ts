@@ -1,7 +1,7 @@
 /** Rows of queues as they go over the wire, and the settings of a queue that has none of its own. */
 import type { FairBy, KeyPolicy, Queue, QueueSettings, RateLimit, SetQueue } from '../contract/queue.ts';
+import { defaults } from '../domain/defaults.ts';
 import { type JobState, jobMachine } from '../domain/job.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Row } from '../store/database.ts';
 import { integer, integerOrNull, json, text } from '../store/statements/columns.ts';
 import type { QueueValues } from '../store/statements/queues.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import { silentLog } from '../platform/log.ts';
 import { seededRandom } from '../platform/random.ts';
 import type { Database } from '../store/database.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { defaults } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { seededRandom } from '../platform/random.ts';

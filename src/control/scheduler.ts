@@ -2,8 +2,10 @@
  * Moves what time moves: jobs that become due or expire, rates that have tokens again, workers whose lease
  * is over. Sleeps until then, never polls.
  */
+
+import { defaults } from '../domain/defaults.ts';
 import { problemOf } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { backoffDelayMs, infraBackoff } from '../domain/retry.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';

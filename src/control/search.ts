@@ -1,8 +1,9 @@
 /** Searches of jobs: by the best index there is, looking at a bounded number of jobs for each page. */
 import type { JobPage } from '../contract/job.ts';
 import type { QueryOf } from '../contract/routes.ts';
+import { defaults } from '../domain/defaults.ts';
 import { jobMachine } from '../domain/job.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import type { Database } from '../store/database.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import { countsAfter } from '../store/statements/queues.ts';

@@ -1,8 +1,8 @@
 /** The VMs that workers tell of with their work calls; kept in memory, since they end with their workers. */
 import type { Vm, VmPage, VmReport, VmStats } from '../contract/vm.ts';
 import type { Worker, WorkRequest } from '../contract/worker.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Signals } from './signals.ts';
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaults } from '../domain/defaults.ts';
 import { decideEnd } from '../domain/job.ts';
-import { defaults, infraFailuresMax } from '../domain/limits.ts';
+import { infraFailuresMax } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';

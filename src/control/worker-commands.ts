@@ -8,9 +8,9 @@ import type {
   WorkReply,
   WorkRequest,
 } from '../contract/worker.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { leaseUntilMs } from '../domain/lease.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Random } from '../platform/random.ts';

@@ -1,5 +1,5 @@
 /** A worker's lease: one row per worker, renewed by every call it makes. */
-import { defaults } from './limits.ts';
+import { defaults } from './defaults.ts';
 
 /** When a lease renewed now runs out, epoch ms. */
 export function leaseUntilMs(nowMs: number, leaseMs: number = defaults.leaseMs): number {

@@ -1,11 +1,5 @@
 /** Every bound of the system. Each is checked where the value enters, and has a test past its edge. */
-
-const kib = 1024;
-const mib = 1024 * kib;
-const second = 1_000;
-const minute = 60 * second;
-const hour = 60 * minute;
-const day = 24 * hour;
+import { day, hour, kib, mib, minute, second } from './amounts.ts';
 
 export const limits = {
   /** A job's spec as stored JSON. */
@@ -224,83 +218,3 @@ export const priorityStepMs = minute;
 
 /** A job whose attempts keep failing for reasons that are not its own ends as failed after this many. */
 export const infraFailuresMax = 10;
-
-/** What holds where nobody said otherwise. */
-export const defaults = {
-  queue: 'default',
-  image: 'base',
-  executor: 'microvm',
-  functionExecutor: 'function',
-  tenant: 'default',
-  memoryMiB: 128,
-  vcpus: 1,
-  timeoutMs: 10 * minute,
-  attemptsMax: 1,
-  cwd: '/root',
-  /** Spawn of the VMM to the agent's hello; measured 1.4 s under software emulation. */
-  bootTimeoutMs: 10 * second,
-  /** Room on disk for templates, some 100 MiB each. */
-  templateBytes: 2_048 * mib,
-  /** How long an image stays in demand after its last job. */
-  poolCoolDownMs: 10 * minute,
-  /** SIGTERM to the kill of the VM, when a command is stopped. */
-  stopGraceMs: 5 * second,
-  /** A function that is still under way after this long is told as running. */
-  lightStartToldMs: 100,
-  /** Light jobs are claimed ahead as many as are done in this time, and those that wait this long go back. */
-  claimAheadMs: 20,
-  claimAheadPatienceMs: 1 * second,
-  /** How long running jobs may go on after their worker was told to stop. */
-  drainGraceMs: 30 * second,
-  /** How long an ended command's output may take to reach the server before the end is told without it. */
-  outputDrainMs: 30 * second,
-  /** Between two calls that tell the progress of one attempt. */
-  progressEveryMs: 1 * second,
-  /** How long an ended command's guest may take, waits for the server left out, to hand over what it left. */
-  collectWaitMs: 5 * minute,
-  /** How long the last of its progress may take. */
-  progressDrainMs: 2 * second,
-  /** How long ended jobs are kept; a failed one may be looked at, or redriven, later. */
-  retainCompletedMs: 7 * day,
-  retainFailedMs: 30 * day,
-  retainCancelledMs: 7 * day,
-  retainEventsMs: 30 * day,
-  heartbeatMs: 5 * second,
-  leaseMs: 15 * second,
-  /** Log kept per attempt: half from the start, half from the end. */
-  logBytes: 64 * mib,
-  pageSize: 50,
-  timeZone: 'UTC',
-  catchUp: 'one',
-  catchUpMax: 10,
-  overlap: 'queue',
-  /** A slot not later than this is on time, whatever the schedule says of missed ones. */
-  slotOnTimeMs: 10 * second,
-  /** Longest sleep towards what is due: a step of the wall clock is noticed after it, without asking the store. */
-  clockCheckMs: 10 * second,
-  /** Coming slots, and newest runs, told with a schedule. */
-  scheduleSlotsShown: 3,
-  scheduleRunsShown: 10,
-  port: 3020,
-  /** A webhook's receiver must have answered whole by then. */
-  webhookTimeoutMs: 10 * second,
-  /** Silence on a followed log until a comment tells that the server is there. */
-  followHeartbeatMs: 15 * second,
-  /** Silence after which a follower takes the connection for lost: three heartbeats. */
-  followSilenceMs: 45 * second,
-  /** A call that does not wait for anything. */
-  callTimeoutMs: 30 * second,
-  connectTimeoutMs: 5 * second,
-  /** A persistent connection is pinged so often, and taken for lost when nothing was heard three times as long. */
-  callsPingMs: 30 * second,
-  /** After a server refused a persistent connection, calls go over plain HTTP for this long. */
-  callsRefusedMs: 60 * second,
-  /** A request's head, and the whole of it, must have arrived by then. */
-  requestHeadTimeoutMs: 10 * second,
-  requestTimeoutMs: 30 * second,
-  /** Silence both ways on a connection: over the longest long poll and the heartbeat of a follower. */
-  connectionSilenceMs: 120 * second,
-  keepAliveMs: 72 * second,
-  /** Replies still under way at close, then they are cut. */
-  closeGraceMs: 5 * second,
-} as const;

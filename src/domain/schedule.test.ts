@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { defaults, limits } from './limits.ts';
+import { defaults } from './defaults.ts';
+import { limits } from './limits.ts';
 import { catchUpPolicies, decideSlots, overlapPolicies, type ScheduleFacts } from './schedule.ts';
 
 const minute = 60_000;

@@ -1,5 +1,6 @@
 /** Which slots of a schedule fire now, which are skipped, and when it looks next: pure, cron comes as a port. */
-import { defaults, limits } from './limits.ts';
+import { defaults } from './defaults.ts';
+import { limits } from './limits.ts';
 
 /** What to do about slots that nobody fired in time. */
 export const catchUpPolicies = ['none', 'one', 'all'] as const;

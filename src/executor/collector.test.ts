@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExitReply } from '../contract/guest.ts';
+import { defaults } from '../domain/defaults.ts';
 import { isBlixardError } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { BundleReader } from '../vm/guest-bundle.ts';
 import { Collector } from './collector.ts';

@@ -2,8 +2,9 @@
 
 import type { LogStream } from '../contract/log.ts';
 import { isArtifactName } from '../domain/artifact-name.ts';
+import { defaults } from '../domain/defaults.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { formatDurationMs } from '../domain/units.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { type BundlePart, BundleReader } from '../vm/guest-bundle.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ExitReply } from '../contract/guest.ts';
-import { defaults } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { CommandRun } from './command-run.ts';
 

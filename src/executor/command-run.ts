@@ -1,8 +1,8 @@
 /** Watches over a running command: ends it at its timeout, when asked to, or at once. */
 import { constants } from 'node:os';
 import type { ExitReply } from '../contract/guest.ts';
+import { defaults } from '../domain/defaults.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { GuestExec } from '../vm/guest-session.ts';
 import type { Execution } from './executor.ts';

@@ -2,8 +2,9 @@
 import { constants } from 'node:os';
 import { type ExecSpec, guestTasks } from '../contract/guest.ts';
 import { tellEnv } from '../contract/result.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { GuestExec, GuestIo } from '../vm/guest-session.ts';
 import { Collector } from './collector.ts';

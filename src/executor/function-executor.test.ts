@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import { type Clock, FakeClock, realClock } from '../platform/clock.ts';
 import { TestExecution, waitUntil } from './executor.suite.ts';
 import { FunctionExecutor, type JobFunction } from './function-executor.ts';

@@ -1,7 +1,7 @@
 /** An executor without VMs, for an application's own code: the first word of a job's command names a function. */
 import type { JobSpec } from '../contract/job.ts';
+import { defaults } from '../domain/defaults.ts';
 import { isBlixardError, problemOf } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Execution, Executor, Outcome } from './executor.ts';
 import { type FunctionJob, FunctionRun } from './function-run.ts';

@@ -1,8 +1,8 @@
 /** One attempt of a function: what the function sees of its job, and what ends it early. */
 import type { JobSpec } from '../contract/job.ts';
+import { defaults } from '../domain/defaults.ts';
 import { asBlixardError } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Execution, Outcome } from './executor.ts';
 import { outcome, outcomeOfError } from './outcome.ts';

@@ -1,8 +1,9 @@
 /** The `microvm` executor: each attempt in a microVM of its own, gone when the attempt has ended. */
 import type { ExecSpec } from '../contract/guest.ts';
 import type { VmFacts } from '../contract/job.ts';
+import { defaults } from '../domain/defaults.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { limits } from '../domain/limits.ts';
 import { formatDurationMs } from '../domain/units.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';

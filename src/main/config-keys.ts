@@ -1,6 +1,7 @@
 /** Every configuration key, once: its names in flags, environment and file all come from this object. */
 import { join } from 'node:path';
-import { defaults, limits } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
+import { limits } from '../domain/limits.ts';
 import { key } from './config-key.ts';
 import { choice, durationMs, integer, names, path, sizeMiB, text } from './config-value.ts';
 import { fastStartKeys } from './fast-start-keys.ts';

@@ -1,5 +1,6 @@
 /** Configuration keys of templates and pool: what makes VMs start faster than by a boot. */
-import { defaults, limits } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
+import { limits } from '../domain/limits.ts';
 import { key } from './config-key.ts';
 import { choice, durationMs, integer, sizeMiB } from './config-value.ts';
 

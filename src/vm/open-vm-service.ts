@@ -1,7 +1,7 @@
 /** Opens the door to VMs on this host: sweeps, probes, and says why when there are to be none. */
 import { join } from 'node:path';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Image, ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import { lockDirectory } from '../platform/directory-lock.ts';

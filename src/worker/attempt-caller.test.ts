@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { seededRandom } from '../platform/random.ts';

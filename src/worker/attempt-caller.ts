@@ -1,6 +1,7 @@
 /** Calls the server about one attempt until it answers, but not for ever: what it holds up has an end. */
+
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
-import { defaults } from '../domain/limits.ts';
 import type { Timer } from '../platform/clock.ts';
 import { type CallerDeps, untilAnswered } from './until-answered.ts';
 

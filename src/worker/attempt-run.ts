@@ -3,9 +3,9 @@ import type { BlixardClient } from '../client/client.ts';
 import type { JobSpec } from '../contract/job.ts';
 import type { LogStream } from '../contract/log.ts';
 import type { AttemptDone, AttemptRef, ClaimedJob } from '../contract/worker.ts';
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
-import { defaults } from '../domain/limits.ts';
 import type {
   Execution,
   Executor,

@@ -1,6 +1,7 @@
 /** The attempts one generation of a worker holds: running ones in slots, a few claimed ones waiting for a slot. */
 import type { AttemptDone, AttemptRef, ClaimedJob } from '../contract/worker.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
+import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { type AttemptRun, doneOf } from './attempt-run.ts';
 import { ClaimAhead } from './claim-ahead.ts';

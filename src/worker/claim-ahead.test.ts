@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { specOf } from '../contract/job.ts';
 import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
-import { defaults, limits } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
+import { limits } from '../domain/limits.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { type AttemptRun, doneOf } from './attempt-run.ts';
 import { Attempts } from './attempts.ts';

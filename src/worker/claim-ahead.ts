@@ -1,5 +1,5 @@
 /** How many light jobs a worker claims beyond those it runs: what its slots do in a moment, and nothing that lasts. */
-import { defaults } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
 
 /** Weight of the newest attempt in the mean. */
 const newestCounts = 0.05;

@@ -1,5 +1,5 @@
 /** Tells the server how far an attempt is: the newest counts, so a chatty command costs few calls. */
-import { defaults } from '../domain/limits.ts';
+import { defaults } from '../domain/defaults.ts';
 import type { ProgressTold } from '../executor/executor.ts';
 import { sleep } from '../platform/clock.ts';
 import type { CallerDeps } from './until-answered.ts';

@@ -1,7 +1,8 @@
 /** blixard events: what happened, or what happens as it does. */
 import type { Command } from 'commander';
 import type { JobEvent } from '../../contract/job.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
+import { limits } from '../../domain/limits.ts';
 import { addCommand, type Call, type CommandHome, print, say, withClient } from '../command.ts';
 import { printable } from '../output/style.ts';
 import { readInteger } from '../parse.ts';

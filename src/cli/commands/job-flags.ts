@@ -1,6 +1,6 @@
 /** The flags that say what a job is, the same for every command that makes one. */
 import type { Command } from 'commander';
-import { defaults } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { formatDurationMs } from '../../domain/units.ts';
 import { collect } from '../parse.ts';
 

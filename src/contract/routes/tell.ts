@@ -1,6 +1,7 @@
 /** The rows of the route table that tell what happened: events and webhooks. */
 import { Type } from 'typebox';
-import { defaults, limits } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
+import { limits } from '../../domain/limits.ts';
 import { EventPage } from '../job.ts';
 import type { Route } from '../routes.ts';
 import { strict, wholeNumber } from '../schema.ts';

@@ -1,5 +1,6 @@
 /** The events as they happen, as server-sent events, from a place among them for as long as somebody follows. */
-import { defaults, limits } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { sseComment, sseEvent } from '../sse.ts';
 import { Wakeup } from '../wakeup.ts';

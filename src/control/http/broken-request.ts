@@ -5,8 +5,8 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { problemContentType, problemOfError } from '../../contract/problem.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
-import { defaults } from '../../domain/limits.ts';
 
 /** Answers once, if the other end still listens, and closes the connection. */
 export function answerBrokenRequest(error: Error & { readonly code?: string }, socket: Socket): void {

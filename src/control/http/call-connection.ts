@@ -1,8 +1,9 @@
 /** One persistent connection: frames in, calls made, answers out. */
 import type { WebSocket } from 'ws';
 import type { AnswerFrame } from '../../contract/calls.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { LazySignal } from '../../platform/lazy-signal.ts';
 import { decodeJsonText, parseJsonSafely } from './bodies.ts';

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { httpTransport } from '../../client/http-transport.ts';
 import { BlixardClient, type FollowEventsOptions, type JobEvent } from '../../client/index.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
+import { limits } from '../../domain/limits.ts';
 import { FakeClock } from '../../platform/clock.ts';
 import type { SqliteDatabase } from '../../store/sqlite/sqlite.ts';
 import { appTransport } from './app-transport.ts';

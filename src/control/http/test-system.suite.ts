@@ -9,7 +9,7 @@ import type { FastifyInstance } from 'fastify';
 import type { BlixardClient } from '../../client/client.ts';
 import { encodeLogRecord, type LogRecord } from '../../contract/log.ts';
 import type { AttemptDone, ClaimedJob } from '../../contract/worker.ts';
-import { defaults } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { type Clock, realClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import { type Ids, makeIds, realRandom } from '../../platform/random.ts';

@@ -2,8 +2,8 @@
 import type { Job } from '../../contract/job.ts';
 import { decodeLogRecords, logHeaderBytes } from '../../contract/log.ts';
 import type { EndEvent, GapEvent, LogEvent } from '../../contract/log-events.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { heldStates, isEnded } from '../../domain/job.ts';
-import { defaults } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { JobQueries } from '../job-queries.ts';
 import type { Signals } from '../signals.ts';

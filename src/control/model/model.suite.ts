@@ -1,8 +1,9 @@
 /** A small model of jobs, queues and workers in plain memory, to hold the commands against. */
 import type { FairBy, KeyPolicy } from '../../contract/queue.ts';
 import type { AfterFailed } from '../../contract/together.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { type AttemptEnd, decideEnd, isEnded, isHeld, type JobState } from '../../domain/job.ts';
-import { defaults, priorityStepMs } from '../../domain/limits.ts';
+import { priorityStepMs } from '../../domain/limits.ts';
 import { defaultBackoff, type ReasonRules, type UsedByReason } from '../../domain/retry.ts';
 
 export interface ModelWorker {

@@ -1,7 +1,7 @@
 /** The commands and their model side by side: each step is done to both, and then they must be alike. */
 import { expect } from 'vitest';
 import type { AttemptDone, ClaimedJob } from '../../contract/worker.ts';
-import { defaults } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { type Control, endOf, TestWorker } from '../control.suite.ts';
 import { Model, type ModelJob } from './model.suite.ts';
 import { claimInTurns, takesTurns } from './queue-rules.suite.ts';

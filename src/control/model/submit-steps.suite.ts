@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { SubmitJob } from '../../contract/job.ts';
 import type { UniquePolicy } from '../../contract/submit-options.ts';
-import { defaults } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { trueJob } from '../control.suite.ts';
 import { type ModelJob, type NewModelJob, noOptions } from './model.suite.ts';
 import { type Pair, queueNames, step } from './pair.suite.ts';

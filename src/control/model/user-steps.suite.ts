@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { type FairBy, fairBys, type KeyPolicy, keyPolicies } from '../../contract/queue.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { endedStates, isEnded } from '../../domain/job.ts';
-import { defaults } from '../../domain/limits.ts';
 import { type ModelJob, noOptions } from './model.suite.ts';
 import { type Pair, queueNames, step } from './pair.suite.ts';
 

@@ -2,8 +2,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Job } from '../../contract/job.ts';
 import type { Schedule, SchedulePage, ScheduleWithRuns, SetSchedule } from '../../contract/schedule.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Ids } from '../../platform/random.ts';
 import type { Database, Row, Statement } from '../../store/database.ts';

@@ -2,8 +2,10 @@
  * Fires the slots of schedules when they come. Sleeps until the next one, never polls. A slot's run is written
  * with the move of its schedule, and its job submitted after it: what a crash cuts off is done at the next start.
  */
+
+import { defaults } from '../../domain/defaults.ts';
 import { isBlixardError, problemOf } from '../../domain/errors.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { limits } from '../../domain/limits.ts';
 import { backoffDelayMs, infraBackoff } from '../../domain/retry.ts';
 import { decideSlots, type ScheduleDecision } from '../../domain/schedule.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';

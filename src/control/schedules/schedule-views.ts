@@ -1,7 +1,7 @@
 /** Rows of schedules as they go over the wire. */
 import type { Schedule, ScheduleRun, SetSchedule } from '../../contract/schedule.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { isBlixardError } from '../../domain/errors.ts';
-import { defaults } from '../../domain/limits.ts';
 import type { CatchUp, Overlap } from '../../domain/schedule.ts';
 import type { Row } from '../../store/database.ts';
 import { integer, integerOrNull, json, text, textOrNull } from '../../store/statements/columns.ts';

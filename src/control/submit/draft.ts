@@ -1,8 +1,9 @@
 /** A submission made ready to be stored: its spec with every default, its times, and its keys. */
 import { type Job, type JobSpec, type SubmitJob, specOf } from '../../contract/job.ts';
 import type { UniquePolicy } from '../../contract/submit-options.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Row } from '../../store/database.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
 import { fullImageName } from '../image-name.ts';

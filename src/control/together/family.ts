@@ -1,7 +1,7 @@
 /** The parents and children of one job, as they are told to users. */
 import type { JobPage } from '../../contract/job.ts';
 import type { QueryOf } from '../../contract/routes.ts';
-import { defaults } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
 import type { Database } from '../../store/database.ts';
 import { integer, text } from '../../store/statements/columns.ts';
 import { childrenOf, openParents } from '../../store/statements/together.ts';

@@ -1,9 +1,10 @@
 /** Groups of jobs: what is in them, the wait for their end, and their cancel. */
 import type { QueryOf } from '../../contract/routes.ts';
 import type { Group, GroupCancelled, GroupPage } from '../../contract/together.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { isEnded, jobMachine } from '../../domain/job.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Database, Row } from '../../store/database.ts';
 import { integer, integerOrNull, text } from '../../store/statements/columns.ts';

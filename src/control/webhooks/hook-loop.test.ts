@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { defaults, limits } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
+import { limits } from '../../domain/limits.ts';
 import { Receiver } from './receiver.suite.ts';
 import { retryAfterMs } from './sender.ts';
 import {

@@ -1,8 +1,9 @@
 /** Sends one message to one URL, once, and tells how that went. */
 import type { Agent } from 'undici';
 import { Deadline } from '../../client/deadline.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { isBlixardError, problemOf } from '../../domain/errors.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { type Message, signatureOf } from './message.ts';
 import { assertTarget, guardedLookup, type WebhookTargets } from './targets.ts';

@@ -1,7 +1,8 @@
 /** Webhooks: what users do to them, and the loops that deliver to them. */
 import type { Delivery, DeliveryPage, PutWebhook, SavedWebhook, Webhook } from '../../contract/webhook.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
-import { defaults, limits } from '../../domain/limits.ts';
+import { limits } from '../../domain/limits.ts';
 import { backoffDelayMs, infraBackoff } from '../../domain/retry.ts';
 import { sleep } from '../../platform/clock.ts';
 import type { Ids } from '../../platform/random.ts';

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { defaults, limits } from '../../domain/limits.ts';
+import { defaults } from '../../domain/defaults.ts';
+import { limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, endOf, openControl, TestWorker, trueJob } from '../control.suite.ts';
 

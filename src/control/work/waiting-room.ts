@@ -1,9 +1,22 @@
 /** Where work calls wait for jobs: wakes as many as new jobs need, the one that waits longest first. */
+import type { WorkReply } from '../../contract/worker.ts';
+import type { Row } from '../../store/database.ts';
+import { json } from '../../store/statements/columns.ts';
 
 /** What a worker takes: a job of one of these queues with one of these executors. */
 export interface Offers {
   readonly queues: ReadonlySet<string>;
   readonly executors: ReadonlySet<string>;
+}
+
+/** A draining worker takes nothing, and must not be woken in place of one that does. */
+export function offersOf(row: Row, state: WorkReply['state']): Offers {
+  if (state === 'draining') return { queues: new Set(), executors: new Set() };
+  const executors = json<{ name: string; unavailable: string | null }[]>(row, 'executors');
+  return {
+    queues: new Set(json<string[]>(row, 'queues')),
+    executors: new Set(executors.filter((offer) => offer.unavailable === null).map((offer) => offer.name)),
+  };
 }
 
 /** What a seat is woken for; an executor of null is any. */

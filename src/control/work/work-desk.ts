@@ -20,7 +20,7 @@ import { EndReports } from './ends.ts';
 import { FruitlessClaims } from './fruitless-claims.ts';
 import { OldClaims } from './old-claims.ts';
 import { SameCalls } from './same-calls.ts';
-import { type Offers, type Seat, WaitingRoom } from './waiting-room.ts';
+import { offersOf, type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
 export interface Lease {
@@ -277,16 +277,6 @@ export class WorkDesk {
       unsubscribe();
     };
   }
-}
-
-/** A draining worker takes nothing, and must not be woken in place of one that does. */
-function offersOf(row: Row, state: Lease['state']): Offers {
-  if (state === 'draining') return { queues: new Set(), executors: new Set() };
-  const executors = json<{ name: string; unavailable: string | null }[]>(row, 'executors');
-  return {
-    queues: new Set(json<string[]>(row, 'queues')),
-    executors: new Set(executors.filter((offer) => offer.unavailable === null).map((offer) => offer.name)),
-  };
 }
 
 /** Rows of a write come in no order; the best job goes first. */

@@ -1,7 +1,7 @@
 /** Checks of what VMs need: the manager, QEMU and its acceleration, the image. */
 import { join } from 'node:path';
+import { defaults } from '../../domain/defaults.ts';
 import { type BlixardError, isBlixardError } from '../../domain/errors.ts';
-import { defaults } from '../../domain/limits.ts';
 import { formatBytes } from '../../domain/units.ts';
 import { QemuHypervisor } from '../../hypervisor/qemu/qemu.ts';
 import { ImageStore } from '../../image/image-store.ts';

@@ -1,6 +1,6 @@
 /** blixard image warm: builds what VMs of an image are started from, before the first job needs it. */
 import type { Command } from 'commander';
-import { defaults } from '../../../domain/limits.ts';
+import { defaults } from '../../../domain/defaults.ts';
 import { formatBytes } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson } from '../../command.ts';
 import { readInteger, readMemoryMiB } from '../../parse.ts';

@@ -1,8 +1,8 @@
 /** blixard job ls: the newest jobs. */
 import { type Command, Option } from 'commander';
 import type { Job } from '../../../contract/job.ts';
+import { defaults } from '../../../domain/defaults.ts';
 import { type JobState, jobMachine } from '../../../domain/job.ts';
-import { defaults } from '../../../domain/limits.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
 import { endOf } from '../../output/job-end.ts';
 import { colourOfState } from '../../output/style.ts';

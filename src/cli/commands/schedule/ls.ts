@@ -1,7 +1,7 @@
 /** blixard schedule ls: schedules by name. */
 import type { Command } from 'commander';
 import type { Schedule } from '../../../contract/schedule.ts';
-import { defaults } from '../../../domain/limits.ts';
+import { defaults } from '../../../domain/defaults.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
 import { type Column, renderTable } from '../../output/table.ts';
 import { readInteger } from '../../parse.ts';

@@ -1,7 +1,7 @@
 /** blixard schedule set: makes a schedule, or changes it. */
 import { type Command, Option } from 'commander';
+import { defaults } from '../../../domain/defaults.ts';
 import { BlixardError } from '../../../domain/errors.ts';
-import { defaults } from '../../../domain/limits.ts';
 import { type CatchUp, catchUpPolicies, type Overlap, overlapPolicies } from '../../../domain/schedule.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 import { readInteger } from '../../parse.ts';

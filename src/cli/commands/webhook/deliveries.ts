@@ -1,7 +1,7 @@
 /** blixard webhook deliveries, redeliver and test: how sending went, and sending by hand. */
 import type { Command } from 'commander';
 import type { Delivery } from '../../../contract/webhook.ts';
-import { defaults } from '../../../domain/limits.ts';
+import { defaults } from '../../../domain/defaults.ts';
 import { formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
 import { type Column, renderTable } from '../../output/table.ts';

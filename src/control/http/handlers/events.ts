@@ -1,7 +1,7 @@
 /** Handler of events: one page of them, or all as they happen. */
 import type { EventPage } from '../../../contract/job.ts';
 import type { QueryOf } from '../../../contract/routes.ts';
-import { defaults } from '../../../domain/limits.ts';
+import { defaults } from '../../../domain/defaults.ts';
 import { cursorOf, seqOf } from '../../cursor.ts';
 import type { EventFilter } from '../../events/filter.ts';
 import { wireEventOf } from '../../events/filter.ts';
