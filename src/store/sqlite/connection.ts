@@ -10,11 +10,11 @@ import { RowReader } from './row-reader.ts';
 const busyTimeoutMs = 5_000;
 
 /**
- * Page cache, KiB. A reader's is soon full, and then reuses its pages: each page of memory that is touched for the first
- * time costs more than the read that fills it. It holds the inner pages of a store of some million jobs; the leaves
- * are in the host's page cache.
+ * Page cache, KiB. Each commit of the writer makes a reader forget its pages anyhow. Until a cache is full, each page
+ * goes to memory that was never touched, which costs more than the read that fills it; a small one is soon full and uses
+ * its memory again. Pages are read from the host's page cache.
  */
-const cacheKiB = { writer: 64 * 1_024, reader: 8 * 1_024 };
+const cacheKiB = { writer: 64 * 1_024, reader: 2 * 1_024 };
 
 const settings = (cache: number): string => `
   PRAGMA synchronous = FULL;
