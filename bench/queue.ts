@@ -4,10 +4,11 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { problemOf } from '../src/domain/errors.ts';
 import { median, Report } from './lib/report.ts';
 import type { Score, Task } from './queue/contest.ts';
 import { benchIdle } from './queue/idle.ts';
-import { readOptions } from './queue/options.ts';
+import { type Options, readOptions } from './queue/options.ts';
 import { report } from './queue/results.ts';
 import { Servers } from './queue/servers.ts';
 import type { System } from './queue/systems.ts';
@@ -26,7 +27,7 @@ const payload = {
 };
 
 const args = process.argv.slice(2);
-const options = readOptions(args);
+const options = optionsOrUsage();
 const dir = await mkdtemp(join(tmpdir(), 'blixard-bench-queue-'));
 // The user of PostgreSQL must be able to reach its own folder in it.
 await chmod(dir, 0o755);
@@ -89,4 +90,14 @@ function medianOf(list: readonly Score[]): Score {
   const names = Object.keys(first) as (keyof Score)[];
   const entries = names.map((name) => [name, median(list.map((score) => score[name] ?? Number.NaN))]);
   return Object.fromEntries(entries) as Score;
+}
+
+/** A wrong option is the caller's mistake: one line says which, and nothing is started. */
+function optionsOrUsage(): Options {
+  try {
+    return readOptions(args);
+  } catch (error) {
+    console.error(problemOf(error));
+    process.exit(2);
+  }
 }

@@ -5,6 +5,7 @@ import type { Transport, WireCall, WireReply, WireRequest, WireResponse } from '
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import { LazySignal } from '../../platform/lazy-signal.ts';
+import { copyOfPlain } from './plain-copy.ts';
 
 const url = 'this process';
 
@@ -23,16 +24,24 @@ async function callApp(app: FastifyInstance, call: WireCall): Promise<WireReply>
   const { route, gone: caller, ...parts } = call;
   caller?.throwIfAborted();
   await app.ready();
-  const text = JSON.stringify(parts);
-  if (text.length > limits.bodyBytes && Buffer.byteLength(text) > limits.bodyBytes) {
+  const copy = copyOnWire(parts);
+  if (copy === undefined) {
     return app.calls.refusal(new BlixardError('BODY_TOO_LARGE', { maxBytes: limits.bodyBytes }), route);
   }
   const gone = new LazySignal();
   const unhook = caller?.onAbort(() => gone.abort(abortError()));
-  const answer = await app.calls.answer({ ...(JSON.parse(text) as object), route }, gone);
+  const answer = await app.calls.answer({ ...copy, route }, gone);
   unhook?.();
   caller?.throwIfAborted();
   return answer;
+}
+
+/** Undefined when it is longer than a body may be. */
+function copyOnWire(parts: object): object | undefined {
+  const copied = copyOfPlain(parts);
+  if (copied !== undefined && copied.bytesMax <= limits.bodyBytes) return copied.copy as object;
+  const text = JSON.stringify(parts);
+  return Buffer.byteLength(text) > limits.bodyBytes ? undefined : (JSON.parse(text) as object);
 }
 
 async function send(app: FastifyInstance, request: WireRequest): Promise<WireResponse> {
