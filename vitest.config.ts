@@ -2,26 +2,43 @@ import { defineConfig } from 'vitest/config';
 
 const long = process.env['BLIXARD_TEST_LONG'] === '1';
 
+/** Chaos among real processes without a VM: these wait more than they work, so two run side by side. */
+const withoutVms = [
+  'test/integration/**/*.test.ts',
+  'test/chaos/{cancel-storm,clock-jump,disk-full,frozen-worker,herd,lost-wal,starvation}.test.ts',
+  'test/chaos/{store-crash,twice-sent,worker-kill}.test.ts',
+];
+const patience = { testTimeout: long ? 1_800_000 : 120_000, hookTimeout: 120_000 };
+
 export default defineConfig({
   test: {
-    // A file of VM tests starts two VMs at once, so files of one project that use VMs run one after another.
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts'] } },
-      {
-        test: {
-          name: 'system',
-          include: long ? ['test/*/**/*.test.ts', 'test/*/**/*.long.ts'] : ['test/*/**/*.test.ts'],
-          exclude: ['test/sim/**'],
-          fileParallelism: false,
-          testTimeout: long ? 1_800_000 : 120_000,
-          hookTimeout: 120_000,
-        },
-      },
       {
         test: {
           name: 'sim',
           include: ['test/sim/*.test.ts'],
           testTimeout: long ? 7_200_000 : 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'processes',
+          include: withoutVms,
+          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
+          ...patience,
+        },
+      },
+      // A file of VM tests starts two VMs at once, so one file runs after another.
+      {
+        test: {
+          name: 'system',
+          include: long ? ['test/*/**/*.test.ts', 'test/*/**/*.long.ts'] : ['test/*/**/*.test.ts'],
+          exclude: ['test/sim/**', ...withoutVms],
+          sequence: { groupOrder: 2 },
+          fileParallelism: false,
+          ...patience,
         },
       },
     ],
