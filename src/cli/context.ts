@@ -67,6 +67,15 @@ export interface ImageLine {
   readonly builtAtMs: number;
 }
 
+/** An image to be built, in a user's words. */
+export interface ImageWish {
+  /** `name` or `name:tag`. */
+  readonly image: string;
+  readonly recipe?: string;
+  /** Debian packages, separated by commas. */
+  readonly packages?: string;
+}
+
 /** How large a VM is. */
 export interface VmSize {
   readonly memoryMiB: number;
@@ -91,8 +100,8 @@ export interface HostCommands {
   verify(flags: Flags, files: VerifyFiles): Promise<readonly VerifyLine[]>;
   config(flags: Flags): Promise<readonly ConfigLine[]>;
   listImages(flags: Flags): Promise<readonly ImageLine[]>;
-  /** Rejects with USAGE when there is no recipe of that name. */
-  buildImage(flags: Flags, name: string, step: (title: string) => void): Promise<ImageLine>;
+  /** Rejects with USAGE for what cannot be built, with IMAGE_BUILD_FAILED. */
+  buildImage(flags: Flags, wish: ImageWish, step: (title: string) => void): Promise<ImageLine>;
   /** Builds what VMs of this size are started from. Rejects with IMAGE_MISSING, TEMPLATE_FAILED. */
   warmImage(flags: Flags, name: string, size: VmSize): Promise<TemplateLine>;
 }

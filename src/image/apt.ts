@@ -1,6 +1,7 @@
 /** Debian packages for an image: solved by apt as if nothing were installed, downloaded, unpacked; no root needed. */
 import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readTextIfThere } from '../platform/files.ts';
 import { buildFailed, runProgram } from './run-program.ts';
 
 /** A package file as apt names it. */
@@ -8,6 +9,14 @@ interface PackageFile {
   readonly fileName: string;
   readonly name: string;
   readonly bytes: number;
+}
+
+/** What a package tells dpkg. */
+export interface PackageControl {
+  /** `Package: …`, `Version: …`, … */
+  readonly fields: string;
+  /** A shell script, or nothing. */
+  readonly postinst: string;
 }
 
 /** Parts of packages that no job needs. */
@@ -68,6 +77,19 @@ export class Apt {
     for (const file of files) {
       await this.#run('bash', ['-c', script, 'unpack', file, ...tar, ...modes, ...exclude]);
     }
+  }
+
+  /** What packages tell dpkg, one after the other: the text that describes each, and the script run after unpacking. */
+  async control(files: readonly string[]): Promise<readonly PackageControl[]> {
+    const told: PackageControl[] = [];
+    for (const [index, file] of files.entries()) {
+      const dir = join(this.#workDir, 'control', String(index));
+      await mkdir(dir, { recursive: true });
+      await this.#run('dpkg-deb', ['--control', file, dir]);
+      const fields = (await readTextIfThere(join(dir, 'control'))) ?? '';
+      told.push({ fields, postinst: (await readTextIfThere(join(dir, 'postinst'))) ?? '' });
+    }
+    return told;
   }
 
   async #listed(args: readonly string[]): Promise<readonly PackageFile[]> {

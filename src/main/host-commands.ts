@@ -48,10 +48,10 @@ export function hostCommands(machine: Machine): HostCommands {
       const { listImages } = await import('./images.ts');
       return await listImages((await valuesOf(flags)).imagesDir);
     },
-    async buildImage(flags, name, step) {
-      const { buildImage } = await import('./images.ts');
+    async buildImage(flags, wish, step) {
+      const { buildImageOf } = await import('./images.ts');
       const { imagesDir: dir } = await valuesOf(flags);
-      return await buildImage({ dir, clock: machine.clock, step }, name);
+      return await buildImageOf({ dir, clock: machine.clock, step }, wish);
     },
     async warmImage(flags, name, size) {
       const { warmImage } = await import('./warm-image.ts');

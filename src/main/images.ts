@@ -1,7 +1,7 @@
 /** Images of this host for the CLI. */
 import type { ImageLine } from '../cli/context.ts';
-import { BlixardError } from '../domain/errors.ts';
-import { buildBaseImage } from '../image/build-base.ts';
+import { buildImage } from '../image/build-image.ts';
+import { type ImageWish, imageOrder } from '../image/image-order.ts';
 import { type Image, ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import { agentSourceDir } from './paths.ts';
@@ -11,16 +11,13 @@ export async function listImages(dir: string): Promise<readonly ImageLine[]> {
   return (await new ImageStore({ dir }).list()).map(lineOf);
 }
 
-/** Rejects with USAGE for a name without a recipe, with IMAGE_BUILD_FAILED when the build fails. */
-export async function buildImage(
+/** Rejects with USAGE for what cannot be built, with IMAGE_BUILD_FAILED when the build fails. */
+export async function buildImageOf(
   deps: { readonly dir: string; readonly clock: Clock; readonly step: (title: string) => void },
-  name: string,
+  wish: ImageWish,
 ): Promise<ImageLine> {
-  if (name !== 'base') {
-    throw new BlixardError('USAGE', { problem: `there is no recipe for the image ${name}; there is: base` });
-  }
   const { dir, clock, step } = deps;
-  return lineOf(await buildBaseImage({ dir, agentSourceDir, progress: { step }, clock }));
+  return lineOf(await buildImage({ dir, agentSourceDir, progress: { step }, clock }, imageOrder(wish)));
 }
 
 function lineOf({ name, tag, digest, bytes, builtAtMs }: Image): ImageLine {

@@ -1,4 +1,4 @@
-/** Builds the `base` image, or finds that one of the same inputs is there. */
+/** Builds an image, or finds that one of the same inputs has its name already. */
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,18 +8,16 @@ import { buildAgent } from './agent-build.ts';
 import { Apt } from './apt.ts';
 import { addBlob, writeByWayOf } from './blobs.ts';
 import { takeBuildLock } from './build-lock.ts';
+import type { BuildProgress } from './build-progress.ts';
+import type { ImageOrder } from './image-order.ts';
 import { type Image, ImageStore, tagPath } from './image-store.ts';
 import { buildInitrd } from './initrd.ts';
 import { fetchKernel } from './kernel.ts';
 import { encodeManifest } from './manifest.ts';
-import { recipe } from './recipe.ts';
+import { type HostNode, hostNode } from './node-binary.ts';
+import { everyImage } from './recipe.ts';
 import { buildRoot } from './rootfs.ts';
-import { buildFailed } from './run-program.ts';
-
-/** Told of each long step before it starts. */
-export interface BuildProgress {
-  step(title: string): void;
-}
+import { buildFailed, failedBuild } from './run-program.ts';
 
 export interface BuildDeps {
   /** The image folder; made if it is not there. */
@@ -29,26 +27,34 @@ export interface BuildDeps {
   readonly clock: Clock;
 }
 
-const name = 'base';
-const tag = 'latest';
 /** After this long without the lock, the user is told what is waited for. */
 const tellWaitingMs = 500;
 
+/** What an image is made of; it decides which bytes come out. */
+interface Inputs {
+  readonly order: ImageOrder;
+  readonly node: HostNode | undefined;
+  readonly digest: string;
+}
+
 /**
- * The base image, built if there is none of the same inputs (recipe and agent sources); else at once and without
- * network. A kill at any moment leaves the old image or the new one. Rejects with IMAGE_BUILD_FAILED.
+ * The image of this order, built if the one of its name has other inputs (recipe, packages, agent sources, Node.js);
+ * else at once and without network. A kill at any moment leaves the old image or the new one. Rejects with
+ * IMAGE_BUILD_FAILED.
  */
-export async function buildBaseImage(deps: BuildDeps): Promise<Image> {
+export async function buildImage(deps: BuildDeps, order: ImageOrder): Promise<Image> {
   try {
-    return await findOrBuild(deps);
+    return await findOrBuild(deps, order);
   } catch (error) {
-    // A full disk, a folder that may not be written.
-    throw isBlixardError(error) ? error : buildFailed(problemOf(error), error);
+    const what = `the image ${order.name}:${order.tag}`;
+    if (!isBlixardError(error)) throw failedBuild(what, problemOf(error), error);
+    if (!isBlixardError(error, 'IMAGE_BUILD_FAILED')) throw error;
+    throw failedBuild(what, String(error.details['problem']), error.cause);
   }
 }
 
-async function findOrBuild(deps: BuildDeps): Promise<Image> {
-  const inputs = await digestOfInputs(deps.agentSourceDir);
+async function findOrBuild(deps: BuildDeps, order: ImageOrder): Promise<Image> {
+  const inputs = await inputsOf(deps.agentSourceDir, order);
   const ready = await findBuilt(deps.dir, inputs);
   if (ready !== undefined) return ready;
   await mkdir(deps.dir, { recursive: true });
@@ -60,10 +66,9 @@ async function findOrBuild(deps: BuildDeps): Promise<Image> {
   }
 }
 
-async function lockTellingWhenItWaits({ dir, clock, progress }: BuildDeps) {
-  const timer = clock.after(tellWaitingMs, () =>
-    progress.step('Waiting for another build of the base image'),
-  );
+/** The lock on all changes of an image folder. */
+async function lockTellingWhenItWaits({ dir, clock, progress }: Omit<BuildDeps, 'agentSourceDir'>) {
+  const timer = clock.after(tellWaitingMs, () => progress.step('Waiting for another build of an image'));
   try {
     return await takeBuildLock(join(dir, 'build.lock'));
   } finally {
@@ -71,10 +76,10 @@ async function lockTellingWhenItWaits({ dir, clock, progress }: BuildDeps) {
   }
 }
 
-async function findBuilt(dir: string, inputs: string): Promise<Image | undefined> {
+async function findBuilt(dir: string, { order, digest }: Inputs): Promise<Image | undefined> {
   try {
-    const image = await new ImageStore({ dir }).find(`${name}:${tag}`);
-    return image?.labels['inputs'] === inputs ? image : undefined;
+    const image = await new ImageStore({ dir }).find(`${order.name}:${order.tag}`);
+    return image?.labels['inputs'] === digest ? image : undefined;
   } catch (error) {
     // A damaged image is built anew.
     if (isBlixardError(error, 'IMAGE_INVALID')) return undefined;
@@ -83,11 +88,11 @@ async function findBuilt(dir: string, inputs: string): Promise<Image | undefined
 }
 
 /** The lock is held, so whatever is in the folder of builds was left by one that was killed. */
-async function buildInNewFolder(deps: BuildDeps, inputs: string): Promise<Image> {
+async function buildInNewFolder(deps: BuildDeps, inputs: Inputs): Promise<Image> {
   const buildsDir = join(deps.dir, 'building');
   await removeEvenWhileWritten(buildsDir);
   await mkdir(buildsDir);
-  const workDir = await mkdtemp(join(buildsDir, 'base-'));
+  const workDir = await mkdtemp(join(buildsDir, 'image-'));
   try {
     await build(deps, workDir, inputs);
   } finally {
@@ -98,8 +103,9 @@ async function buildInNewFolder(deps: BuildDeps, inputs: string): Promise<Image>
   return image;
 }
 
-async function build(deps: BuildDeps, workDir: string, inputs: string): Promise<void> {
+async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<void> {
   const { dir, progress } = deps;
+  const { order, node } = inputs;
   const apt = new Apt({ cacheDir: join(dir, 'cache', 'packages'), workDir });
   const path = (part: string): string => join(workDir, part);
 
@@ -110,31 +116,39 @@ async function build(deps: BuildDeps, workDir: string, inputs: string): Promise<
   progress.step('Packing the initial file system');
   const { modulePaths } = kernel;
   await buildInitrd({ agentPath: path('agent'), modulePaths, workDir, outFile: path('initrd.cpio') });
-  progress.step('Building the root file system from Debian packages');
-  await buildRoot(apt, workDir, path('root.squashfs'));
+  await buildRoot({ apt, workDir, outFile: path('root.squashfs'), order, node, progress });
 
   const manifest = encodeManifest({
     formatVersion: 1,
     kernel: await addBlob(dir, kernel.path),
     initrd: await addBlob(dir, path('initrd.cpio')),
     root: await addBlob(dir, path('root.squashfs')),
-    rootFsType: recipe.rootFsType,
-    labels: { inputs, kernel: kernel.release },
+    rootFsType: everyImage.rootFsType,
+    labels: {
+      inputs: inputs.digest,
+      kernel: kernel.release,
+      recipe: order.recipe,
+      packages: order.packages.join(' '),
+      ...(node === undefined ? {} : { node: node.version }),
+    },
   });
   await writeFile(path('manifest.json'), manifest);
   const { digest } = await addBlob(dir, path('manifest.json'));
-  await writeByWayOf(path('tag'), tagPath(dir, name, tag), `${digest}\n`);
+  await writeByWayOf(path('tag'), tagPath(dir, order.name, order.tag), `${digest}\n`);
 }
 
-/** Recipe and agent sources. The kernel is the newest at build time: a newer one alone does not ask for network. */
-async function digestOfInputs(agentSourceDir: string): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify(recipe));
+/** What is asked for. Kernel and packages are the newest at build time: newer ones alone do not ask for network. */
+async function inputsOf(agentSourceDir: string, order: ImageOrder): Promise<Inputs> {
+  const { recipe, packages, hasNode } = order;
+  const node = hasNode ? await hostNode() : undefined;
+  const asked = { ...everyImage, rootPackages: packages, recipe, node: node?.digest };
+  const hash = createHash('sha256').update(JSON.stringify(asked));
   for (const entry of (await readdir(agentSourceDir, { withFileTypes: true })).sort(byName)) {
     if (!entry.isFile()) continue;
     const contents = await readFile(join(agentSourceDir, entry.name));
     hash.update(`\n${entry.name} ${contents.length}\n`).update(contents);
   }
-  return `sha256:${hash.digest('hex')}`;
+  return { order, node, digest: `sha256:${hash.digest('hex')}` };
 }
 
 function byName(a: { name: string }, b: { name: string }): number {
