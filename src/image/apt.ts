@@ -1,6 +1,7 @@
 /** Debian packages for an image: solved by apt as if nothing were installed, downloaded, unpacked; no root needed. */
-import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock } from '../platform/clock.ts';
 import { readTextIfThere } from '../platform/files.ts';
 import { buildFailed, runProgram } from './run-program.ts';
 
@@ -25,14 +26,16 @@ const leftOut = ['doc', 'man', 'info', 'locale', 'doc-base', 'lintian', 'menu'];
 export class Apt {
   readonly #cacheDir: string;
   readonly #workDir: string;
+  readonly #clock: Clock;
 
   /**
    * @param deps.cacheDir where downloaded package files stay.
    * @param deps.workDir a folder for this build alone.
    */
-  constructor(deps: { cacheDir: string; workDir: string }) {
+  constructor(deps: { cacheDir: string; workDir: string; clock: Clock }) {
     this.#cacheDir = deps.cacheDir;
     this.#workDir = deps.workDir;
+    this.#clock = deps.clock;
   }
 
   /** The package that a package without contents stands for, for example the newest kernel. */
@@ -113,6 +116,9 @@ export class Apt {
         await rename(join(arriving, fileName), join(this.#cacheDir, fileName));
       }
     }
+    // When it was last used decides which one goes first.
+    const nowSeconds = this.#clock.nowMs() / 1_000;
+    for (const file of files) await utimes(pathOf(file), nowSeconds, nowSeconds);
     return files.map(pathOf);
   }
 

@@ -1,23 +1,22 @@
 /** Builds an image, or finds that one of the same inputs has its name already. */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBlixardError, problemOf } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
-import { buildAgent } from './agent-build.ts';
 import { Apt } from './apt.ts';
 import { addBlob, writeByWayOf } from './blobs.ts';
-import { takeBuildLock } from './build-lock.ts';
+import { bootParts, digestOfBoot } from './boot-parts.ts';
 import type { BuildProgress } from './build-progress.ts';
+import { buildsDir, clearBuilds, lockFolder, packagesDir, partOfTag } from './image-folder.ts';
 import type { ImageOrder } from './image-order.ts';
-import { type Image, ImageStore, tagPath } from './image-store.ts';
-import { buildInitrd } from './initrd.ts';
-import { fetchKernel } from './kernel.ts';
+import { type Image, ImageStore } from './image-store.ts';
 import { encodeManifest } from './manifest.ts';
 import { type HostNode, hostNode } from './node-binary.ts';
 import { everyImage } from './recipe.ts';
 import { buildRoot } from './rootfs.ts';
 import { buildFailed, failedBuild } from './run-program.ts';
+import { tagPath } from './tags.ts';
 
 export interface BuildDeps {
   /** The image folder; made if it is not there. */
@@ -27,13 +26,12 @@ export interface BuildDeps {
   readonly clock: Clock;
 }
 
-/** After this long without the lock, the user is told what is waited for. */
-const tellWaitingMs = 500;
-
 /** What an image is made of; it decides which bytes come out. */
 interface Inputs {
   readonly order: ImageOrder;
   readonly node: HostNode | undefined;
+  /** Of what kernel and initramfs are made from. */
+  readonly boot: string;
   readonly digest: string;
 }
 
@@ -57,22 +55,11 @@ async function findOrBuild(deps: BuildDeps, order: ImageOrder): Promise<Image> {
   const inputs = await inputsOf(deps.agentSourceDir, order);
   const ready = await findBuilt(deps.dir, inputs);
   if (ready !== undefined) return ready;
-  await mkdir(deps.dir, { recursive: true });
-  const lock = await lockTellingWhenItWaits(deps);
+  const lock = await lockFolder(deps);
   try {
     return (await findBuilt(deps.dir, inputs)) ?? (await buildInNewFolder(deps, inputs));
   } finally {
     await lock.release();
-  }
-}
-
-/** The lock on all changes of an image folder. */
-async function lockTellingWhenItWaits({ dir, clock, progress }: Omit<BuildDeps, 'agentSourceDir'>) {
-  const timer = clock.after(tellWaitingMs, () => progress.step('Waiting for another build of an image'));
-  try {
-    return await takeBuildLock(join(dir, 'build.lock'));
-  } finally {
-    timer.cancel();
   }
 }
 
@@ -87,16 +74,13 @@ async function findBuilt(dir: string, { order, digest }: Inputs): Promise<Image 
   }
 }
 
-/** The lock is held, so whatever is in the folder of builds was left by one that was killed. */
 async function buildInNewFolder(deps: BuildDeps, inputs: Inputs): Promise<Image> {
-  const buildsDir = join(deps.dir, 'building');
-  await removeEvenWhileWritten(buildsDir);
-  await mkdir(buildsDir);
-  const workDir = await mkdtemp(join(buildsDir, 'image-'));
+  await clearBuilds(deps.dir);
+  const workDir = await mkdtemp(join(deps.dir, buildsDir, 'image-'));
   try {
     await build(deps, workDir, inputs);
   } finally {
-    await removeEvenWhileWritten(workDir);
+    await clearBuilds(deps.dir);
   }
   const image = await findBuilt(deps.dir, inputs);
   if (image === undefined) throw buildFailed(`it is not in ${deps.dir} after its build`);
@@ -106,27 +90,20 @@ async function buildInNewFolder(deps: BuildDeps, inputs: Inputs): Promise<Image>
 async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<void> {
   const { dir, progress } = deps;
   const { order, node } = inputs;
-  const apt = new Apt({ cacheDir: join(dir, 'cache', 'packages'), workDir });
+  const apt = new Apt({ cacheDir: join(dir, packagesDir), workDir, clock: deps.clock });
   const path = (part: string): string => join(workDir, part);
-
-  progress.step('Compiling the guest agent');
-  await buildAgent({ sourceDir: deps.agentSourceDir, outFile: path('agent') });
-  progress.step('Fetching the guest kernel');
-  const kernel = await fetchKernel(apt, workDir);
-  progress.step('Packing the initial file system');
-  const { modulePaths } = kernel;
-  await buildInitrd({ agentPath: path('agent'), modulePaths, workDir, outFile: path('initrd.cpio') });
+  const boot = await bootParts({ ...deps, digest: inputs.boot, workDir, apt });
   await buildRoot({ apt, workDir, outFile: path('root.squashfs'), order, node, progress });
-
   const manifest = encodeManifest({
     formatVersion: 1,
-    kernel: await addBlob(dir, kernel.path),
-    initrd: await addBlob(dir, path('initrd.cpio')),
+    kernel: boot.kernel,
+    initrd: boot.initrd,
     root: await addBlob(dir, path('root.squashfs')),
     rootFsType: everyImage.rootFsType,
     labels: {
       inputs: inputs.digest,
-      kernel: kernel.release,
+      boot: inputs.boot,
+      kernel: boot.release,
       recipe: order.recipe,
       packages: order.packages.join(' '),
       ...(node === undefined ? {} : { node: node.version }),
@@ -134,28 +111,16 @@ async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<
   });
   await writeFile(path('manifest.json'), manifest);
   const { digest } = await addBlob(dir, path('manifest.json'));
-  await writeByWayOf(path('tag'), tagPath(dir, order.name, order.tag), `${digest}\n`);
+  // Moved from here, so that whoever watches this folder is told in the moment in which the image is there.
+  await writeByWayOf(join(dir, partOfTag), tagPath(dir, order.name, order.tag), `${digest}\n`);
 }
 
 /** What is asked for. Kernel and packages are the newest at build time: newer ones alone do not ask for network. */
 async function inputsOf(agentSourceDir: string, order: ImageOrder): Promise<Inputs> {
   const { recipe, packages, hasNode } = order;
   const node = hasNode ? await hostNode() : undefined;
-  const asked = { ...everyImage, rootPackages: packages, recipe, node: node?.digest };
-  const hash = createHash('sha256').update(JSON.stringify(asked));
-  for (const entry of (await readdir(agentSourceDir, { withFileTypes: true })).sort(byName)) {
-    if (!entry.isFile()) continue;
-    const contents = await readFile(join(agentSourceDir, entry.name));
-    hash.update(`\n${entry.name} ${contents.length}\n`).update(contents);
-  }
-  return { order, node, digest: `sha256:${hash.digest('hex')}` };
-}
-
-function byName(a: { name: string }, b: { name: string }): number {
-  return a.name < b.name ? -1 : 1;
-}
-
-/** A program of a killed build may write for a moment more. */
-async function removeEvenWhileWritten(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 10 });
+  const boot = await digestOfBoot(agentSourceDir);
+  const asked = { ...everyImage, rootPackages: packages, recipe, node: node?.digest, boot };
+  const digest = `sha256:${createHash('sha256').update(JSON.stringify(asked)).digest('hex')}`;
+  return { order, node, boot, digest };
 }

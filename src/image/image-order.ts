@@ -3,6 +3,7 @@ import { imagePattern } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { everyImage, type Recipe, type RecipeName, recipeNames, recipes } from './recipe.ts';
+import type { Tag } from './tags.ts';
 
 /** What a user asks for. */
 export interface ImageWish {
@@ -15,9 +16,7 @@ export interface ImageWish {
 }
 
 /** An image to be built. */
-export interface ImageOrder {
-  readonly name: string;
-  readonly tag: string;
+export interface ImageOrder extends Tag {
   readonly recipe: RecipeName;
   /** All Debian packages it is asked to have: those of every image, of the recipe, and the named ones, sorted. */
   readonly packages: readonly string[];
@@ -28,12 +27,18 @@ const imageName = new RegExp(imagePattern);
 /** Debian's own rule; a `-` at the end would ask apt to leave the package out. */
 const packageName = /^[a-z0-9][a-z0-9.+-]*[a-z0-9.+]$/;
 
-/** Throws USAGE that names the flag, the value and what is allowed. */
-export function imageOrder({ image, recipe, packages }: ImageWish): ImageOrder {
+/** `name` or `name:tag` → name and tag; no tag means `latest`. Throws USAGE. */
+export function parseImageName(image: string): Tag {
   if (!imageName.test(image)) {
     throw usage(`the image ${image}: it must be name or name:tag, lower-case letters, digits, . _ and -`);
   }
   const [name = '', tag = 'latest'] = image.split(':');
+  return { name, tag };
+}
+
+/** Throws USAGE that names the flag, the value and what is allowed. */
+export function imageOrder({ image, recipe, packages }: ImageWish): ImageOrder {
+  const { name, tag } = parseImageName(image);
   const named = packages === undefined ? [] : packageNames(packages);
   const chosen = recipe ?? (isRecipe(name) ? name : undefined);
   if (chosen === undefined && named.length === 0) {

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { removeTree } from '../platform/files.ts';
 import { addBlob, blobPath, writeByWayOf } from './blobs.ts';
-import { ImageStore, tagPath } from './image-store.ts';
+import { ImageStore } from './image-store.ts';
 import { encodeManifest, type ImageManifest } from './manifest.ts';
+import { tagPath } from './tags.ts';
 
 async function makeDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'blixard-images-'));
