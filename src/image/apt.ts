@@ -53,6 +53,13 @@ export class Apt {
     throw buildFailed(`apt does not offer the package ${name}`);
   }
 
+  /** Which of these names this host's package lists do not have. */
+  async unknown(names: readonly string[]): Promise<readonly string[]> {
+    const listed = await this.#run('apt-cache', ['madison', ...names]);
+    const known = new Set([...listed.matchAll(/^\s*(\S+) \|/gm)].map(([, name]) => name));
+    return names.filter((name) => !known.has(name));
+  }
+
   /** Paths of the files of these packages and of all they depend on, downloaded if need be. */
   async files(names: readonly string[]): Promise<readonly string[]> {
     const status = join(this.#workDir, 'no-packages');
@@ -65,6 +72,8 @@ export class Apt {
         ...['-o', `Dir::Cache::archives=${archives}`],
         // apt's own cache describes this host, not the empty one asked about here.
         ...['-o', 'Dir::Cache::pkgcache=', '-o', 'Dir::Cache::srcpkgcache='],
+        // A name is a name; apt would take one it does not know for a pattern.
+        ...['-o', 'APT::Cmd::Pattern-Only=true'],
         ...['-o', 'APT::Install-Recommends=false', '-o', 'Debug::NoLocking=true'],
         ...['--yes', 'install', ...names],
       ]),

@@ -14,7 +14,7 @@ import { type Image, ImageStore } from './image-store.ts';
 import { encodeManifest } from './manifest.ts';
 import { type HostNode, hostNode } from './node-binary.ts';
 import { everyImage } from './recipe.ts';
-import { buildRoot } from './rootfs.ts';
+import { buildRoot, refuseUnknown } from './rootfs.ts';
 import { buildFailed, failedBuild } from './run-program.ts';
 import { tagPath } from './tags.ts';
 
@@ -92,6 +92,7 @@ async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<
   const { order, node } = inputs;
   const apt = new Apt({ cacheDir: join(dir, packagesDir), workDir, clock: deps.clock });
   const path = (part: string): string => join(workDir, part);
+  await refuseUnknown(apt, order);
   const boot = await bootParts({ ...deps, digest: inputs.boot, workDir, apt });
   await buildRoot({ apt, workDir, outFile: path('root.squashfs'), order, node, progress });
   const manifest = encodeManifest({

@@ -1,12 +1,11 @@
 /** Removes images by name, and what no name needs any more: blobs, left-overs of builds, packages past their room. */
 import { readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { BlixardError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { syncDirectory } from '../platform/files.ts';
 import type { BuildProgress } from './build-progress.ts';
 import { clearBuilds, lockFolder, packagesDir, removedTag } from './image-folder.ts';
-import { listTags, namesIn, namesOf, readManifest, readTag, type Tag, tagPath } from './tags.ts';
+import { hasTag, listTags, missingImage, namesIn, readManifest, readTag, type Tag, tagPath } from './tags.ts';
 
 /** The folder, and who is told. */
 export interface GarbageDeps {
@@ -32,7 +31,7 @@ export async function removeImage(deps: GarbageDeps, image: Tag): Promise<Remove
   const lock = await lockFolder(deps);
   try {
     const tags = await listTags(dir);
-    if (!tags.some(({ name, tag }) => name === image.name && tag === image.tag)) throw missing(image, tags);
+    if (!hasTag(tags, image)) throw missingImage(image, tags);
     await clearBuilds(dir);
     const path = tagPath(dir, image.name, image.tag);
     // Moved to here, so that whoever watches this folder is told in the moment in which the image is gone.
@@ -121,8 +120,4 @@ async function unlessDamaged<T>(reading: Promise<T>): Promise<T | undefined> {
     if (isDamaged || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-function missing({ name, tag }: Tag, known: readonly Tag[]): BlixardError {
-  return new BlixardError('IMAGE_MISSING', { image: `${name}:${tag}`, known: namesOf(known) });
 }

@@ -4,7 +4,7 @@ import { imagePattern } from '../contract/job.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { blobPath } from './blobs.ts';
 import type { BlobRef } from './manifest.ts';
-import { listTags, namesOf, readManifest, readTag } from './tags.ts';
+import { listTags, readManifest, readTag } from './tags.ts';
 
 /** An image whose parts are all there. */
 export interface Image {
@@ -53,11 +53,6 @@ export class ImageStore {
       const details = { image: `${name}:${tag}`, problem: problemOf(error) };
       throw new BlixardError('IMAGE_INVALID', details, { cause: error });
     }
-  }
-
-  /** The names of all images, as an error tells them; damaged ones, too. */
-  async known(): Promise<string> {
-    return namesOf(await listTags(this.#dir));
   }
 
   async #read(name: string, tag: string, digest: string): Promise<Image> {

@@ -1,13 +1,14 @@
 /** The root file system of an image: Debian packages unpacked and finished, a few files of our own, as squashfs. */
 import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BlixardError } from '../domain/errors.ts';
 import type { Apt } from './apt.ts';
 import type { BuildProgress } from './build-progress.ts';
 import { finishRoot } from './finish-root.ts';
 import type { ImageOrder } from './image-order.ts';
 import { addNode, type HostNode } from './node-binary.ts';
 import { everyImage } from './recipe.ts';
-import { runProgram } from './run-program.ts';
+import { buildFailed, runProgram } from './run-program.ts';
 
 /** Folders that Debian keeps below /usr and links from /. */
 const merged = ['bin', 'lib', 'lib64', 'sbin'];
@@ -59,6 +60,20 @@ export async function buildRoot(parts: RootParts): Promise<void> {
   if (node !== undefined) await addNode(root, node);
   await linkApplets(root);
   await pack(root, outFile);
+}
+
+/** Rejects with USAGE for a package that there is not, before anything is fetched. */
+export async function refuseUnknown(apt: Apt, { packages }: ImageOrder): Promise<void> {
+  const unknown = await apt.unknown(packages);
+  if (unknown.length === 0) return;
+  const names = unknown.join(', ');
+  const isOurs = everyImage.rootPackages.some((name) => unknown.includes(name));
+  if (isOurs)
+    throw buildFailed(`the package lists of this host do not have ${names}; apt-get update fetches them`);
+  const way = 'apt-get update renews the lists, apt-cache search finds names';
+  throw new BlixardError('USAGE', {
+    problem: `--packages: this host's package lists do not have ${names}; ${way}`,
+  });
 }
 
 async function pack(root: string, outFile: string): Promise<void> {

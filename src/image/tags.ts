@@ -1,6 +1,7 @@
 /** The names of images: files `tags/NAME/TAG` that hold the digest of a manifest. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { readTextIfThere } from '../platform/files.ts';
 import { blobPath } from './blobs.ts';
@@ -28,9 +29,15 @@ export async function listTags(dir: string): Promise<readonly Tag[]> {
   return tags;
 }
 
-/** `base:latest, tools:v2`, or `none`. */
-export function namesOf(tags: readonly Tag[]): string {
-  return tags.map(({ name, tag }) => `${name}:${tag}`).join(', ') || 'none';
+/** Whether `wanted` is one of them. */
+export function hasTag(tags: readonly Tag[], wanted: Tag): boolean {
+  return tags.some(({ name, tag }) => name === wanted.name && tag === wanted.tag);
+}
+
+/** The error of an image that is not there. */
+export function missingImage({ name, tag }: Tag, known: readonly Tag[]): BlixardError {
+  const names = known.map((one) => `${one.name}:${one.tag}`).join(', ') || 'none';
+  return new BlixardError('IMAGE_MISSING', { image: `${name}:${tag}`, known: names });
 }
 
 /** The digest that a name stands for; undefined when there is no such name. Throws TypeError when it is damaged. */

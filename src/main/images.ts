@@ -1,10 +1,10 @@
 /** Images of this host for the CLI. */
 import type { ImageFacts, ImageGarbage, ImageLine, ImageWish } from '../cli/context.ts';
-import { BlixardError } from '../domain/errors.ts';
 import { buildImage } from '../image/build-image.ts';
 import { collectGarbage, removeImage } from '../image/image-garbage.ts';
 import { imageOrder, parseImageName } from '../image/image-order.ts';
 import { type Image, ImageStore } from '../image/image-store.ts';
+import { hasTag, listTags, missingImage } from '../image/tags.ts';
 import type { Clock } from '../platform/clock.ts';
 import { agentSourceDir } from './paths.ts';
 
@@ -23,18 +23,19 @@ export async function listImages(dir: string): Promise<readonly ImageLine[]> {
 /** Rejects with USAGE, IMAGE_MISSING, IMAGE_INVALID. */
 export async function getImage(dir: string, text: string): Promise<ImageFacts> {
   const { name, tag } = parseImageName(text);
-  const images = new ImageStore({ dir });
-  const image = await images.find(`${name}:${tag}`);
+  const image = await new ImageStore({ dir }).find(`${name}:${tag}`);
   if (image !== undefined) return image;
-  throw new BlixardError('IMAGE_MISSING', { image: `${name}:${tag}`, known: await images.known() });
+  throw missingImage({ name, tag }, await listTags(dir));
 }
 
-/** Rejects with USAGE before anything is removed, with IMAGE_MISSING at the first one that is not there. */
+/** Rejects with USAGE, or with IMAGE_MISSING when one is not there, before anything is removed. */
 export async function removeImages(
   { step, ...folder }: Folder,
   texts: readonly string[],
 ): Promise<readonly (ImageGarbage & { image: string })[]> {
   const tags = texts.map(parseImageName);
+  const known = await listTags(folder.dir);
+  for (const tag of tags) if (!hasTag(known, tag)) throw missingImage(tag, known);
   const removed: (ImageGarbage & { image: string })[] = [];
   for (const tag of tags) {
     const garbage = await removeImage({ ...folder, progress: { step } }, tag);

@@ -21,7 +21,7 @@ export function addImageGc(parent: Command, home: CommandHome): void {
     setUp: (command) =>
       command.option(
         '--keep-packages <size>',
-        `room that downloaded packages may keep, the least recently used go first (default: ${formatBytes(defaults.packageCacheBytes)})`,
+        `room for downloaded packages, newest used stay (default: ${formatBytes(defaults.packageCacheBytes)})`,
       ),
     run,
   });
