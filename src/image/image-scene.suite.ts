@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { removeTree } from '../platform/files.ts';
 import { addBlob, writeByWayOf } from './blobs.ts';
+import { partOfTag } from './image-folder.ts';
 import { encodeManifest, type ImageManifest } from './manifest.ts';
 import { tagPath } from './tags.ts';
 
@@ -24,7 +25,7 @@ export async function blobOf(dir: string, contents: string) {
 
 /** Names a digest. */
 export async function tagged(dir: string, name: string, tag: string, digest: string): Promise<void> {
-  await writeByWayOf(join(dir, 'part'), tagPath(dir, name, tag), `${digest}\n`);
+  await writeByWayOf(join(dir, partOfTag), tagPath(dir, name, tag), `${digest}\n`);
 }
 
 /** An image whose kernel and root are those of all others, unless changed; resolves with its digest. */

@@ -1,4 +1,5 @@
 /** The images of a host: reads tags and manifests, and says which image is damaged and how. */
+import { mkdirSync, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { imagePattern } from '../contract/job.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
@@ -53,6 +54,18 @@ export class ImageStore {
       const details = { image: `${name}:${tag}`, problem: problemOf(error) };
       throw new BlixardError('IMAGE_INVALID', details, { cause: error });
     }
+  }
+
+  /**
+   * Calls `onChange` whenever an image may have come or gone, until the returned function is called. Throws when the
+   * folder, which is made if need be, cannot be watched.
+   */
+  watch({ onChange, onError }: { onChange(): void; onError(error: unknown): void }): () => void {
+    mkdirSync(this.#dir, { recursive: true });
+    // Tags move through this folder on their way in and out; see image-folder.ts.
+    const watcher = watch(this.#dir, { persistent: false }, onChange);
+    watcher.on('error', onError);
+    return () => watcher.close();
   }
 
   async #read(name: string, tag: string, digest: string): Promise<Image> {
