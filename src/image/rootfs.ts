@@ -1,5 +1,5 @@
 /** The root file system of an image: Debian packages unpacked and finished, a few files of our own, as squashfs. */
-import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlixardError } from '../domain/errors.ts';
 import type { Apt } from './apt.ts';
@@ -8,6 +8,7 @@ import { finishRoot } from './finish-root.ts';
 import type { ImageOrder } from './image-order.ts';
 import { addNode, type HostNode } from './node-binary.ts';
 import { everyImage } from './recipe.ts';
+import { makeFolder, writeRootFile } from './root-files.ts';
 import { buildFailed, runProgram } from './run-program.ts';
 
 /** Folders that Debian keeps below /usr and links from /. */
@@ -93,15 +94,8 @@ async function addOwnFiles(root: string): Promise<void> {
     await makeFolder(join(root, path), mode);
   }
   for (const [path, text] of Object.entries(files)) {
-    await writeFile(join(root, path), text);
-    await chmod(join(root, path), 0o644);
+    await writeRootFile(join(root, path), text);
   }
-}
-
-/** The mode is set on its own: what mkdir gives depends on the umask. */
-async function makeFolder(path: string, mode: number): Promise<void> {
-  await mkdir(path, { recursive: true });
-  await chmod(path, mode);
 }
 
 async function linkApplets(root: string): Promise<void> {
