@@ -23,7 +23,7 @@ describe('an order of an image', () => {
     const tools = imageOrder({ image: 'tools', packages: 'git, curl,git,' });
     expect(tools).toMatchObject({ recipe: 'base', packages: [...rootPackages, 'curl', 'git'].sort() });
     const more = imageOrder({ image: 'python', packages: 'g++' });
-    expect(more.packages).toEqual([...rootPackages, 'python3', 'g++'].sort());
+    expect(more.packages).toEqual([...rootPackages, ...recipes.python.packages, 'g++'].sort());
     expect(imageOrder({ image: 'python', recipe: 'base', packages: 'git' }).packages).not.toContain(
       'python3',
     );
