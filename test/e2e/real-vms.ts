@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ChannelClient } from '../../src/hypervisor/channel-client.suite.ts';
 import type { Hypervisor, VmSpec } from '../../src/hypervisor/hypervisor.ts';
-import { buildBaseImage } from '../../src/image/build-base.ts';
+import { buildImage } from '../../src/image/build-image.ts';
+import { type ImageWish, imageOrder } from '../../src/image/image-order.ts';
 import type { Image } from '../../src/image/image-store.ts';
 import { realClock } from '../../src/platform/clock.ts';
 import { makeIds, realRandom } from '../../src/platform/random.ts';
@@ -19,8 +20,16 @@ const ids = makeIds(realClock, realRandom);
 
 /** The base image of these agent sources; built when there is none. */
 export function baseImage(agentSourceDir = guestDir): Promise<Image> {
+  return builtImage({ image: 'base' }, { agentSourceDir });
+}
+
+/** An image for tests, built when there is none of its inputs. */
+export function builtImage(
+  wish: ImageWish,
+  { dir = imagesDir, agentSourceDir = guestDir } = {},
+): Promise<Image> {
   const progress = { step: (title: string) => process.stderr.write(`${title}\n`) };
-  return buildBaseImage({ dir: imagesDir, agentSourceDir, progress, clock: realClock });
+  return buildImage({ dir, agentSourceDir, progress, clock: realClock }, imageOrder(wish));
 }
 
 /** Makes orders for VMs of an image, which share a folder to run in. */
