@@ -52,6 +52,17 @@ describe('the commands of images', () => {
     ]);
   });
 
+  it('image ls lists the whole ones, and says which are damaged', async () => {
+    const listImages = async (_flags: unknown, onDamaged: (problem: string) => void) => {
+      onDamaged('The image a:latest on this host is damaged: x');
+      return [facts];
+    };
+    const { stdout, stderr, code } = await call(['image', 'ls'], { host: { listImages } });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^IMAGE .*\nnode:v1 +2\.0 KiB .*sha256:1\n$/);
+    expect(stderr).toBe('blixard: The image a:latest on this host is damaged: x\n');
+  });
+
   it('image get shows all that is known, with nothing a terminal would obey', async () => {
     const asked: unknown[] = [];
     const getImage = async (_flags: unknown, name: string) => {

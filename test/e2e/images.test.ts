@@ -9,7 +9,7 @@ describe('the recipes that ship, in real microVMs', () => {
     for (const image of ['base', 'python', 'node']) await builtImage({ image });
     site = await Site.makeMeasured();
     await site.start('up');
-  });
+  }, 300_000);
   afterAll(() => site.remove());
 
   const run = (...args: string[]) => site.cli(['run', ...args]);
