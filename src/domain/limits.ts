@@ -80,6 +80,8 @@ export const limits = {
   outputPieces: 1_000,
   /** Pings of one guest without an answer. */
   pingsInFlight: 16,
+  /** Pings in a row without an answer after which a VM is given up. */
+  pingsMissed: 3,
   /** One record of a log, header excluded. */
   logRecordBytes: 64 * kib,
   /** One upload of log records. */
@@ -112,6 +114,8 @@ export const limits = {
   logBufferBytes: 2 * mib,
   /** VM starts that may wait on one host for room; one more is refused. */
   vmStartsWaiting: 1_000,
+  /** Images and sizes whose failed starts one host remembers; the one that failed longest ago goes first. */
+  breakersMax: 1_000,
   /** VMs kept ready on one host. */
   poolMax: 1_000,
   /** VMs one worker tells of: those of its jobs, those on their way out, and its pool. */

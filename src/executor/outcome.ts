@@ -61,6 +61,7 @@ const reasons: Readonly<Partial<Record<ErrorCode, EndReason>>> = {
   IMAGE_INVALID: 'image_missing',
   VM_BOOT_FAILED: 'vm_boot_failed',
   VM_LIMIT: 'vm_boot_failed',
+  VM_STARTS_STOPPED: 'vm_boot_failed',
   VM_CRASHED: 'vm_crashed',
   GUEST_PROTOCOL: 'vm_crashed',
   VM_MANAGER_UNAVAILABLE: 'executor_unavailable',

@@ -3,7 +3,7 @@ import type { ExecSpec } from '../contract/guest.ts';
 import type { VmFacts } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { type VmState, vmMachine } from '../domain/vm.ts';
-import type { RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
+import type { ProcessIdentity, RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
@@ -54,10 +54,14 @@ export class MicroVm {
   readonly id: string;
   /** Resolves when the VMM has ended; never rejects. */
   readonly exited: Promise<VmExit>;
+  /** Resolves when its first command is handed over; may never. */
+  readonly used: Promise<void>;
   readonly #deps: MicroVmDeps;
   #state: VmState = 'starting';
   #start: VmStart = { start: 'boot', bootMs: 0 };
   #endAsked = false;
+  #isPaused = false;
+  #tellUsed: () => void = () => undefined;
   #purpose: string | undefined;
   readonly #startedAtMs: number;
 
@@ -66,10 +70,23 @@ export class MicroVm {
     this.#deps = deps;
     this.#startedAtMs = deps.clock.nowMs();
     this.exited = this.#watch();
+    this.used = new Promise((resolve) => {
+      this.#tellUsed = resolve;
+    });
   }
 
   get state(): VmState {
     return this.#state;
+  }
+
+  /** Its processors stand still. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** The VMM's process. */
+  get process(): ProcessIdentity {
+    return this.#deps.running.identity;
   }
 
   get facts(): VmFacts {
@@ -115,6 +132,7 @@ export class MicroVm {
 
   /** Stops the guest's processors. */
   async pause(timeoutMs: number): Promise<void> {
+    this.#isPaused = true;
     await this.#killedUnless(timeoutMs, this.#deps.running.pause());
   }
 
@@ -123,6 +141,7 @@ export class MicroVm {
     const { running, session } = this.#deps;
     const awake = Promise.all([running.resume(), giveIdentity(session, this.id, this.#deps, timeoutMs)]);
     await this.#killedUnless(timeoutMs, awake);
+    this.#isPaused = false;
   }
 
   /** Writes the guest to the template that this VM makes; it is of no more use then. */
@@ -141,6 +160,7 @@ export class MicroVm {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
     }
     this.#become('busy');
+    this.#tellUsed();
     const exec = this.#deps.session.exec(spec, io);
     const settled = (): void => {
       if (this.#state === 'busy') this.#become('draining');
@@ -167,6 +187,11 @@ export class MicroVm {
     await Promise.race([this.exited, sleep(this.#deps.clock, graceMs, over.signal)]);
     over.abort();
     return await this.kill();
+  }
+
+  /** Ends a VM that is of no more use as `failed`; what waits for its guest rejects with the error. */
+  fail(error: BlixardError): void {
+    this.#deps.session.giveUp(error);
   }
 
   /** Ends the VMM at once; resolves when it is gone. Safe to call again. */

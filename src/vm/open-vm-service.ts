@@ -10,6 +10,7 @@ import type { Ids, Random } from '../platform/random.ts';
 import { Admission, boundsOfThisHost } from './admission.ts';
 import { VmController } from './controller.ts';
 import { type FastStartConfig, openFastStarts } from './fast-starts.ts';
+import { HealthChecker, type HealthConfig } from './health.ts';
 import { type HypervisorFor, probeHost } from './host-probe.ts';
 import { VmRegistry } from './registry.ts';
 import { VmStarter } from './starter.ts';
@@ -43,6 +44,8 @@ export interface OpenVmServiceDeps {
   readonly bootTimeoutMs?: number;
   /** Default: no templates, every VM is booted. */
   readonly fastStarts?: FastStartConfig;
+  /** Default: a ping every 5 s, each answered within 10 s. */
+  readonly health?: HealthConfig;
 }
 
 /** Never rejects: whatever goes wrong becomes the reason of an unavailable service. */
@@ -100,7 +103,9 @@ async function openOwned(
   const fast = await openFastStarts({ ...shared, dataDir, config, hypervisor, capabilities });
   const starter = new VmStarter({ ...shared, fast });
   if (config.pool.min > 0) prepareInBackground(starter, image, log);
-  return new VmManager({ host, images, admission, starter, log, release });
+  const { pingEveryMs, pingTimeoutMs } = defaults;
+  const health = new HealthChecker({ clock, log, config: deps.health ?? { pingEveryMs, pingTimeoutMs } });
+  return new VmManager({ host, images, admission, starter, health, clock, log, release });
 }
 
 /** Most jobs run in it as it is, so the first one shall not have to wait for a boot. */

@@ -1,9 +1,14 @@
 /** The VMs of one host: admits, starts, finds and ends them. */
 import { BlixardError } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
 import type { ImageStore } from '../image/image-store.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
+import { Breakers, type BreakerTold, type Trial } from './breakers.ts';
+import { lastWords } from './console-tail.ts';
 import type { StartedVm, StartOrder } from './controller.ts';
+import type { HealthChecker } from './health.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
@@ -26,6 +31,8 @@ export interface VmManagerDeps {
   readonly images: Pick<ImageStore, 'find' | 'list'>;
   readonly admission: Admission;
   readonly starter: VmStarter;
+  readonly health: HealthChecker;
+  readonly clock: Clock;
   readonly log: Log;
   /** Gives up the VMs' folder, once the last VM is gone. */
   readonly release: () => Promise<void>;
@@ -36,6 +43,7 @@ export class VmManager {
   /** What this host starts VMs with. */
   readonly host: ProbedHost;
   readonly #deps: VmManagerDeps;
+  readonly #breakers: Breakers;
   readonly #live = new Map<string, StartedVm>();
   readonly #starts = new Set<{ readonly abort: AbortController; readonly settled: Promise<unknown> }>();
   #closing: Promise<void> | undefined;
@@ -43,11 +51,13 @@ export class VmManager {
   constructor(deps: VmManagerDeps) {
     this.#deps = deps;
     this.host = deps.host;
+    const { clock, log } = deps;
+    this.#breakers = new Breakers({ clock, log, probe: (order, signal) => this.#probe(order, signal) });
   }
 
   /**
    * Starts a VM as soon as the host has room for it. Rejects with IMAGE_MISSING, VM_LIMIT, VM_BOOT_FAILED,
-   * VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
+   * VM_STARTS_STOPPED, VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
    */
   async start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
     this.#assertOpen();
@@ -86,6 +96,16 @@ export class VmManager {
     return this.#deps.admission.live;
   }
 
+  /** Why no VM is started on this host for now, or null. */
+  stopped(): string | null {
+    return this.#breakers.hostStopped();
+  }
+
+  /** Circuit breakers that are not closed. */
+  breakers(): readonly BreakerTold[] {
+    return this.#breakers.told();
+  }
+
   /** VMs that wait for a job, and those on their way there. */
   pooled(): PoolStats {
     return this.#deps.starter.pooled();
@@ -118,21 +138,42 @@ export class VmManager {
   }
 
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
-    const placed = await this.#deps.starter.start(await this.#startOrder(order), signal);
-    this.#keep(placed);
-    if (order.purpose !== undefined) placed.started.vm.serve(order.purpose);
-    return placed.started.vm;
+    const startOrder = await this.#startOrder(order);
+    const trial = this.#breakers.enter(startOrder);
+    const { started } = await this.#place(startOrder, trial, signal);
+    if (order.purpose !== undefined) started.vm.serve(order.purpose);
+    return started.vm;
+  }
+
+  async #place(order: StartOrder, trial: Trial, signal: AbortSignal): Promise<PlacedVm> {
+    try {
+      const placed = await this.#deps.starter.start(order, signal);
+      this.#keep(placed);
+      follow(placed.started.vm, trial);
+      return placed;
+    } catch (error) {
+      trial.failed(signal.aborted ? signal.reason : error);
+      throw error;
+    }
   }
 
   #keep({ started, place }: PlacedVm): void {
     const { vm, gone } = started;
     place.started();
     this.#live.set(vm.id, started);
+    this.#deps.health.watch(vm);
     void gone.then(() => {
       this.#live.delete(vm.id);
       place.leave();
       this.#deps.log.debug({ vmId: vm.id, state: vm.state }, 'VM gone');
     });
+  }
+
+  /** Nobody's VM, started only to see whether it does. */
+  async #probe(order: StartOrder, signal: AbortSignal): Promise<void> {
+    const placed = await this.#deps.starter.start(order, signal);
+    this.#keep(placed);
+    await this.kill(placed.started.vm.id);
   }
 
   async #startOrder({ image: name, memoryMiB, vcpus }: VmOrder): Promise<StartOrder> {
@@ -154,8 +195,18 @@ export class VmManager {
     const starts = [...this.#starts];
     for (const { abort } of starts) abort.abort(stopping);
     await Promise.all(starts.map(({ settled }) => settled));
-    await this.#deps.starter.close();
+    await Promise.all([this.#breakers.close(), this.#deps.starter.close()]);
     await Promise.all([...this.#live.keys()].map((vmId) => this.kill(vmId)));
     await this.#deps.release();
   }
+}
+
+/** What ends before its first command speaks against its image; one that was given a command speaks for it. */
+function follow(vm: MicroVm, trial: Trial): void {
+  void vm.used.then(() => trial.succeeded());
+  void vm.exited.then((exit) => {
+    if (vm.state !== 'failed') return trial.dropped();
+    const words = lastWords(vm.console(), exit, limits.reasonLength);
+    trial.failed(new BlixardError('VM_CRASHED', { problem: `before its first command${words}` }));
+  });
 }
