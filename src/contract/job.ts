@@ -137,6 +137,8 @@ export const VmFacts = strict({
   ),
   bootMs: wholeNumber(0, { description: 'how long it took until the agent could be given the command' }),
   image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),
+  hostCpuMs: Type.Optional(wholeNumber(0, { description: 'CPU time of the VMM until its command ended' })),
+  hostMemoryPeakKiB: Type.Optional(wholeNumber(0, { description: 'most memory the VMM had by then' })),
 });
 export type VmFacts = Static<typeof VmFacts>;
 

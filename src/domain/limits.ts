@@ -120,6 +120,8 @@ export const limits = {
   poolMax: 1_000,
   /** VMs one worker tells of: those of its jobs, those on their way out, and its pool. */
   vmsToldMax: 4_000,
+  /** Images and sizes one worker tells of whose VMs are not started for now. */
+  vmStopsTold: 20,
   /** Templates that wait to be built on one host; a start that wants one more goes without. */
   templatesWaiting: 16,
   /** Serial console kept per VM, newest last. */

@@ -81,6 +81,7 @@ export class MicrovmExecutor implements Executor {
       kill: execution.kill,
     });
     const end = await run.ended();
+    this.#deps.vms.measure(vm);
     const result = await this.#outcomeOf(end, vm, execution);
     if (end.told instanceof BlixardError || end.vmKilled || end.cut === 'cancelled') return result;
     return withNotes(result, await errands.finish(AbortSignal.any([execution.stop, execution.kill])));

@@ -8,12 +8,16 @@ import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
+import type { VmUsage } from './resource-monitor.ts';
 
 /** How a VM came to be at hand. */
 export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 
+/** What the host paid for a VM. */
+export type VmCost = Pick<VmFacts, 'hostCpuMs' | 'hostMemoryPeakKiB'>;
+
 /** What is known of a VM before its agent has said hello. */
-export type VmOrigin = Omit<VmFacts, keyof VmStart>;
+export type VmOrigin = Omit<VmFacts, keyof VmStart | keyof VmCost>;
 
 /** How large a VM is. */
 export interface VmSize {
@@ -29,6 +33,8 @@ export interface VmTold extends VmSize {
   readonly startedAtMs: number;
   /** For whom it runs, in the words of whoever asked for it; undefined while it waits in the pool. */
   readonly purpose: string | undefined;
+  /** Of the host; undefined before it was looked at. */
+  readonly usage?: VmUsage | undefined;
 }
 
 /** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
@@ -59,6 +65,7 @@ export class MicroVm {
   readonly #deps: MicroVmDeps;
   #state: VmState = 'starting';
   #start: VmStart = { start: 'boot', bootMs: 0 };
+  #cost: VmCost = {};
   #endAsked = false;
   #isPaused = false;
   #tellUsed: () => void = () => undefined;
@@ -90,7 +97,7 @@ export class MicroVm {
   }
 
   get facts(): VmFacts {
-    return { ...this.#deps.origin, ...this.#start };
+    return { ...this.#deps.origin, ...this.#start, ...this.#cost };
   }
 
   /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
@@ -118,6 +125,11 @@ export class MicroVm {
   /** What its facts tell from now on. */
   tellStart(start: VmStart): void {
     this.#start = start;
+  }
+
+  /** What its facts tell of its cost from now on. */
+  tellCost(cost: VmCost): void {
+    this.#cost = cost;
   }
 
   /** Runs a command of no consequence, so that the next one finds all it needs in memory. */

@@ -13,6 +13,7 @@ import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
+import { ResourceMonitor } from './resource-monitor.ts';
 import type { VmStarter, WarmedTemplate } from './starter.ts';
 
 /** What somebody wants to run. */
@@ -44,6 +45,7 @@ export class VmManager {
   readonly host: ProbedHost;
   readonly #deps: VmManagerDeps;
   readonly #breakers: Breakers;
+  readonly #resources: ResourceMonitor;
   readonly #live = new Map<string, StartedVm>();
   readonly #starts = new Set<{ readonly abort: AbortController; readonly settled: Promise<unknown> }>();
   #closing: Promise<void> | undefined;
@@ -52,6 +54,7 @@ export class VmManager {
     this.#deps = deps;
     this.host = deps.host;
     const { clock, log } = deps;
+    this.#resources = new ResourceMonitor({ clock, log, vms: () => this.#all() });
     this.#breakers = new Breakers({ clock, log, probe: (order, signal) => this.#probe(order, signal) });
   }
 
@@ -83,7 +86,16 @@ export class VmManager {
 
   /** What is told of all VMs, those that wait for a job too. */
   told(): readonly VmTold[] {
-    return [...this.list(), ...this.#deps.starter.waiting()].map((vm) => vm.told);
+    const vms = this.#all();
+    const usages = this.#resources.of(vms);
+    return vms.map((vm, index) => ({ ...vm.told, usage: usages[index] }));
+  }
+
+  /** Has the facts of a VM tell what it has cost the host so far. */
+  measure(vm: MicroVm): void {
+    const usage = this.#resources.measure(vm);
+    if (usage === undefined) return;
+    vm.tellCost({ hostCpuMs: usage.cpuMs, hostMemoryPeakKiB: usage.rssPeakKiB });
   }
 
   /** All live VMs that serve somebody. */
@@ -135,6 +147,10 @@ export class VmManager {
   async close(): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
+  }
+
+  #all(): readonly MicroVm[] {
+    return [...this.list(), ...this.#deps.starter.waiting()];
   }
 
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
@@ -195,6 +211,7 @@ export class VmManager {
     const starts = [...this.#starts];
     for (const { abort } of starts) abort.abort(stopping);
     await Promise.all(starts.map(({ settled }) => settled));
+    this.#resources.stop();
     await Promise.all([this.#breakers.close(), this.#deps.starter.close()]);
     await Promise.all([...this.#live.keys()].map((vmId) => this.kill(vmId)));
     await this.#deps.release();

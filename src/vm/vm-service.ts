@@ -65,6 +65,11 @@ export class VmService {
     return this.#manager()?.told() ?? [];
   }
 
+  /** See `VmManager.measure`. */
+  measure(vm: MicroVm): void {
+    this.#manager()?.measure(vm);
+  }
+
   /** All live VMs that serve somebody. */
   list(): readonly MicroVm[] {
     return this.#manager()?.list() ?? [];
