@@ -77,11 +77,13 @@ function usageOfPid(pid: number): ProcessUsage | undefined {
   const status = readProc(`${pid}/status`);
   const stat = readProc(`${pid}/stat`);
   const ticks = stat === undefined ? undefined : parseStat(stat)?.cpuTicks;
-  if (status === undefined || ticks === undefined) return undefined;
+  const rssKiB = numberAfter(status ?? '', 'VmRSS');
+  // One that is ending has no memory any more.
+  if (status === undefined || ticks === undefined || rssKiB === undefined) return undefined;
   const io = readProc(`${pid}/io`);
   return {
-    rssKiB: numberAfter(status, 'VmRSS') ?? 0,
-    rssPeakKiB: numberAfter(status, 'VmHWM') ?? 0,
+    rssKiB,
+    rssPeakKiB: numberAfter(status, 'VmHWM') ?? rssKiB,
     cpuMs: ticks * msPerTick,
     readBytes: io === undefined ? null : (numberAfter(io, 'read_bytes') ?? null),
     writtenBytes: io === undefined ? null : (numberAfter(io, 'write_bytes') ?? null),

@@ -224,11 +224,15 @@ export class MicroVm {
 
   async #watch(): Promise<VmExit> {
     const { running, session } = this.#deps;
+    let hasFailed = false;
     // A guest that broke the protocol or hung up is of no more use, whatever its VMM does.
-    void session.closed.then(() => running.kill());
+    void session.closed.then(() => {
+      hasFailed = !this.#endAsked;
+      return running.kill();
+    });
     const exit = await running.exited;
     session.close();
-    this.#become(this.#endAsked ? 'terminated' : 'failed');
+    this.#become(this.#endAsked && !hasFailed ? 'terminated' : 'failed');
     return exit;
   }
 

@@ -58,9 +58,14 @@ export class ResourceMonitor {
     this.#eyes = deps.eyes ?? { usageOf, pssKiBOf };
   }
 
+  /** There is a VM that may use something: looks within some seconds. */
+  wake(): void {
+    if (!this.#isStopped) this.#timer ??= this.#deps.clock.after(everyMs, () => void this.#look());
+  }
+
   /** What was seen of each VM last; a look follows within some seconds where that may have changed. */
   of(vms: readonly Measured[]): readonly (VmUsage | undefined)[] {
-    if (vms.some((vm) => this.#mayChange(vm))) this.#wake();
+    if (vms.some((vm) => this.#mayChange(vm))) this.wake();
     return vms.map(({ id }) => this.#seen.get(id)?.usage);
   }
 
@@ -82,10 +87,6 @@ export class ResourceMonitor {
     this.#timer?.cancel();
   }
 
-  #wake(): void {
-    if (!this.#isStopped) this.#timer ??= this.#deps.clock.after(everyMs, () => void this.#look());
-  }
-
   #mayChange(vm: Measured): boolean {
     return !vm.isPaused || this.#seen.get(vm.id)?.isSettled !== true;
   }
@@ -98,7 +99,7 @@ export class ResourceMonitor {
       for (const vm of changing) this.measure(vm);
       await this.#lookAtShares(changing);
       this.#timer = undefined;
-      if (changing.length > 0) this.#wake();
+      if (changing.length > 0) this.wake();
     } catch (error) {
       this.#deps.log.warn({ err: error }, 'what the VMs use of the host cannot be told');
     }

@@ -178,6 +178,7 @@ export class VmManager {
     place.started();
     this.#live.set(vm.id, started);
     this.#deps.health.watch(vm);
+    this.#resources.wake();
     void gone.then(() => {
       this.#live.delete(vm.id);
       place.leave();
