@@ -44,6 +44,9 @@ export const limits = {
   memoryMiBMin: 80,
   memoryMiBMax: 65_536,
   vcpusMax: 64,
+  /** Room a command may be given to write in, and processes: as many as Linux has numbers for. */
+  diskMiBMin: 4,
+  pidsMax: 4_194_304,
   uidMax: 65_535,
   bodyBytes: 4 * mib,
   /** Objects and lists inside one another in a JSON body. */

@@ -33,6 +33,15 @@ export function outcomeOfExit(reply: ExitReply, vm: VmFacts | null): Outcome {
     const message = 'the out-of-memory killer of the microVM struck';
     return outcome('oom', { signal, message, vm, usage });
   }
+  if (reply.diskFull === true && reply.code !== 0) {
+    const how = signal === null ? `exit code ${reply.code}` : `signal ${signal}`;
+    return outcome('disk_full', {
+      signal,
+      message: `it ended with ${how}, and the disk of the microVM was full`,
+      vm,
+      usage,
+    });
+  }
   if (signal !== null) return outcome('signal', { signal, vm, usage });
   if (Number.isInteger(reply.code) && reply.code >= 0 && reply.code <= exitCodeMax) {
     return outcome('exit', { exitCode: reply.code, vm, usage });
