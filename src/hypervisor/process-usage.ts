@@ -12,6 +12,8 @@ const msPerTick = 10;
 /** Of the process and its children together. */
 export interface ProcessUsage {
   readonly rssKiB: number;
+  /** What of it is shared with no file: no page cache. */
+  readonly anonKiB: number;
   /** Highest so far. */
   readonly rssPeakKiB: number;
   /** User and system time since its start. */
@@ -28,6 +30,7 @@ export function usageOf(identity: ProcessIdentity): ProcessUsage | undefined {
   if (usages[0] === undefined) return undefined;
   return known.reduce((sum, one) => ({
     rssKiB: sum.rssKiB + one.rssKiB,
+    anonKiB: sum.anonKiB + one.anonKiB,
     rssPeakKiB: sum.rssPeakKiB + one.rssPeakKiB,
     cpuMs: sum.cpuMs + one.cpuMs,
     readBytes: plus(sum.readBytes, one.readBytes),
@@ -83,6 +86,7 @@ function usageOfPid(pid: number): ProcessUsage | undefined {
   const io = readProc(`${pid}/io`);
   return {
     rssKiB,
+    anonKiB: numberAfter(status, 'RssAnon') ?? 0,
     rssPeakKiB: numberAfter(status, 'VmHWM') ?? rssKiB,
     cpuMs: ticks * msPerTick,
     readBytes: io === undefined ? null : (numberAfter(io, 'read_bytes') ?? null),

@@ -7,7 +7,7 @@ import { FakeClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { type Measured, ResourceMonitor } from './resource-monitor.ts';
 
-const usage = { rssKiB: 100, rssPeakKiB: 200, cpuMs: 30, readBytes: 4, writtenBytes: null };
+const usage = { rssKiB: 100, anonKiB: 2_048, rssPeakKiB: 200, cpuMs: 30, readBytes: 4, writtenBytes: null };
 
 describe('ResourceMonitor', () => {
   let clock: FakeClock;
@@ -54,6 +54,7 @@ describe('ResourceMonitor', () => {
     expect(looks).toHaveLength(2 * 12);
     expect(shares).toEqual(['1', '2', '1', '2']);
     expect(monitor.of(vms)[0]).toMatchObject({ ...usage, pssKiB: 50 });
+    expect(monitor.ownMiB).toBe(4);
   });
 
   it('looks at paused ones once, and lies still when there is nothing else', async () => {

@@ -69,6 +69,12 @@ export class ResourceMonitor {
     return vms.map(({ id }) => this.#seen.get(id)?.usage);
   }
 
+  /** Memory of their own that the live VMs had when they were looked at last; of new ones nothing is known. */
+  get ownMiB(): number {
+    const live = this.#deps.vms().map(({ id }) => this.#seen.get(id)?.usage?.anonKiB ?? 0);
+    return Math.floor(live.reduce((sum, kiB) => sum + kiB, 0) / 1_024);
+  }
+
   /** Looks at one VM now; gives what was seen last when its process is gone. */
   measure(vm: Measured): VmUsage | undefined {
     const seen = this.#seen.get(vm.id) ?? {

@@ -91,6 +91,11 @@ export class VmManager {
     return vms.map((vm, index) => ({ ...vm.told, usage: usages[index] }));
   }
 
+  /** See `ResourceMonitor.ownMiB`. */
+  get ownMiB(): number {
+    return this.#resources.ownMiB;
+  }
+
   /** Has the facts of a VM tell what it has cost the host so far. */
   measure(vm: MicroVm): void {
     const usage = this.#resources.measure(vm);
@@ -155,6 +160,7 @@ export class VmManager {
 
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
     const startOrder = await this.#startOrder(order);
+    this.#deps.admission.assertCpus(order.vcpus);
     const trial = this.#breakers.enter(startOrder);
     const { started } = await this.#place(startOrder, trial, signal);
     if (order.purpose !== undefined) started.vm.serve(order.purpose);

@@ -3,6 +3,7 @@ import type { VmReport, VmStop } from '../contract/vm.ts';
 import { limits } from '../domain/limits.ts';
 import type { BreakerTold } from '../vm/breakers.ts';
 import type { VmTold } from '../vm/micro-vm.ts';
+import type { VmUsage } from '../vm/resource-monitor.ts';
 import type { VmService } from '../vm/vm-service.ts';
 
 /** Those that serve a job first; no more than the server takes. */
@@ -24,6 +25,10 @@ function stopOf({ image, memoryMiB, vcpus, failures, retryInMs, why }: BreakerTo
   };
 }
 
+function usageOf({ rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes, atMs }: VmUsage) {
+  return { rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes, atMs };
+}
+
 function reportOf({ facts, purpose, state, memoryMiB, vcpus, startedAtMs, usage }: VmTold): VmReport {
   const { vmId: id, image, hypervisor, accel, start, startReason, bootMs } = facts;
   const [jobId, attempt] = purpose?.split('/') ?? [];
@@ -31,7 +36,7 @@ function reportOf({ facts, purpose, state, memoryMiB, vcpus, startedAtMs, usage 
     ...{ id, state, image, hypervisor, accel, memoryMiB, vcpus, start, bootMs, startedAtMs },
     use: purpose === undefined ? 'pool' : 'job',
     ...(startReason === undefined ? {} : { startReason }),
-    ...(usage === undefined ? {} : { usage }),
+    ...(usage === undefined ? {} : { usage: usageOf(usage) }),
     jobId: jobId ?? null,
     attempt: attempt === undefined ? null : Number(attempt),
   };
