@@ -37,7 +37,10 @@ export interface HostBounds {
   readonly vcpusMax: number;
 }
 
-/** Bounds of this host: as many starts, and processors of a VM, as cores; memory up to what the host or its container has less a reserve. */
+/**
+ * Bounds of this host: as many starts, and processors of a VM, as cores; memory up to what the host or its container
+ * has less a reserve.
+ */
 export function boundsOfThisHost(vmsMax: number): HostBounds {
   const constrained = process.constrainedMemory();
   const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();

@@ -87,8 +87,8 @@ export class HealthChecker {
     this.#deps.log.warn({ err: error, vmId, missed: record.missed }, 'a VM did not answer a ping');
     if (record.missed < limits.pingsMissed) return;
     this.#records.delete(vmId);
-    const { pingTimeoutMs } = this.#deps.config;
-    const problem = `unhealthy, no answer to ${limits.pingsMissed} pings in a row of ${formatDurationMs(pingTimeoutMs)} each`;
+    const each = formatDurationMs(this.#deps.config.pingTimeoutMs);
+    const problem = `unhealthy, no answer to ${record.missed} pings in a row of ${each} each`;
     vm.fail(new BlixardError('VM_CRASHED', { problem }));
   }
 }

@@ -85,7 +85,10 @@ describe('limits of a job in a real guest', () => {
   guestLimitsSuite(
     (mib, processes) =>
       shell(
-        `head -c ${mib}m /dev/zero > /zeros || exit 1; for n in $(seq ${processes}); do sleep 20 > /dev/null 2>&1 & done`,
+        [
+          `head -c ${mib}m /dev/zero > /zeros || exit 1`,
+          `for n in $(seq ${processes}); do sleep 20 > /dev/null 2>&1 & done`,
+        ].join('\n'),
       ),
     () => executorOf(vms),
   );

@@ -47,7 +47,8 @@ function factsOf(call: Call, vm: Vm): readonly (readonly [string, string | undef
 function usageFacts({ usage }: Vm): readonly (readonly [string, string])[] {
   if (usage === undefined) return [];
   const { rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes } = usage;
-  const memory = `${memoryText(rssKiB)}, highest ${memoryText(rssPeakKiB)}, without what is shared ${memoryText(pssKiB)}`;
+  const own = `without what is shared ${memoryText(pssKiB)}`;
+  const memory = `${memoryText(rssKiB)}, highest ${memoryText(rssPeakKiB)}, ${own}`;
   return [
     ['host memory', memory],
     ['host CPU', formatDurationMs(cpuMs)],
