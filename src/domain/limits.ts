@@ -119,6 +119,8 @@ export const limits = {
   vmStartsWaiting: 1_000,
   /** Images and sizes whose failed starts one host remembers; the one that failed longest ago goes first. */
   breakersMax: 1_000,
+  /** What is told of the last failure, within other words. */
+  breakerWhyLength: 250,
   /** VMs kept ready on one host. */
   poolMax: 1_000,
   /** VMs one worker tells of: those of its jobs, those on their way out, and its pool. */

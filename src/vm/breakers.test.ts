@@ -31,6 +31,7 @@ beforeEach(() => {
   breakers = new Breakers({
     clock,
     log: silentLog,
+    orders: async () => ['bad', 'good', 'fine'].map((name) => orderOf(name)),
     probe: async (order) => {
       probed.push(order);
       await probe();
@@ -112,28 +113,51 @@ describe('the breaker of the host', () => {
     expect(breakers.hostStopped()).toBeNull();
     failHost();
     expect(breakers.hostStopped()).toBe(
-      '3 images failed in a row, the next try is in 1m; last: The microVM did not start: no kernel',
+      'no image starts on this host, the next try is in 1m; last: The microVM did not start: no kernel',
     );
-    expect(() => breakers.enter(orderOf('good'))).toThrow('3 images failed in a row');
+    expect(() => breakers.enter(orderOf('good'))).toThrow('no image starts on this host');
     expect(breakers.told()[0]).toMatchObject({ image: undefined, phase: 'open', failures: 3 });
   });
 
-  it('probes by itself with an image that was good, and goes on when that starts', async () => {
-    breakers.enter(orderOf('good')).succeeded();
+  it('probes by itself, with images that were good or may be, and goes on when one starts', async () => {
+    breakers.enter(orderOf('best')).succeeded();
     failHost();
     probe = async () => {
       throw broken;
     };
-    clock.advance(openMs);
-    await settle();
-    expect(probed.map(({ image }) => image.name)).toEqual(['good']);
-    expect(breakers.hostStopped()).toContain('the next try is in 1m');
+    for (let minute = 0; minute < 3; minute++) {
+      clock.advance(openMs);
+      await settle();
+      expect(breakers.hostStopped()).toContain('the next try is in 1m');
+    }
+    expect(probed.map(({ image }) => image.name)).toEqual(['best', 'bad', 'good']);
     probe = async () => undefined;
     clock.advance(openMs);
     await settle();
-    expect(probed).toHaveLength(2);
+    expect(probed.at(-1)?.image.name).toBe('fine');
     expect(breakers.hostStopped()).toBeNull();
     expect(clock.waiting).toBe(0);
+  });
+
+  it('is looked at when one image is stopped and nothing else has started meanwhile', async () => {
+    failTimes(orderOf('bad'));
+    await settle();
+    expect(probed.map(({ image }) => image.name)).toEqual(['good']);
+    expect(breakers.hostStopped()).toBeNull();
+    clock.advance(openMs);
+    breakers.enter(orderOf('bad')).failed(broken);
+    await settle();
+    expect(probed).toHaveLength(1);
+  });
+
+  it('opens when nothing else starts either', async () => {
+    probe = async () => {
+      throw broken;
+    };
+    failTimes(orderOf('bad'));
+    await settle();
+    expect(breakers.hostStopped()).toContain('no image starts on this host');
+    expect(clock.waiting).toBe(1);
   });
 
   it('closes when a start that was under way succeeds after all, and probes no more', () => {

@@ -1,11 +1,13 @@
 /** The VMs of one host: admits, starts, finds and ends them. */
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
-import { Breakers, type BreakerTold, type Trial } from './breakers.ts';
+import type { BreakerTold } from './breaker-words.ts';
+import { Breakers, type Trial } from './breakers.ts';
 import { lastWords } from './console-tail.ts';
 import type { StartedVm, StartOrder } from './controller.ts';
 import type { HealthChecker } from './health.ts';
@@ -55,7 +57,11 @@ export class VmManager {
     this.host = deps.host;
     const { clock, log } = deps;
     this.#resources = new ResourceMonitor({ clock, log, vms: () => this.#all() });
-    this.#breakers = new Breakers({ clock, log, probe: (order, signal) => this.#probe(order, signal) });
+    this.#breakers = new Breakers({
+      ...{ clock, log },
+      orders: () => this.#smallOrders(),
+      probe: (order, signal) => this.#probe(order, signal),
+    });
   }
 
   /**
@@ -190,6 +196,11 @@ export class VmManager {
       place.leave();
       this.#deps.log.debug({ vmId: vm.id, state: vm.state }, 'VM gone');
     });
+  }
+
+  async #smallOrders(): Promise<readonly StartOrder[]> {
+    const { memoryMiB, vcpus } = defaults;
+    return (await this.#deps.images.list()).map((image) => ({ image, memoryMiB, vcpus }));
   }
 
   /** Nobody's VM, started only to see whether it does. */

@@ -1,6 +1,6 @@
 /** The only door to VMs: holds a VmManager, or the reason why there is none. */
 import { BlixardError } from '../domain/errors.ts';
-import type { BreakerTold } from './breakers.ts';
+import type { BreakerTold } from './breaker-words.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';

@@ -1,7 +1,7 @@
 /** What a worker tells the server of its VMs. */
 import type { VmReport, VmStop } from '../contract/vm.ts';
 import { limits } from '../domain/limits.ts';
-import type { BreakerTold } from '../vm/breakers.ts';
+import type { BreakerTold } from '../vm/breaker-words.ts';
 import type { VmTold } from '../vm/micro-vm.ts';
 import type { VmUsage } from '../vm/resource-monitor.ts';
 import type { VmService } from '../vm/vm-service.ts';
