@@ -12,7 +12,7 @@ const start = oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came
 const count = wholeNumber(0);
 
 /** What a VMM process uses of its host. */
-export const VmUsage = strict({
+const VmUsage = strict({
   rssKiB: wholeNumber(0, { description: 'memory, pages shared with other VMs in full' }),
   rssPeakKiB: wholeNumber(0, { description: 'highest of that so far' }),
   pssKiB: nullable(
@@ -23,7 +23,6 @@ export const VmUsage = strict({
   writtenBytes: nullable(wholeNumber(0, { description: 'written to disks' })),
   atMs: timeMs,
 });
-export type VmUsage = Static<typeof VmUsage>;
 
 /** An image and size, or a whole host, whose VMs are not started for now because the last ones failed. */
 export const VmStop = strict({

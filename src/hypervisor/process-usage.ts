@@ -52,7 +52,7 @@ export async function pssKiBOf(identity: ProcessIdentity): Promise<number | unde
 }
 
 /** The number behind a name in a file such as /proc/PID/status. */
-export function numberAfter(text: string, name: string): number | undefined {
+function numberAfter(text: string, name: string): number | undefined {
   const found = new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1];
   return found === undefined ? undefined : Number(found);
 }
