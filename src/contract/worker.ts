@@ -73,6 +73,14 @@ export const AttemptDone = strict({
   message: nullable(Type.String({ maxLength: limits.reasonLength })),
   vm: nullable(VmFacts),
   usage: nullable(Usage),
+  retryInMs: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: limits.retryInMsMax,
+      description:
+        'until then it cannot be run here, so its back-off begins then; not for failures of its own',
+    }),
+  ),
 });
 export type AttemptDone = Static<typeof AttemptDone>;
 

@@ -20,6 +20,8 @@ export const limits = {
   timeoutMsMin: 1,
   timeoutMsMax: 24 * hour,
   delayMsMax: 365 * day,
+  /** How much longer than its back-off a worker may make a job wait that it cannot run for now. */
+  retryInMsMax: 5 * minute,
   attemptsMax: 100,
   /** Both ways: from minus this to plus this. */
   priorityMax: 100,

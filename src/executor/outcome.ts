@@ -81,7 +81,9 @@ export function outcomeOfError(error: BlixardError, vm: VmFacts | null): Outcome
   if (error.code === 'GUEST_REFUSED') {
     return outcome('exit', { exitCode: cannotRun, message: error.message, vm });
   }
-  return outcome(reasons[error.code] ?? 'internal', { message: error.message, vm });
+  const retryInMs = error.details['retryInMs'];
+  const later = error.code === 'VM_STARTS_STOPPED' && typeof retryInMs === 'number' ? { retryInMs } : {};
+  return outcome(reasons[error.code] ?? 'internal', { message: error.message, vm, ...later });
 }
 
 function wholeNumber(value: number): number {

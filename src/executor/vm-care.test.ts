@@ -86,7 +86,9 @@ describe('an image that does not start', () => {
       const outcome = await runIn(vms, { command: ['true'], image: 'broken' });
       expect(outcome.reason).toBe('vm_boot_failed');
       expect(outcome.message).toContain('could not load the kernel');
-      if (n >= breakerBounds.failuresMax) expect(outcome.message).toContain('the next try is in');
+      if (n < breakerBounds.failuresMax) continue;
+      expect(outcome.message).toContain('the next try is in');
+      expect(outcome.retryInMs).toBeGreaterThan(breakerBounds.openMs / 2);
     }
     // Each start is tried twice; one more shows that the host is well.
     await waitUntil(() => starts() - before >= 2 * breakerBounds.failuresMax + 1);

@@ -2,6 +2,8 @@
 import { formatDurationMs } from '../domain/units.ts';
 import type { Breaker } from './breaker.ts';
 
+const probeMs = 5_000;
+
 /** A breaker that is not closed. */
 export interface BreakerTold {
   /** `name:tag`, or undefined: the host. */
@@ -19,6 +21,15 @@ export interface BreakerTold {
 /** 0: it is due or under way. */
 export function retryInMs(breaker: Breaker, nowMs: number): number {
   return breaker.phase === 'open' ? Math.max(0, Math.round(breaker.untilMs - nowMs)) : 0;
+}
+
+/** What a job that was refused is told: while a probe is under way, that takes some seconds, too. */
+export function refusalOf(
+  breaker: Breaker,
+  nowMs: number,
+  problem: string,
+): { readonly problem: string; readonly retryInMs: number } {
+  return { problem, retryInMs: Math.max(retryInMs(breaker, nowMs), probeMs) };
 }
 
 /** When the next try is, within a sentence. */

@@ -4,7 +4,7 @@ import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { afterFailure, afterNothing, ask, type Breaker, closedBreaker } from './breaker.ts';
-import { type BreakerTold, retryInMs, retryText } from './breaker-words.ts';
+import { type BreakerTold, refusalOf, retryInMs, retryText } from './breaker-words.ts';
 import type { StartOrder } from './controller.ts';
 import { HostBreaker, type HostBreakerDeps } from './host-breaker.ts';
 
@@ -46,14 +46,13 @@ export class Breakers {
 
   /** Asks for a start. Throws VM_STARTS_STOPPED while the breaker of this order, or of the host, is open. */
   enter(order: StartOrder): Trial {
-    const stopped = this.#host.stopped();
-    if (stopped !== null) throw new BlixardError('VM_STARTS_STOPPED', { problem: stopped });
+    this.#host.assertStarts();
     const entry = this.#entries.get(keyOf(order));
     if (entry === undefined) return this.#trial(order, false);
     const { permit, next } = ask(entry.breaker, this.#nowMs);
     entry.breaker = next;
     if (permit !== 'refused') return this.#trial(order, permit === 'probe');
-    throw new BlixardError('VM_STARTS_STOPPED', { problem: this.#text(entry) });
+    throw new BlixardError('VM_STARTS_STOPPED', refusalOf(next, this.#nowMs, this.#text(entry)));
   }
 
   /** Why this host starts no VMs for now, or null. */

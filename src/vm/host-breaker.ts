@@ -4,7 +4,7 @@ import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { afterFailure, ask, type Breaker, closedBreaker } from './breaker.ts';
-import { type BreakerTold, retryInMs, retryText } from './breaker-words.ts';
+import { type BreakerTold, refusalOf, retryInMs, retryText } from './breaker-words.ts';
 import type { StartOrder } from './controller.ts';
 
 /** What it is made with. */
@@ -41,6 +41,13 @@ export class HostBreaker {
   stopped(): string | null {
     if (this.#breaker.phase === 'closed') return null;
     return `no image starts on this host, the next try is ${retryText(this.#breaker, this.#nowMs)}; last: ${this.#why}`;
+  }
+
+  /** Throws VM_STARTS_STOPPED while it starts none. */
+  assertStarts(): void {
+    const problem = this.stopped();
+    if (problem === null) return;
+    throw new BlixardError('VM_STARTS_STOPPED', refusalOf(this.#breaker, this.#nowMs, problem));
   }
 
   told(): BreakerTold | undefined {

@@ -184,3 +184,21 @@ describe('the VMs that workers tell of', () => {
     });
   });
 });
+
+describe('an end that a worker tells', () => {
+  it(`makes its job wait at most ${limits.retryInMsMax} ms longer`, async () => {
+    const end = { jobId: system.ids(), attempt: 1, exitCode: null, signal: null, message: null, vm: null };
+    const body = { generation: worker.generation, token: system.ids(), repeat: false, want: 0, waitMs: 0 };
+    const done = {
+      ...end,
+      reason: 'vm_boot_failed' as const,
+      usage: null,
+      retryInMs: limits.retryInMsMax + 1,
+    };
+    const params = { id: worker.id };
+    await expect(client.call('work', { params, body: { ...body, done: [done] } })).rejects.toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'done.0.retryInMs' },
+    });
+  });
+});
