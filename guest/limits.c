@@ -20,7 +20,14 @@ static int changes = -1;
 /** Where a process writes to be counted; -1: there is no limit. */
 static int members = -1;
 
+static void forget(int *fd) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
 void limits_keep(const char *path) {
+    forget(&members);
+    forget(&changes);
     changes = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -59,8 +66,7 @@ static int make_group(void) {
 }
 
 static int limit_pids(unsigned long long pids) {
-    if (members >= 0) close(members);
-    members = -1;
+    forget(&members);
     if (pids == 0) return 0;
     char text[32];
     snprintf(text, sizeof text, "%llu", pids);
@@ -80,8 +86,8 @@ int limits_set(const struct spec *spec) {
     return cause != 0 ? cause : limit_pids(strtoull(argv[2], NULL, 10));
 }
 
-int limits_join(void) {
-    return members < 0 || write(members, "0", 1) == 1 ? 0 : errno;
+int limits_join(pid_t process) {
+    return members < 0 || dprintf(members, "%d", (int)process) > 0 ? 0 : errno;
 }
 
 static bool is_full(const char *path) {
