@@ -19,6 +19,7 @@ class TestPatient implements Patient {
   readonly id: string;
   readonly exited: Promise<unknown>;
   isPaused = false;
+  isOver = false;
   answersAfterMs = 0;
   pings = 0;
   failure: BlixardError | undefined;
@@ -99,6 +100,16 @@ describe('HealthChecker', () => {
     vm.isPaused = true;
     await pass(100_000);
     expect([vm.pings, vm.failure]).toEqual([1, undefined]);
+  });
+
+  it('blames none that ends for what it did not answer any more', async () => {
+    const vm = new TestPatient('ending');
+    vm.answersAfterMs = Number.POSITIVE_INFINITY;
+    health.watch(vm);
+    await pass(6_000);
+    vm.isOver = true;
+    await pass(100_000);
+    expect(vm.failure).toBeUndefined();
   });
 
   it('lies still while there is no VM', async () => {

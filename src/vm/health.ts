@@ -16,6 +16,8 @@ export interface Patient {
   readonly id: string;
   /** Its processors stand still, so that it cannot answer. */
   readonly isPaused: boolean;
+  /** It has ended, or is about to. */
+  readonly isOver: boolean;
   readonly exited: Promise<unknown>;
   /** Resolves with the answer, rejects when there is none in time. */
   ping(timeoutMs: number): Promise<unknown>;
@@ -81,7 +83,7 @@ export class HealthChecker {
   #missed(record: Record, error: unknown): void {
     const { vm } = record;
     // One that has ended, or was paused meanwhile, owes no answer.
-    if (!this.#records.has(vm.id) || vm.isPaused) return;
+    if (vm.isOver || vm.isPaused || !this.#records.has(vm.id)) return;
     record.missed++;
     const { id: vmId } = vm;
     this.#deps.log.warn({ err: error, vmId, missed: record.missed }, 'a VM did not answer a ping');

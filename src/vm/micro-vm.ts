@@ -67,6 +67,7 @@ export class MicroVm {
   #start: VmStart = { start: 'boot', bootMs: 0 };
   #cost: VmCost = {};
   #endAsked = false;
+  #hasFailed = false;
   #isPaused = false;
   #tellUsed: () => void = () => undefined;
   #purpose: string | undefined;
@@ -89,6 +90,11 @@ export class MicroVm {
   /** Its processors stand still. */
   get isPaused(): boolean {
     return this.#isPaused;
+  }
+
+  /** It has ended, or is about to. */
+  get isOver(): boolean {
+    return this.#endAsked || this.#hasFailed || this.#state === 'failed';
   }
 
   /** The VMM's process. */
@@ -224,15 +230,14 @@ export class MicroVm {
 
   async #watch(): Promise<VmExit> {
     const { running, session } = this.#deps;
-    let hasFailed = false;
     // A guest that broke the protocol or hung up is of no more use, whatever its VMM does.
     void session.closed.then(() => {
-      hasFailed = !this.#endAsked;
+      this.#hasFailed = !this.#endAsked;
       return running.kill();
     });
     const exit = await running.exited;
     session.close();
-    this.#become(this.#endAsked && !hasFailed ? 'terminated' : 'failed');
+    this.#become(this.#endAsked && !this.#hasFailed ? 'terminated' : 'failed');
     return exit;
   }
 
