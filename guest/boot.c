@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "limits.h"
 #include "report.h"
 
 /** How long the root disk may take to show up; it is there within some milliseconds of its module. */
@@ -55,6 +56,7 @@ static int lay_over(const char *device, const char *type) {
     for (int waited = 0; access(device, F_OK) != 0 && waited < DISK_WAIT_MS; waited++) sleep_1ms();
     if (attach(device, "/disk", type, MS_RDONLY, NULL) != 0) return -1;
     if (attach("changes", "/changes", "tmpfs", 0, "size=80%,mode=755") != 0) return -1;
+    limits_keep("/changes");
     mkdir("/changes/upper", 0755);
     mkdir("/changes/work", 0755);
     return attach("root", "/root.new", "overlay", 0,

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "limits.h"
+
 /** Exit codes as every shell has them. */
 enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
@@ -90,6 +92,8 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes, ta
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (task != NULL) run_task(spec, task);
     volunteer_for_oom();
+    errno = limits_join(0);
+    if (errno != 0) give_up(EXIT_CANNOT_RUN, "limit the processes of", spec->argv[0]);
     /* As root, so that a command of another user may start in a folder only root may enter. */
     if (chdir(spec->cwd) != 0) give_up(EXIT_CANNOT_RUN, "enter", spec->cwd);
     become(spec->uid);

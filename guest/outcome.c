@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "clock.h"
+#include "limits.h"
 
 /** How long processes that outlive their command may go on writing to its output. */
 enum { DRAIN_MS = 2000 };
@@ -69,6 +70,11 @@ static bool killed_for_memory(const struct stream *stream) {
     return killed && outcome_oom_kills() > stream->oom_kills;
 }
 
+/** Most programs end with an error when they cannot write; one that does not had room enough. */
+static bool failed_for_disk(const struct stream *stream) {
+    return stream->status != 0 && stream->pid != NO_PROCESS && limits_disk_is_full();
+}
+
 static long long milliseconds(struct timeval time) {
     return (long long)time.tv_sec * 1000 + time.tv_usec / 1000;
 }
@@ -78,11 +84,12 @@ static void tell(struct channel *channel, const struct stream *stream) {
     bool signaled = WIFSIGNALED(stream->status);
     int length = snprintf(
         json, sizeof json,
-        "{\"code\":%d,\"signal\":%d,\"wallMs\":%llu,\"cpuMs\":%lld,\"maxRssKiB\":%ld,\"oom\":%s}",
+        "{\"code\":%d,\"signal\":%d,\"wallMs\":%llu,\"cpuMs\":%lld,\"maxRssKiB\":%ld,\"oom\":%s,"
+        "\"diskFull\":%s}",
         signaled ? -1 : WEXITSTATUS(stream->status), signaled ? WTERMSIG(stream->status) : 0,
         (unsigned long long)(stream->ended_ms - stream->started_ms),
         milliseconds(stream->usage.ru_utime) + milliseconds(stream->usage.ru_stime), stream->usage.ru_maxrss,
-        killed_for_memory(stream) ? "true" : "false");
+        killed_for_memory(stream) ? "true" : "false", failed_for_disk(stream) ? "true" : "false");
     channel_reply(channel, GUEST_EXITED, stream->id, json, (size_t)length);
 }
 

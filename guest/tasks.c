@@ -63,6 +63,10 @@ bool task_is_watch(const struct spec *spec) {
     return strcmp(spec->argv[0], "watch") == 0;
 }
 
+bool task_is_limits(const struct spec *spec) {
+    return strcmp(spec->argv[0], "limits") == 0;
+}
+
 bool task_is_needless(const struct spec *spec) {
     return task_find(spec) == collect && collect_is_needless(spec);
 }

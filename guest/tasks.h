@@ -16,6 +16,9 @@ task_body *task_find(const struct spec *spec);
 /** It would do nothing and end with 0, so no child is needed. */
 bool task_is_needless(const struct spec *spec);
 
+/** `limits` has no child: it holds for the commands that are started after it, see limits.h. */
+bool task_is_limits(const struct spec *spec);
+
 /** `watch` has no child: it is a stream whose output is the pipe of the progress. */
 bool task_is_watch(const struct spec *spec);
 

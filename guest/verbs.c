@@ -12,6 +12,7 @@
 #include "command.h"
 #include "facts.h"
 #include "identity.h"
+#include "limits.h"
 #include "outcome.h"
 #include "pump.h"
 #include "report.h"
@@ -93,6 +94,11 @@ static int start_task(struct stream *stream, const struct spec *spec) {
         stream->output.fd = task_watch(spec);
         if (stream->output.fd < 0) return errno;
         stream->pid = NO_PROCESS;
+    } else if (task_is_limits(spec)) {
+        stream->pid = NO_PROCESS;
+        int cause = limits_set(spec);
+        if (cause != 0) return cause;
+        outcome_end(stream);
     } else if (task_is_needless(spec)) {
         stream->pid = NO_PROCESS;
         outcome_end(stream);

@@ -52,6 +52,16 @@ describe('blixard run', () => {
     });
   });
 
+  it('submits what it may take of its VM, and says which flag asks for too much', async () => {
+    const { run, terminal } = prepared();
+    expect(await run('run', ...'-d -m 256 --disk 100m --pids 64'.split(' '), 'true')).toBe(0);
+    expect((await newestJob()).spec).toMatchObject({ memoryMiB: 256, diskMiB: 100, pids: 64 });
+    expect(await run('run', ...'-d -m 256 --disk 300m'.split(' '), 'true')).not.toBe(0);
+    expect(terminal.stderr).toContain('--disk: diskMiB is 300; allowed: at most memoryMiB, that is 256');
+    expect(await run('run', '-d', '--pids', '0', 'true')).not.toBe(0);
+    expect(terminal.stderr).toContain('--pids: pids is 0; allowed: an integer from 1 to 4194304');
+  });
+
   it('submits when the job is to start, and by what it is found', async () => {
     const { run } = prepared();
     const flags = '-d --priority -5 --delay 1h --expire-in 90s --label team=a=b --label kind=x --tenant acme';

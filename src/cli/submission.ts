@@ -14,6 +14,8 @@ export interface SubmitOptions extends SubmitFlags {
   readonly envFile?: readonly string[];
   readonly memory?: string;
   readonly cpus?: string;
+  readonly disk?: string;
+  readonly pids?: string;
   readonly timeout?: string;
   readonly image?: string;
   readonly queue?: string;
@@ -38,6 +40,8 @@ export async function submissionOf(
     env: await envOf(context, options),
     ...given('memoryMiB', '--memory', options.memory, readMemoryMiB),
     ...given('vcpus', '--cpus', options.cpus, readInteger),
+    ...given('diskMiB', '--disk', options.disk, readMemoryMiB),
+    ...given('pids', '--pids', options.pids, readInteger),
     ...given('timeoutMs', '--timeout', options.timeout, readDurationMs),
     ...given('uid', '--uid', options.uid, readInteger),
     ...given('attemptsMax', '--attempts', options.attempts, readInteger),

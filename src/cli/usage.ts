@@ -8,6 +8,8 @@ const flagOfField: Readonly<Record<string, string>> = {
   env: '-e',
   memoryMiB: '--memory',
   vcpus: '--cpus',
+  diskMiB: '--disk',
+  pids: '--pids',
   timeoutMs: '--timeout',
   image: '--image',
   queue: '--queue',

@@ -77,6 +77,8 @@ export interface ExitReply {
   readonly maxRssKiB: number;
   /** The guest kernel's out-of-memory killer struck while it ran. */
   readonly oom: boolean;
+  /** It failed, and there is no room left where commands write. Left out by agents that do not look. */
+  readonly diskFull?: boolean;
 }
 
 export interface ExecSpec {
@@ -94,6 +96,11 @@ export const guestTasks = {
    * `progress` in it, until any signal.
    */
   watch: () => ['watch'],
+  /**
+   * Limits what commands started after it may write below the root, and as much again in `/tmp`, and how many
+   * processes they may be; 0: as much as the guest has.
+   */
+  limits: (diskBytes: number, pids: number) => ['limits', String(diskBytes), String(pids)],
   /** Writes standard input into the file `name` below `cwd`, from `offset` on; exit 28: the disk is full. */
   put: (offset: number, name: string) => ['put', String(offset), name],
   /** Prints `result.json`, all in `artifacts`, and the files and folders named, as `BundleReader` reads them. */

@@ -5,6 +5,7 @@ import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
+import { guestLimits, guestLimitsOf } from './guest-limits.ts';
 import { Progress, tellOptions, tellOptionsOf } from './result.ts';
 import { Backoff } from './retry-policy.ts';
 import { absolutePathPattern, nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
@@ -68,6 +69,7 @@ export const JobSpec = strict({
   ...specFields,
   backoff: Backoff,
   concurrencyKey: ConcurrencyKey,
+  ...guestLimits,
   ...tellOptions,
   ...submitOptions,
 });
@@ -90,6 +92,7 @@ export const SubmitJob = strict({
   attemptsMax: Type.Optional(specFields.attemptsMax),
   backoff: Type.Optional(Type.Partial(Backoff, { additionalProperties: false })),
   concurrencyKey: ConcurrencyKey,
+  ...guestLimits,
   ...tellOptions,
   ...submitOptions,
 });
@@ -112,6 +115,7 @@ export function specOf(submit: SubmitJob): JobSpec {
     attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
     backoff: { ...defaultBackoff, ...submit.backoff },
     ...(submit.concurrencyKey === undefined ? {} : { concurrencyKey: submit.concurrencyKey }),
+    ...guestLimitsOf(submit),
     ...tellOptionsOf(submit),
     ...submitOptionsOf(submit),
     ...afterOf(submit),
@@ -137,6 +141,8 @@ export const VmFacts = strict({
   ),
   bootMs: wholeNumber(0, { description: 'how long it took until the agent could be given the command' }),
   image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),
+  hostCpuMs: Type.Optional(wholeNumber(0, { description: 'CPU time of the VMM until its command ended' })),
+  hostMemoryPeakKiB: Type.Optional(wholeNumber(0, { description: 'most memory the VMM had by then' })),
 });
 export type VmFacts = Static<typeof VmFacts>;
 

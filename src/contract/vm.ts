@@ -9,6 +9,34 @@ import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
 const VmId = Type.String({ pattern: uuidPattern });
 const start = oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' });
 
+const count = wholeNumber(0);
+
+/** What a VMM process uses of its host. */
+const VmUsage = strict({
+  rssKiB: wholeNumber(0, { description: 'memory, pages shared with other VMs in full' }),
+  rssPeakKiB: wholeNumber(0, { description: 'highest of that so far' }),
+  pssKiB: nullable(
+    wholeNumber(0, { description: 'memory, shared pages by their share; looked at less often' }),
+  ),
+  cpuMs: wholeNumber(0, { description: 'CPU time since its start' }),
+  readBytes: nullable(wholeNumber(0, { description: 'read from disks' })),
+  writtenBytes: nullable(wholeNumber(0, { description: 'written to disks' })),
+  atMs: timeMs,
+});
+
+/** An image and size, or a whole host, whose VMs are not started for now because the last ones failed. */
+export const VmStop = strict({
+  image: nullable(
+    Type.String({ maxLength: limits.factLength, description: 'name:tag; null: all of this worker' }),
+  ),
+  memoryMiB: nullable(wholeNumber(1)),
+  vcpus: nullable(wholeNumber(1)),
+  failures: wholeNumber(1, { description: 'in a row' }),
+  retryInMs: wholeNumber(0, { description: 'until the next try; 0: it is due or under way' }),
+  why: Type.String({ maxLength: limits.reasonLength, description: 'what failed last' }),
+});
+export type VmStop = Static<typeof VmStop>;
+
 /** One VM of a worker. */
 export const VmReport = strict({
   id: VmId,
@@ -26,6 +54,7 @@ export const VmReport = strict({
   startedAtMs: timeMs,
   jobId: nullable(JobId),
   attempt: nullable(wholeNumber(1)),
+  usage: Type.Optional(VmUsage),
 });
 export type VmReport = Static<typeof VmReport>;
 
@@ -44,8 +73,6 @@ export const VmPage = strict({
 });
 export type VmPage = Static<typeof VmPage>;
 
-const count = wholeNumber(0);
-
 export const VmStats = strict({
   vms: wholeNumber(0),
   memoryMiB: wholeNumber(0, { description: 'of the guests together' }),
@@ -60,8 +87,29 @@ export const VmStats = strict({
     terminated: count,
     failed: count,
   }),
+  usage: strict(
+    {
+      rssKiB: count,
+      pssKiB: wholeNumber(0, { description: 'of those of which it is known' }),
+      cpuMs: count,
+      readBytes: count,
+      writtenBytes: count,
+    },
+    { description: 'of their hosts, as looked at last' },
+  ),
+  stopped: Type.Array(
+    strict({
+      ...VmStop.properties,
+      workerId: Type.String({ pattern: uuidPattern }),
+      workerName: Type.String(),
+    }),
+    { description: 'VMs that are not started for now' },
+  ),
 });
 export type VmStats = Static<typeof VmStats>;
 
 /** The VMs a work call tells of. */
 export const VmReports = Type.Optional(Type.Array(VmReport, { maxItems: limits.vmsToldMax }));
+
+/** What a work call tells of VMs that are not started for now. */
+export const VmStops = Type.Optional(Type.Array(VmStop, { maxItems: limits.vmStopsTold }));

@@ -4,7 +4,7 @@ import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
-import { VmReports } from './vm.ts';
+import { VmReports, VmStops } from './vm.ts';
 
 export const WorkerId = Type.String({
   pattern: uuidPattern,
@@ -77,6 +77,14 @@ export const AttemptDone = strict({
   message: nullable(Type.String({ maxLength: limits.reasonLength })),
   vm: nullable(VmFacts),
   usage: nullable(Usage),
+  retryInMs: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: limits.retryInMsMax,
+      description:
+        'until then it cannot be run here, so its back-off begins then; not for failures of its own',
+    }),
+  ),
 });
 export type AttemptDone = Static<typeof AttemptDone>;
 
@@ -91,6 +99,10 @@ export const WorkRequest = strict({
   want: Type.Integer({ minimum: 0, maximum: limits.workMax }),
   waitMs: Type.Integer({ minimum: 0, maximum: limits.waitMsMax, description: 'how long to wait for work' }),
   vms: VmReports,
+  vmsStopped: VmStops,
+  executors: Type.Optional(
+    Type.Array(ExecutorOffer, { maxItems: 16, description: 'as they are now, where that has changed' }),
+  ),
 });
 export type WorkRequest = Static<typeof WorkRequest>;
 

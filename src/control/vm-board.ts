@@ -1,5 +1,5 @@
 /** The VMs that workers tell of with their work calls; kept in memory, since they end with their workers. */
-import type { Vm, VmPage, VmReport, VmStats } from '../contract/vm.ts';
+import type { Vm, VmPage, VmReport, VmStats, VmStop } from '../contract/vm.ts';
 import type { Worker, WorkRequest } from '../contract/worker.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
@@ -10,6 +10,7 @@ interface Told {
   readonly generation: number;
   readonly atMs: number;
   readonly vms: ReadonlyMap<string, VmReport>;
+  readonly stopped: readonly VmStop[];
 }
 
 /** What a page of VMs is asked for with. */
@@ -74,32 +75,45 @@ export class VmBoard {
     const byState = { starting: 0, ready: 0, busy: 0, idle: 0, draining: 0, terminated: 0, failed: 0 };
     const byUse = { job: 0, pool: 0 };
     const byStart = { pool: 0, restore: 0, boot: 0 };
+    const usage = { rssKiB: 0, pssKiB: 0, cpuMs: 0, readBytes: 0, writtenBytes: 0 };
     let memoryMiB = 0;
     for (const vm of vms) {
+      for (const name of Object.keys(usage) as (keyof typeof usage)[]) usage[name] += vm.usage?.[name] ?? 0;
       byUse[vm.use]++;
       byStart[vm.start]++;
       byState[vm.state]++;
       memoryMiB += vm.memoryMiB;
     }
-    return { vms: vms.length, memoryMiB, byUse, byStart, byState };
+    return { vms: vms.length, memoryMiB, byUse, byStart, byState, usage, stopped: await this.#stopped() };
   }
 
   #take(workerId: string): void {
     const body = this.#offered.get(workerId);
     if (body?.vms === undefined) return;
-    const { generation, vms } = body;
+    const { generation, vms, vmsStopped: stopped = [] } = body;
     const atMs = this.#deps.clock.nowMs();
     if ((this.#told.get(workerId)?.generation ?? 0) > generation) return;
-    this.#told.set(workerId, { generation, atMs, vms: new Map(vms.map((vm) => [vm.id, vm])) });
+    this.#told.set(workerId, { generation, atMs, vms: new Map(vms.map((vm) => [vm.id, vm])), stopped });
+  }
+
+  async #all(): Promise<Vm[]> {
+    return (await this.#online()).flatMap(({ workerId, workerName, told }) =>
+      [...told.vms.values()].map((vm) => ({ ...vm, workerId, workerName, toldAtMs: told.atMs })),
+    );
+  }
+
+  async #stopped(): Promise<VmStats['stopped']> {
+    return (await this.#online()).flatMap(({ workerId, workerName, told }) =>
+      told.stopped.map((stop) => ({ ...stop, workerId, workerName })),
+    );
   }
 
   /** An older generation's VMs are gone with it. */
-  async #all(): Promise<Vm[]> {
+  async #online(): Promise<{ workerId: string; workerName: string; told: Told }[]> {
     const workers = await this.#deps.workers();
     return workers.flatMap(({ id: workerId, name: workerName, generation, state }) => {
       const told = this.#told.get(workerId);
-      if (state === 'offline' || told?.generation !== generation) return [];
-      return [...told.vms.values()].map((vm) => ({ ...vm, workerId, workerName, toldAtMs: told.atMs }));
+      return state === 'offline' || told?.generation !== generation ? [] : [{ workerId, workerName, told }];
     });
   }
 }

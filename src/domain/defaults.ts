@@ -21,6 +21,9 @@ export const defaults = {
   packageCacheBytes: 1_024 * mib,
   /** How long an image stays in demand after its last job. */
   poolCoolDownMs: 10 * minute,
+  /** Between two pings of a VM that serves a job, and how long an answer may take. */
+  pingEveryMs: 5 * second,
+  pingTimeoutMs: 10 * second,
   /** SIGTERM to the kill of the VM, when a command is stopped. */
   stopGraceMs: 5 * second,
   /** A function that is still under way after this long is told as running. */

@@ -4,6 +4,7 @@ import { BlixardError } from './errors.ts';
 import {
   assertJobTransition,
   decideEnd,
+  type EndReason,
   endedStates,
   endReasonNames,
   endReasons,
@@ -120,6 +121,18 @@ describe('what an ended attempt makes of its job', () => {
         },
       ),
     );
+  });
+
+  it('begins the back-off when the worker says that it can try again, not for failures of the job', () => {
+    const job = { attemptsUsed: 0, attemptsMax: 3, infraFailures: 0, cancelRequested: false };
+    const runAtMs = (reason: EndReason, retryInMs?: number) =>
+      decideEnd({ ...job, backoff: defaultBackoff }, { reason, exitCode: null, retryInMs }, 1_000, 0.5)
+        .runAtMs;
+    for (const reason of ['vm_boot_failed', 'timeout'] as const) {
+      const usual = runAtMs(reason) ?? 0;
+      expect(usual).toBeGreaterThan(1_000);
+      expect(runAtMs(reason, 60_000)).toBe(reason === 'timeout' ? usual : usual + 60_000);
+    }
   });
 
   it('counts a reason with a bound of its own by itself, and memory only grows, up to its cap', () => {

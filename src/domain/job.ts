@@ -136,6 +136,8 @@ export interface AttemptEnd {
   readonly reason: EndReason;
   /** Exit code of the command; null unless reason is `exit`. */
   readonly exitCode: number | null;
+  /** Its worker cannot run it before; counts for infrastructure reasons only. */
+  readonly retryInMs?: number | undefined;
 }
 
 export interface EndDecision {
@@ -180,7 +182,8 @@ export function decideEnd(job: EndedJob, end: AttemptEnd, nowMs: number, randomU
   if (isOver) return ended('failed');
   if (end.reason === 'worker_lost') return { state: 'pending', runAtMs: null, ...counts };
   const policy = infra ? infraBackoff : { ...job.backoff, ...rule?.rule.backoff };
-  const runAtMs = nowMs + backoffDelayMs(policy, infra ? infraFailures : (used ?? attemptsUsed), randomUnit);
+  const fromMs = nowMs + (infra ? (end.retryInMs ?? 0) : 0);
+  const runAtMs = fromMs + backoffDelayMs(policy, infra ? infraFailures : (used ?? attemptsUsed), randomUnit);
   return { state: 'scheduled', runAtMs, ...counts, ...withMoreMemory(counts.byReason, rule) };
 }
 

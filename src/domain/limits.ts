@@ -20,6 +20,8 @@ export const limits = {
   timeoutMsMin: 1,
   timeoutMsMax: 24 * hour,
   delayMsMax: 365 * day,
+  /** How much longer than its back-off a worker may make a job wait that it cannot run for now. */
+  retryInMsMax: 5 * minute,
   attemptsMax: 100,
   /** Both ways: from minus this to plus this. */
   priorityMax: 100,
@@ -44,6 +46,9 @@ export const limits = {
   memoryMiBMin: 80,
   memoryMiBMax: 65_536,
   vcpusMax: 64,
+  /** Room a command may be given to write in, and processes: as many as Linux has numbers for. */
+  diskMiBMin: 4,
+  pidsMax: 4_194_304,
   uidMax: 65_535,
   bodyBytes: 4 * mib,
   /** Objects and lists inside one another in a JSON body. */
@@ -80,6 +85,8 @@ export const limits = {
   outputPieces: 1_000,
   /** Pings of one guest without an answer. */
   pingsInFlight: 16,
+  /** Pings in a row without an answer after which a VM is given up. */
+  pingsMissed: 3,
   /** One record of a log, header excluded. */
   logRecordBytes: 64 * kib,
   /** One upload of log records. */
@@ -112,10 +119,16 @@ export const limits = {
   logBufferBytes: 2 * mib,
   /** VM starts that may wait on one host for room; one more is refused. */
   vmStartsWaiting: 1_000,
+  /** Images and sizes whose failed starts one host remembers; the one that failed longest ago goes first. */
+  breakersMax: 1_000,
+  /** What is told of the last failure, within other words. */
+  breakerWhyLength: 250,
   /** VMs kept ready on one host. */
   poolMax: 1_000,
   /** VMs one worker tells of: those of its jobs, those on their way out, and its pool. */
   vmsToldMax: 4_000,
+  /** Images and sizes one worker tells of whose VMs are not started for now. */
+  vmStopsTold: 20,
   /** Templates that wait to be built on one host; a start that wants one more goes without. */
   templatesWaiting: 16,
   /** Serial console kept per VM, newest last. */

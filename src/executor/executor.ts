@@ -51,7 +51,7 @@ export interface Execution {
 export type StopReason = 'cancelled';
 
 /** The end of an attempt, without its name. */
-export type Outcome = Pick<AttemptDone, 'exitCode' | 'signal' | 'message' | 'vm' | 'usage'> & {
+export type Outcome = Pick<AttemptDone, 'exitCode' | 'signal' | 'message' | 'vm' | 'usage' | 'retryInMs'> & {
   readonly reason: NonNullable<AttemptDone['reason']>;
 };
 

@@ -7,6 +7,7 @@ import { fastClock, VmHost } from '../vm/vm-host.suite.ts';
 import { VmService } from '../vm/vm-service.ts';
 import { type ExecutorContext, executorSuite, TestExecution, waitUntil } from './executor.suite.ts';
 import type { Outcome } from './executor.ts';
+import { guestLimitsSuite } from './guest-limits.suite.ts';
 import { MicrovmExecutor } from './microvm-executor.ts';
 
 const commands: ExecutorContext['commands'] = {
@@ -36,6 +37,21 @@ executorSuite('MicrovmExecutor over fake VMs', async () => {
     live: async () => vms.count() + host.host.live.length + (await host.folders()).length,
     close: () => host.clean(),
   };
+});
+
+describe('limits of a job in a fake guest', () => {
+  let host: VmHost;
+  let vms: VmService;
+  beforeEach(async () => {
+    host = await VmHost.make();
+    vms = await host.open();
+  });
+  afterEach(() => host.clean());
+
+  guestLimitsSuite(
+    (mib, processes) => ['take', String(mib * 1_024 ** 2), String(processes)],
+    () => new MicrovmExecutor({ vms, clock: fastClock, log: silentLog }),
+  );
 });
 
 describe('MicrovmExecutor', () => {

@@ -13,6 +13,7 @@ import type { VmService } from '../vm/vm-service.ts';
 import { type CommandEnd, CommandRun, type Cut } from './command-run.ts';
 import { Errands, InputFailure } from './errands.ts';
 import type { Execution, Executor, Outcome } from './executor.ts';
+import { limitGuest } from './guest-limits.ts';
 import { outcome, outcomeOfError, outcomeOfExit, signalOf, usageOf, withNotes } from './outcome.ts';
 
 /** As Debian's login sets it for root. */
@@ -48,6 +49,7 @@ export class MicrovmExecutor implements Executor {
       vm = await this.#deps.vms.start({ ...execution.spec, purpose: purposeOf(execution) }, halt);
       const errands = this.#errands(vm, execution);
       errands.begin();
+      await unlessHalted(limitGuest(vm, execution.spec), halt);
       await unlessHalted(errands.bringInputs(halt), halt);
       await unlessHalted(execution.started(), halt);
       return await this.#command(vm, execution, errands);
@@ -81,6 +83,7 @@ export class MicrovmExecutor implements Executor {
       kill: execution.kill,
     });
     const end = await run.ended();
+    this.#deps.vms.measure(vm);
     const result = await this.#outcomeOf(end, vm, execution);
     if (end.told instanceof BlixardError || end.vmKilled || end.cut === 'cancelled') return result;
     return withNotes(result, await errands.finish(AbortSignal.any([execution.stop, execution.kill])));

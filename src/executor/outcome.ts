@@ -33,6 +33,15 @@ export function outcomeOfExit(reply: ExitReply, vm: VmFacts | null): Outcome {
     const message = 'the out-of-memory killer of the microVM struck';
     return outcome('oom', { signal, message, vm, usage });
   }
+  if (reply.diskFull === true && reply.code !== 0) {
+    const how = signal === null ? `exit code ${reply.code}` : `signal ${signal}`;
+    return outcome('disk_full', {
+      signal,
+      message: `it ended with ${how}, and the disk of the microVM was full`,
+      vm,
+      usage,
+    });
+  }
   if (signal !== null) return outcome('signal', { signal, vm, usage });
   if (Number.isInteger(reply.code) && reply.code >= 0 && reply.code <= exitCodeMax) {
     return outcome('exit', { exitCode: reply.code, vm, usage });
@@ -61,6 +70,7 @@ const reasons: Readonly<Partial<Record<ErrorCode, EndReason>>> = {
   IMAGE_INVALID: 'image_missing',
   VM_BOOT_FAILED: 'vm_boot_failed',
   VM_LIMIT: 'vm_boot_failed',
+  VM_STARTS_STOPPED: 'vm_boot_failed',
   VM_CRASHED: 'vm_crashed',
   GUEST_PROTOCOL: 'vm_crashed',
   VM_MANAGER_UNAVAILABLE: 'executor_unavailable',
@@ -71,7 +81,9 @@ export function outcomeOfError(error: BlixardError, vm: VmFacts | null): Outcome
   if (error.code === 'GUEST_REFUSED') {
     return outcome('exit', { exitCode: cannotRun, message: error.message, vm });
   }
-  return outcome(reasons[error.code] ?? 'internal', { message: error.message, vm });
+  const retryInMs = error.details['retryInMs'];
+  const later = error.code === 'VM_STARTS_STOPPED' && typeof retryInMs === 'number' ? { retryInMs } : {};
+  return outcome(reasons[error.code] ?? 'internal', { message: error.message, vm, ...later });
 }
 
 function wholeNumber(value: number): number {

@@ -7,7 +7,11 @@ const restOfLine = ['S', ...Array.from({ length: 18 }, (_, index) => String(inde
 
 describe('/proc/PID/stat', () => {
   it.each(['qemu', 'a b', 'a) S 1', '(((', ') ('])('is read behind the name %j', (name) => {
-    expect(parseStat(`42 (${name}) ${restOfLine}\n`)).toEqual({ state: 'S', startTicks: 4711 });
+    expect(parseStat(`42 (${name}) ${restOfLine}\n`)).toEqual({
+      state: 'S',
+      startTicks: 4711,
+      cpuTicks: 10 + 11,
+    });
   });
 
   it('is refused when it is cut off', () => {

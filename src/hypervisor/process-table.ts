@@ -6,15 +6,19 @@ import type { ProcessIdentity } from './hypervisor.ts';
 interface ProcessStat {
   readonly state: string;
   readonly startTicks: number;
+  /** User and system time. */
+  readonly cpuTicks: number;
 }
 
-/** State and start time in a line of /proc/PID/stat. The name in it may hold spaces and parentheses. */
+/** State, start and CPU time in a line of /proc/PID/stat. The name in it may hold spaces and parentheses. */
 export function parseStat(line: string): ProcessStat | undefined {
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
   const [state = ''] = fields;
   // Field 22 of the line; the first one here is field 3.
   const startTicks = Number(fields[22 - 3]);
-  return state !== '' && Number.isSafeInteger(startTicks) ? { state, startTicks } : undefined;
+  const cpuTicks = Number(fields[14 - 3]) + Number(fields[15 - 3]);
+  const isWhole = state !== '' && Number.isSafeInteger(startTicks) && Number.isSafeInteger(cpuTicks);
+  return isWhole ? { state, startTicks, cpuTicks } : undefined;
 }
 
 /** Who has this pid now, a zombie included; undefined when nobody has. */
@@ -57,9 +61,9 @@ async function unlessGone<T>(read: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** A process may end between two looks at it. */
-function undefinedIfGone(error: unknown): undefined {
+/** For what was thrown by a look into /proc: a process may end between two looks, or be none of ours. */
+export function undefinedIfGone(error: unknown): undefined {
   const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOENT' && code !== 'ESRCH' && code !== 'EACCES') throw error;
+  if (code !== 'ENOENT' && code !== 'ESRCH' && code !== 'EACCES' && code !== 'EPERM') throw error;
   return undefined;
 }

@@ -133,6 +133,20 @@ export const configKeys = {
     readers: ['up', 'worker', 'image'],
     fallback: () => defaults.bootTimeoutMs as number,
   }),
+  pingEveryMs: key({
+    name: 'ping-every',
+    kind: durationMs(100, 10 * minute),
+    about: 'how often a VM that runs a job is asked whether it lives',
+    readers: ['up', 'worker'],
+    fallback: () => defaults.pingEveryMs as number,
+  }),
+  pingTimeoutMs: key({
+    name: 'ping-timeout',
+    kind: durationMs(100, 10 * minute),
+    about: 'how long its answer may take; three missed in a row end the VM',
+    readers: ['up', 'worker'],
+    fallback: () => defaults.pingTimeoutMs as number,
+  }),
   stopGraceMs: key({
     name: 'stop-grace',
     kind: durationMs(0, 10 * minute),

@@ -44,6 +44,8 @@ const samples: { readonly [K in ConfigName]: readonly [text: string, value: unkn
   poolMemoryMiB: ['512m', 512],
   poolCoolDownMs: ['30s', 30_000],
   bootTimeoutMs: ['1m', 60_000],
+  pingEveryMs: ['2s', 2_000],
+  pingTimeoutMs: ['500ms', 500],
   stopGraceMs: ['0', 0],
   drainGraceMs: ['2m', 120_000],
 };

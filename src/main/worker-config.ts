@@ -10,8 +10,10 @@ export function workerConfigOf({ workerName, slots, queues }: Config, version: s
 
 /** How this host runs VMs. */
 export function hostVmConfigOf(config: Config): HostVmConfig {
-  const { dataDir, accel, qemu, vmsMax, bootTimeoutMs } = config;
-  return { dataDir, accel, qemuProgram: qemu, vmsMax, bootTimeoutMs, fastStarts: fastStartsOf(config) };
+  const { dataDir, accel, qemu, vmsMax, bootTimeoutMs, pingEveryMs, pingTimeoutMs } = config;
+  const health = { pingEveryMs, pingTimeoutMs };
+  const fastStarts = fastStartsOf(config);
+  return { dataDir, accel, qemuProgram: qemu, vmsMax, bootTimeoutMs, fastStarts, health };
 }
 
 /** What makes VMs start faster than by a boot. */

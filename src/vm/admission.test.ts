@@ -1,9 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { FakeClock } from '../platform/clock.ts';
 import { Admission, boundsOfThisHost, type Place, vmmOverheadMiB } from './admission.ts';
+import type { HostMemory } from './host-memory.ts';
 
 const never = new AbortController().signal;
-const bounds = { vmsMax: 2, startsMax: 2, memoryMiB: 10_000 };
+const bounds = { vmsMax: 2, startsMax: 2, memoryMiB: 10_000, vcpusMax: 2 };
 
 /** Whether a promise has resolved by now. */
 async function isIn(place: Promise<Place>): Promise<boolean> {
@@ -71,7 +73,7 @@ describe('Admission', () => {
     const sizes = fc.array(fc.integer({ min: 80, max: 3_000 }), { maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(sizes, async (memories) => {
-        const admission = new Admission({ bounds: { vmsMax: 3, startsMax: 2, memoryMiB: 4_000 } });
+        const admission = new Admission({ bounds: { ...bounds, vmsMax: 3, memoryMiB: 4_000 } });
         let usedMiB = 0;
         let starting = 0;
         const run = async (memoryMiB: number): Promise<void> => {
@@ -92,6 +94,67 @@ describe('Admission', () => {
         expect(admission.live).toBe(0);
       }),
     );
+  });
+
+  describe('by what the host really has left', () => {
+    let clock: FakeClock;
+    let memory: HostMemory;
+    let admission: Admission;
+    beforeEach(() => {
+      clock = new FakeClock();
+      memory = { availableMiB: 1_200, ownMiB: 0 };
+      admission = new Admission({
+        bounds: { ...bounds, vmsMax: 10, startsMax: 10 },
+        memory: { look: () => memory, clock },
+      });
+    });
+
+    it('makes wait what others left no room for, and lets it in when they give some back', async () => {
+      const first = await admission.enter(500, never);
+      const second = admission.enter(500, never);
+      expect(await isIn(second)).toBe(false);
+      memory = { availableMiB: 3_000, ownMiB: 0 };
+      clock.advance(1_000);
+      expect(await isIn(second)).toBe(true);
+      expect(clock.waiting).toBe(0);
+      first.leave();
+    });
+
+    it('counts what a VM has already once, not as taken and as promised', async () => {
+      await admission.enter(500, never);
+      memory = { availableMiB: 1_300, ownMiB: 500 };
+      expect(await isIn(admission.enter(500, never))).toBe(true);
+    });
+
+    it('tells those that hold VMs ready that room is wanted', async () => {
+      const wanted: number[] = [];
+      admission.onShortage(({ memoryMiB }) => wanted.push(memoryMiB));
+      const idle = await admission.enterIdle(500, never);
+      const job = admission.enter(500, never);
+      expect(wanted.at(-1)).toBe(2 * (500 + vmmOverheadMiB) - (1_200 - 512));
+      idle.leave();
+      expect(await isIn(job)).toBe(true);
+    });
+
+    it('refuses, with what there is, a job that waited for long, and nobody behind it', async () => {
+      const large = admission.enter(3_000, never);
+      const small = admission.enter(100, never);
+      const refused = expect(large).rejects.toThrow(
+        `a VM needs ${3_000 + vmmOverheadMiB} MiB with its VMM, the host has 688 MiB left for it`,
+      );
+      clock.advance(29_000);
+      expect(await isIn(small)).toBe(false);
+      clock.advance(1_000);
+      await refused;
+      expect(await isIn(small)).toBe(true);
+      expect(clock.waiting).toBe(0);
+    });
+  });
+
+  it('refuses at once more processors than the host has', () => {
+    const admission = new Admission({ bounds });
+    admission.assertCpus(2);
+    expect(() => admission.assertCpus(3)).toThrow('a VM of 3 CPUs; the host has 2');
   });
 
   it('takes the bounds of a real host from its cores and memory', () => {

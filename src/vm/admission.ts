@@ -1,12 +1,19 @@
-/** Who may start a VM now: live VMs, their memory and starts in flight are bounded, first come, first served. */
+/**
+ * Who may start a VM now: live VMs, their memory and starts in flight are bounded, and so is memory by what the host
+ * really has left; first come, first served.
+ */
 import { availableParallelism, totalmem } from 'node:os';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import type { HostMemory } from './host-memory.ts';
 
 /** Of the VMM besides the guest's memory: 64 MiB translation buffer and 60 MiB of its own (measured, QEMU 7.2). */
 export const vmmOverheadMiB = 124;
 /** Left to the host and this process. */
 const hostReserveMiB = 512;
+/** Others take and give back memory without a word, so whoever lacks it looks again; a job does so for a while. */
+const memoryLook = { everyMs: 1_000, looksMax: 30 };
 const mib = 1024 * 1024;
 
 /** A VM's place on the host, from before its start until it is gone. */
@@ -26,14 +33,19 @@ export interface HostBounds {
   readonly startsMax: number;
   /** For all VMs together, VMMs included. */
   readonly memoryMiB: number;
+  /** Virtual processors of one VM. */
+  readonly vcpusMax: number;
 }
 
-/** Bounds of this host: as many starts as cores, memory up to what the host or its container has less a reserve. */
+/**
+ * Bounds of this host: as many starts, and processors of a VM, as cores; memory up to what the host or its container
+ * has less a reserve.
+ */
 export function boundsOfThisHost(vmsMax: number): HostBounds {
   const constrained = process.constrainedMemory();
   const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
   const memoryMiB = Math.floor(bytes / mib) - hostReserveMiB;
-  return { vmsMax, startsMax: availableParallelism(), memoryMiB };
+  return { vmsMax, startsMax: availableParallelism(), memoryMiB, vcpusMax: availableParallelism() };
 }
 
 interface Waiter {
@@ -41,6 +53,9 @@ interface Waiter {
   /** Nobody waits for the VM: it is started ahead. */
   readonly idle: boolean;
   readonly enter: (place: Place) => void;
+  readonly refuse: (error: BlixardError) => void;
+  /** Looks at the memory of the host that found too little for it. */
+  looks: number;
 }
 
 /** What the first of those who wait lacks. */
@@ -49,9 +64,17 @@ export interface Shortage {
   readonly memoryMiB: number;
 }
 
+/** What an admission is made with; without `memory` only the bounds count. */
+export interface AdmissionDeps {
+  readonly bounds: HostBounds;
+  readonly memory?: { readonly look: () => HostMemory; readonly clock: Clock };
+}
+
 /** Counts places and lets waiters in, in order; those who start VMs ahead come after all others. */
 export class Admission {
   readonly #bounds: HostBounds;
+  readonly #memory: AdmissionDeps['memory'];
+  #memoryTimer: Timer | undefined;
   readonly #waiting: Waiter[] = [];
   readonly #idleWaiting: Waiter[] = [];
   #live = 0;
@@ -60,8 +83,9 @@ export class Admission {
   #usedMiB = 0;
   #onShortage: (shortage: Shortage) => void = () => undefined;
 
-  constructor(deps: { bounds: HostBounds }) {
+  constructor(deps: AdmissionDeps) {
     this.#bounds = deps.bounds;
+    this.#memory = deps.memory;
   }
 
   /** VMs that hold a place. */
@@ -74,9 +98,16 @@ export class Admission {
     this.#onShortage = act;
   }
 
+  /** Throws VM_LIMIT for more virtual processors than the host has cores. */
+  assertCpus(vcpus: number): void {
+    const { vcpusMax } = this.#bounds;
+    if (vcpus <= vcpusMax) return;
+    throw new BlixardError('VM_LIMIT', { problem: `a VM of ${vcpus} CPUs; the host has ${vcpusMax}` });
+  }
+
   /**
-   * Waits for a place. Rejects with VM_LIMIT when the guest can never fit on this host or too many wait, and with
-   * the signal's reason when it aborts first.
+   * Waits for a place. Rejects with VM_LIMIT when the guest can never fit on this host, too many wait, or the host has
+   * no memory left for it for a while; and with the signal's reason when it aborts first.
    */
   async enter(memoryMiB: number, signal: AbortSignal): Promise<Place> {
     return await this.#enter(memoryMiB, false, signal);
@@ -115,6 +146,11 @@ export class Admission {
           signal.removeEventListener('abort', leaveLine);
           resolve(place);
         },
+        refuse: (error) => {
+          signal.removeEventListener('abort', leaveLine);
+          reject(error);
+        },
+        looks: 0,
       };
       signal.addEventListener('abort', leaveLine, { once: true });
       line.push(waiter);
@@ -132,23 +168,60 @@ export class Admission {
       if (line.length > 0) break;
     }
     this.#tellShortage();
+    this.#watchMemory();
   }
 
   #tellShortage(): void {
     const [first] = this.#waiting;
     if (first === undefined) return;
-    const { vmsMax, memoryMiB } = this.#bounds;
+    const { vmsMax } = this.#bounds;
     const shortage = {
       vms: Math.max(0, this.#live + 1 - vmsMax),
-      memoryMiB: Math.max(0, this.#usedMiB + first.needMiB - memoryMiB),
+      memoryMiB: Math.max(0, this.#usedMiB + first.needMiB - this.#memoryMiB),
     };
     if (shortage.vms > 0 || shortage.memoryMiB > 0) this.#onShortage(shortage);
   }
 
+  /** What the VMs may have together: as if each used all it may, of that which others leave. */
+  get #memoryMiB(): number {
+    const { memoryMiB } = this.#bounds;
+    if (this.#memory === undefined) return memoryMiB;
+    const { availableMiB, ownMiB } = this.#memory.look();
+    return Math.min(memoryMiB, availableMiB + ownMiB - hostReserveMiB);
+  }
+
+  /** One timer, only while a job waits for memory that no VM of ours need give back. */
+  #watchMemory(): void {
+    const [first] = this.#waiting;
+    if (first === undefined || this.#memory === undefined) {
+      this.#memoryTimer?.cancel();
+      this.#memoryTimer = undefined;
+    } else {
+      this.#memoryTimer ??= this.#memory.clock.after(memoryLook.everyMs, () => this.#lookAgain());
+    }
+  }
+
+  #lookAgain(): void {
+    this.#memoryTimer = undefined;
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    const hasMiB = this.#memoryMiB;
+    const isShort = hasMiB < this.#bounds.memoryMiB && this.#usedMiB + first.needMiB > hasMiB;
+    first.looks = isShort ? first.looks + 1 : 0;
+    if (first.looks >= memoryLook.looksMax) {
+      this.#waiting.shift();
+      const left = `the host has ${Math.max(0, Math.round(hasMiB - this.#usedMiB))} MiB left`;
+      const problem = `a VM needs ${first.needMiB} MiB with its VMM, ${left} for it`;
+      first.refuse(new BlixardError('VM_LIMIT', { problem }));
+    }
+    this.#letIn();
+  }
+
   #hasRoom({ needMiB, idle }: Waiter): boolean {
-    const { vmsMax, startsMax, memoryMiB } = this.#bounds;
+    const { vmsMax, startsMax } = this.#bounds;
     if (idle && this.#idleStarting >= Math.max(1, startsMax - 1)) return false;
-    return this.#live < vmsMax && this.#starting < startsMax && this.#usedMiB + needMiB <= memoryMiB;
+    if (this.#live >= vmsMax || this.#starting >= startsMax) return false;
+    return this.#usedMiB + needMiB <= this.#memoryMiB;
   }
 
   #place({ needMiB, idle }: Waiter): Place {

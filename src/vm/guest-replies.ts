@@ -31,6 +31,7 @@ const exitReply = Compile(
     cpuMs: count,
     maxRssKiB: count,
     oom: Type.Boolean(),
+    diskFull: Type.Optional(Type.Boolean()),
   }),
 );
 

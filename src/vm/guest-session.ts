@@ -165,6 +165,11 @@ export class GuestSession {
     this.#channel.end();
   }
 
+  /** Hangs up on a guest that is of no more use: what waits for it rejects with the error. */
+  giveUp(error: BlixardError): void {
+    this.#conclude(error, error, error);
+  }
+
   #send(frames: readonly Buffer[]): void {
     if (this.#over !== undefined || this.#closing !== undefined || frames.length === 0) return;
     this.#channel.write(Buffer.concat(frames));
@@ -240,14 +245,20 @@ export class GuestSession {
   }
 
   #end(cause?: Error): void {
-    if (this.#over !== undefined) return;
     const problem = 'its channel ended';
-    this.#over = new BlixardError('VM_CRASHED', { problem }, { cause });
-    this.#settle(new BlixardError('VM_BOOT_FAILED', { problem }, { cause }), this.#over);
-    for (const stream of this.#execs.values()) stream.fail(this.#over);
+    const crashed = new BlixardError('VM_CRASHED', { problem }, { cause });
+    this.#conclude(crashed, new BlixardError('VM_BOOT_FAILED', { problem }, { cause }), undefined);
+  }
+
+  /** What the guest had sent before is still delivered. */
+  #conclude(over: BlixardError, helloError: BlixardError, closedWith: BlixardError | undefined): void {
+    if (this.#over !== undefined) return;
+    this.#over = over;
+    this.#settle(helloError, over);
+    for (const stream of this.#execs.values()) stream.fail(over);
     this.#execs.clear();
     this.#channel.destroy();
-    this.#resolveClosed?.(undefined);
+    this.#resolveClosed?.(closedWith);
   }
 
   /** Ends all that waits beside the commands. */

@@ -224,3 +224,11 @@ describe('collect', () => {
 it('refuses what is no task', async () => {
   await expect(task(['format'], '/').exec.exited).rejects.toThrow('Function not implemented');
 });
+
+it('sets no limits outside of a VM, and none that are not whole', async () => {
+  await expect(task(guestTasks.limits(8_000_000, 16), '/').exec.exited).rejects.toThrow(
+    'Operation not permitted',
+  );
+  await expect(task(['limits', '8000000'], '/').exec.exited).rejects.toThrow('Invalid argument');
+  expect((await run(greeted.session, shell('exit 3'))).exit).toMatchObject({ code: 3, diskFull: false });
+});

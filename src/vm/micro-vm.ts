@@ -3,17 +3,21 @@ import type { ExecSpec } from '../contract/guest.ts';
 import type { VmFacts } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { type VmState, vmMachine } from '../domain/vm.ts';
-import type { RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
+import type { ProcessIdentity, RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
+import type { VmUsage } from './resource-monitor.ts';
 
 /** How a VM came to be at hand. */
 export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 
+/** What the host paid for a VM. */
+export type VmCost = Pick<VmFacts, 'hostCpuMs' | 'hostMemoryPeakKiB'>;
+
 /** What is known of a VM before its agent has said hello. */
-export type VmOrigin = Omit<VmFacts, keyof VmStart>;
+export type VmOrigin = Omit<VmFacts, keyof VmStart | keyof VmCost>;
 
 /** How large a VM is. */
 export interface VmSize {
@@ -29,6 +33,8 @@ export interface VmTold extends VmSize {
   readonly startedAtMs: number;
   /** For whom it runs, in the words of whoever asked for it; undefined while it waits in the pool. */
   readonly purpose: string | undefined;
+  /** Of the host; undefined before it was looked at. */
+  readonly usage?: VmUsage | undefined;
 }
 
 /** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
@@ -54,10 +60,16 @@ export class MicroVm {
   readonly id: string;
   /** Resolves when the VMM has ended; never rejects. */
   readonly exited: Promise<VmExit>;
+  /** Resolves when its first command is handed over; may never. */
+  readonly used: Promise<void>;
   readonly #deps: MicroVmDeps;
   #state: VmState = 'starting';
   #start: VmStart = { start: 'boot', bootMs: 0 };
+  #cost: VmCost = {};
   #endAsked = false;
+  #hasFailed = false;
+  #isPaused = false;
+  #tellUsed: () => void = () => undefined;
   #purpose: string | undefined;
   readonly #startedAtMs: number;
 
@@ -66,14 +78,32 @@ export class MicroVm {
     this.#deps = deps;
     this.#startedAtMs = deps.clock.nowMs();
     this.exited = this.#watch();
+    this.used = new Promise((resolve) => {
+      this.#tellUsed = resolve;
+    });
   }
 
   get state(): VmState {
     return this.#state;
   }
 
+  /** Its processors stand still. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** It has ended, or is about to. */
+  get isOver(): boolean {
+    return this.#endAsked || this.#hasFailed || this.#state === 'failed';
+  }
+
+  /** The VMM's process. */
+  get process(): ProcessIdentity {
+    return this.#deps.running.identity;
+  }
+
   get facts(): VmFacts {
-    return { ...this.#deps.origin, ...this.#start };
+    return { ...this.#deps.origin, ...this.#start, ...this.#cost };
   }
 
   /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
@@ -103,6 +133,11 @@ export class MicroVm {
     this.#start = start;
   }
 
+  /** What its facts tell of its cost from now on. */
+  tellCost(cost: VmCost): void {
+    this.#cost = cost;
+  }
+
   /** Runs a command of no consequence, so that the next one finds all it needs in memory. */
   async warmUp(timeoutMs: number): Promise<void> {
     const output: GuestOutput = async () => undefined;
@@ -115,6 +150,7 @@ export class MicroVm {
 
   /** Stops the guest's processors. */
   async pause(timeoutMs: number): Promise<void> {
+    this.#isPaused = true;
     await this.#killedUnless(timeoutMs, this.#deps.running.pause());
   }
 
@@ -123,6 +159,7 @@ export class MicroVm {
     const { running, session } = this.#deps;
     const awake = Promise.all([running.resume(), giveIdentity(session, this.id, this.#deps, timeoutMs)]);
     await this.#killedUnless(timeoutMs, awake);
+    this.#isPaused = false;
   }
 
   /** Writes the guest to the template that this VM makes; it is of no more use then. */
@@ -141,6 +178,7 @@ export class MicroVm {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
     }
     this.#become('busy');
+    this.#tellUsed();
     const exec = this.#deps.session.exec(spec, io);
     const settled = (): void => {
       if (this.#state === 'busy') this.#become('draining');
@@ -169,6 +207,11 @@ export class MicroVm {
     return await this.kill();
   }
 
+  /** Ends a VM that is of no more use as `failed`; what waits for its guest rejects with the error. */
+  fail(error: BlixardError): void {
+    this.#deps.session.giveUp(error);
+  }
+
   /** Ends the VMM at once; resolves when it is gone. Safe to call again. */
   async kill(): Promise<VmExit> {
     this.#endAsked = true;
@@ -188,10 +231,13 @@ export class MicroVm {
   async #watch(): Promise<VmExit> {
     const { running, session } = this.#deps;
     // A guest that broke the protocol or hung up is of no more use, whatever its VMM does.
-    void session.closed.then(() => running.kill());
+    void session.closed.then(() => {
+      this.#hasFailed = !this.#endAsked;
+      return running.kill();
+    });
     const exit = await running.exited;
     session.close();
-    this.#become(this.#endAsked ? 'terminated' : 'failed');
+    this.#become(this.#endAsked && !this.#hasFailed ? 'terminated' : 'failed');
     return exit;
   }
 

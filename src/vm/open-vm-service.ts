@@ -10,6 +10,8 @@ import type { Ids, Random } from '../platform/random.ts';
 import { Admission, boundsOfThisHost } from './admission.ts';
 import { VmController } from './controller.ts';
 import { type FastStartConfig, openFastStarts } from './fast-starts.ts';
+import { HealthChecker, type HealthConfig } from './health.ts';
+import { hostMemory } from './host-memory.ts';
 import { type HypervisorFor, probeHost } from './host-probe.ts';
 import { VmRegistry } from './registry.ts';
 import { VmStarter } from './starter.ts';
@@ -43,6 +45,8 @@ export interface OpenVmServiceDeps {
   readonly bootTimeoutMs?: number;
   /** Default: no templates, every VM is booted. */
   readonly fastStarts?: FastStartConfig;
+  /** Default: a ping every 5 s, each answered within 10 s. */
+  readonly health?: HealthConfig;
 }
 
 /** Never rejects: whatever goes wrong becomes the reason of an unavailable service. */
@@ -76,6 +80,7 @@ async function openOwned(
   release: () => Promise<void>,
 ): Promise<VmManager> {
   const { dataDir, images, hypervisorFor, clock, random, ids, log } = deps;
+  let manager: VmManager | undefined;
   const registry = new VmRegistry({ dir });
   const driver = hypervisorFor({ badKvm: false });
   await driver.capabilities();
@@ -93,14 +98,18 @@ async function openOwned(
   const host = await probeHost({ ...parts, hypervisorFor, driver, image, file: join(dataDir, 'host.json') });
   const { hypervisor, capabilities, tscKhz } = host;
   log.info({ ...capabilities, tscKhz }, 'this host runs VMs');
-  const admission = new Admission({ bounds: boundsOfThisHost(deps.vmsMax) });
+  const look = hostMemory({ clock, ownMiB: () => manager?.ownMiB ?? 0 });
+  const admission = new Admission({ bounds: boundsOfThisHost(deps.vmsMax), memory: { look, clock } });
   const controller = new VmController({ ...parts, hypervisor, capabilities, tscKhz });
   const shared = { controller, admission, clock, log };
   const config = deps.fastStarts ?? noFastStarts;
   const fast = await openFastStarts({ ...shared, dataDir, config, hypervisor, capabilities });
   const starter = new VmStarter({ ...shared, fast });
   if (config.pool.min > 0) prepareInBackground(starter, image, log);
-  return new VmManager({ host, images, admission, starter, log, release });
+  const { pingEveryMs, pingTimeoutMs } = defaults;
+  const health = new HealthChecker({ clock, log, config: deps.health ?? { pingEveryMs, pingTimeoutMs } });
+  manager = new VmManager({ host, images, admission, starter, health, clock, log, release });
+  return manager;
 }
 
 /** Most jobs run in it as it is, so the first one shall not have to wait for a boot. */

@@ -1,13 +1,21 @@
 /** The VMs of one host: admits, starts, finds and ends them. */
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
 import type { ImageStore } from '../image/image-store.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
+import type { BreakerTold } from './breaker-words.ts';
+import { Breakers, type Trial } from './breakers.ts';
+import { lastWords } from './console-tail.ts';
 import type { StartedVm, StartOrder } from './controller.ts';
+import type { HealthChecker } from './health.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
+import { ResourceMonitor } from './resource-monitor.ts';
 import type { VmStarter, WarmedTemplate } from './starter.ts';
 
 /** What somebody wants to run. */
@@ -26,6 +34,8 @@ export interface VmManagerDeps {
   readonly images: Pick<ImageStore, 'find' | 'list'>;
   readonly admission: Admission;
   readonly starter: VmStarter;
+  readonly health: HealthChecker;
+  readonly clock: Clock;
   readonly log: Log;
   /** Gives up the VMs' folder, once the last VM is gone. */
   readonly release: () => Promise<void>;
@@ -36,6 +46,8 @@ export class VmManager {
   /** What this host starts VMs with. */
   readonly host: ProbedHost;
   readonly #deps: VmManagerDeps;
+  readonly #breakers: Breakers;
+  readonly #resources: ResourceMonitor;
   readonly #live = new Map<string, StartedVm>();
   readonly #starts = new Set<{ readonly abort: AbortController; readonly settled: Promise<unknown> }>();
   #closing: Promise<void> | undefined;
@@ -43,11 +55,18 @@ export class VmManager {
   constructor(deps: VmManagerDeps) {
     this.#deps = deps;
     this.host = deps.host;
+    const { clock, log } = deps;
+    this.#resources = new ResourceMonitor({ clock, log, vms: () => this.#all() });
+    this.#breakers = new Breakers({
+      ...{ clock, log },
+      orders: () => this.#smallOrders(),
+      probe: (order, signal) => this.#probe(order, signal),
+    });
   }
 
   /**
    * Starts a VM as soon as the host has room for it. Rejects with IMAGE_MISSING, VM_LIMIT, VM_BOOT_FAILED,
-   * VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
+   * VM_STARTS_STOPPED, VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
    */
   async start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
     this.#assertOpen();
@@ -73,7 +92,21 @@ export class VmManager {
 
   /** What is told of all VMs, those that wait for a job too. */
   told(): readonly VmTold[] {
-    return [...this.list(), ...this.#deps.starter.waiting()].map((vm) => vm.told);
+    const vms = this.#all();
+    const usages = this.#resources.of(vms);
+    return vms.map((vm, index) => ({ ...vm.told, usage: usages[index] }));
+  }
+
+  /** See `ResourceMonitor.ownMiB`. */
+  get ownMiB(): number {
+    return this.#resources.ownMiB;
+  }
+
+  /** Has the facts of a VM tell what it has cost the host so far. */
+  measure(vm: MicroVm): void {
+    const usage = this.#resources.measure(vm);
+    if (usage === undefined) return;
+    vm.tellCost({ hostCpuMs: usage.cpuMs, hostMemoryPeakKiB: usage.rssPeakKiB });
   }
 
   /** All live VMs that serve somebody. */
@@ -84,6 +117,16 @@ export class VmManager {
   /** Live VMs, those starting and those of the pool included. */
   count(): number {
     return this.#deps.admission.live;
+  }
+
+  /** Why no VM is started on this host for now, or null. */
+  stopped(): string | null {
+    return this.#breakers.hostStopped();
+  }
+
+  /** Circuit breakers that are not closed. */
+  breakers(): readonly BreakerTold[] {
+    return this.#breakers.told();
   }
 
   /** VMs that wait for a job, and those on their way there. */
@@ -117,22 +160,54 @@ export class VmManager {
     await this.#closing;
   }
 
+  #all(): readonly MicroVm[] {
+    return [...this.list(), ...this.#deps.starter.waiting()];
+  }
+
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
-    const placed = await this.#deps.starter.start(await this.#startOrder(order), signal);
-    this.#keep(placed);
-    if (order.purpose !== undefined) placed.started.vm.serve(order.purpose);
-    return placed.started.vm;
+    const startOrder = await this.#startOrder(order);
+    this.#deps.admission.assertCpus(order.vcpus);
+    const trial = this.#breakers.enter(startOrder);
+    const { started } = await this.#place(startOrder, trial, signal);
+    if (order.purpose !== undefined) started.vm.serve(order.purpose);
+    return started.vm;
+  }
+
+  async #place(order: StartOrder, trial: Trial, signal: AbortSignal): Promise<PlacedVm> {
+    try {
+      const placed = await this.#deps.starter.start(order, signal);
+      this.#keep(placed);
+      follow(placed.started.vm, trial);
+      return placed;
+    } catch (error) {
+      trial.failed(signal.aborted ? signal.reason : error);
+      throw error;
+    }
   }
 
   #keep({ started, place }: PlacedVm): void {
     const { vm, gone } = started;
     place.started();
     this.#live.set(vm.id, started);
+    this.#deps.health.watch(vm);
+    this.#resources.wake();
     void gone.then(() => {
       this.#live.delete(vm.id);
       place.leave();
       this.#deps.log.debug({ vmId: vm.id, state: vm.state }, 'VM gone');
     });
+  }
+
+  async #smallOrders(): Promise<readonly StartOrder[]> {
+    const { memoryMiB, vcpus } = defaults;
+    return (await this.#deps.images.list()).map((image) => ({ image, memoryMiB, vcpus }));
+  }
+
+  /** Nobody's VM, started only to see whether it does. */
+  async #probe(order: StartOrder, signal: AbortSignal): Promise<void> {
+    const placed = await this.#deps.starter.start(order, signal);
+    this.#keep(placed);
+    await this.kill(placed.started.vm.id);
   }
 
   async #startOrder({ image: name, memoryMiB, vcpus }: VmOrder): Promise<StartOrder> {
@@ -154,8 +229,19 @@ export class VmManager {
     const starts = [...this.#starts];
     for (const { abort } of starts) abort.abort(stopping);
     await Promise.all(starts.map(({ settled }) => settled));
-    await this.#deps.starter.close();
+    this.#resources.stop();
+    await Promise.all([this.#breakers.close(), this.#deps.starter.close()]);
     await Promise.all([...this.#live.keys()].map((vmId) => this.kill(vmId)));
     await this.#deps.release();
   }
+}
+
+/** What ends before its first command speaks against its image; one that was given a command speaks for it. */
+function follow(vm: MicroVm, trial: Trial): void {
+  void vm.used.then(() => trial.succeeded());
+  void vm.exited.then((exit) => {
+    if (vm.state !== 'failed') return trial.dropped();
+    const words = lastWords(vm.console(), exit, limits.reasonLength);
+    trial.failed(new BlixardError('VM_CRASHED', { problem: `before its first command${words}` }));
+  });
 }

@@ -1,5 +1,6 @@
 /** The only door to VMs: holds a VmManager, or the reason why there is none. */
 import { BlixardError } from '../domain/errors.ts';
+import type { BreakerTold } from './breaker-words.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
@@ -29,9 +30,14 @@ export class VmService {
     return 'manager' in this.#door;
   }
 
-  /** Why there are no VMs, or null when there can be. */
+  /** Why there are no VMs, for good or for now; null when there can be. */
   unavailableReason(): string | null {
-    return 'unavailable' in this.#door ? this.#door.unavailable : null;
+    return 'unavailable' in this.#door ? this.#door.unavailable : this.#door.manager.stopped();
+  }
+
+  /** See `VmManager.breakers`. */
+  breakers(): readonly BreakerTold[] {
+    return this.#manager()?.breakers() ?? [];
   }
 
   /** See `VmManager.start`. */
@@ -57,6 +63,11 @@ export class VmService {
   /** What is told of all VMs, those that wait for a job too. */
   told(): readonly VmTold[] {
     return this.#manager()?.told() ?? [];
+  }
+
+  /** See `VmManager.measure`. */
+  measure(vm: MicroVm): void {
+    this.#manager()?.measure(vm);
   }
 
   /** All live VMs that serve somebody. */

@@ -1,6 +1,6 @@
 /** One generation of a worker: all it holds and says between a registration and the end of that. */
 import type { BlixardClient } from '../client/client.ts';
-import type { HeartbeatReply, Registered, WorkReply } from '../contract/worker.ts';
+import type { ExecutorOffer, HeartbeatReply, Registered, WorkReply } from '../contract/worker.ts';
 import { limits } from '../domain/limits.ts';
 import type { ExecutorRegistry } from '../executor/registry.ts';
 import { sleep } from '../platform/clock.ts';
@@ -10,8 +10,8 @@ import { AttemptRun, type Holder } from './attempt-run.ts';
 import { Attempts } from './attempts.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { type CallerDeps, untilAnswered } from './until-answered.ts';
-import { vmReports } from './vm-reports.ts';
 import { WorkLoop } from './work-loop.ts';
+import { WorkerNews } from './worker-news.ts';
 
 /** How long a leaving worker waits for its last reports to be taken, and then for its farewell. */
 const lastReportsMs = 10_000;
@@ -22,12 +22,14 @@ export interface GenerationDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
   readonly ids: Ids;
-  readonly vms: Pick<VmService, 'told'>;
+  readonly vms: Pick<VmService, 'told' | 'breakers'>;
   readonly workerId: string;
   readonly slots: number;
   /** Most jobs to claim ahead, where all executors are light; default `limits.claimAheadMax`. */
   readonly claimAheadMax?: number;
   readonly registered: Registered;
+  /** What the registration has told of its executors. */
+  readonly offered: readonly ExecutorOffer[];
 }
 
 /** Why a generation ended: the server refused it, or the worker left. */
@@ -67,7 +69,7 @@ export class Generation {
       ...shared,
       waitMs: Math.min(heartbeatMs, limits.waitMsMax),
       want: () => this.#attempts.want,
-      vms: () => vmReports(deps.vms),
+      news: new WorkerNews(deps),
       joinsEnds: isLight,
       onReply,
       onRefused,

@@ -5,6 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ids, Random } from '../platform/random.ts';
 import type { FastStartConfig } from '../vm/fast-starts.ts';
+import type { HealthConfig } from '../vm/health.ts';
 import { openVmService } from '../vm/open-vm-service.ts';
 import type { VmService } from '../vm/vm-service.ts';
 
@@ -21,6 +22,8 @@ export interface HostVmConfig {
   readonly bootTimeoutMs?: number;
   /** Default: no templates, every VM is booted. */
   readonly fastStarts?: FastStartConfig;
+  /** Default: a ping every 5 s, each answered within 10 s. */
+  readonly health?: HealthConfig;
 }
 
 /** What opens them besides the configuration. */

@@ -1,7 +1,9 @@
 /** What a worker tells the server of its VMs. */
-import type { VmReport } from '../contract/vm.ts';
+import type { VmReport, VmStop } from '../contract/vm.ts';
 import { limits } from '../domain/limits.ts';
+import type { BreakerTold } from '../vm/breaker-words.ts';
 import type { VmTold } from '../vm/micro-vm.ts';
+import type { VmUsage } from '../vm/resource-monitor.ts';
 import type { VmService } from '../vm/vm-service.ts';
 
 /** Those that serve a job first; no more than the server takes. */
@@ -9,13 +11,32 @@ export function vmReports(vms: Pick<VmService, 'told'>): VmReport[] {
   return vms.told().slice(0, limits.vmsToldMax).map(reportOf);
 }
 
-function reportOf({ facts, purpose, state, memoryMiB, vcpus, startedAtMs }: VmTold): VmReport {
+/** No more than the server takes. */
+export function vmStops(vms: Pick<VmService, 'breakers'>): VmStop[] {
+  return vms.breakers().slice(0, limits.vmStopsTold).map(stopOf);
+}
+
+function stopOf({ image, memoryMiB, vcpus, failures, retryInMs, why }: BreakerTold): VmStop {
+  return {
+    image: image ?? null,
+    memoryMiB: memoryMiB ?? null,
+    vcpus: vcpus ?? null,
+    ...{ failures, retryInMs, why },
+  };
+}
+
+function usageOf({ rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes, atMs }: VmUsage) {
+  return { rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes, atMs };
+}
+
+function reportOf({ facts, purpose, state, memoryMiB, vcpus, startedAtMs, usage }: VmTold): VmReport {
   const { vmId: id, image, hypervisor, accel, start, startReason, bootMs } = facts;
   const [jobId, attempt] = purpose?.split('/') ?? [];
   return {
     ...{ id, state, image, hypervisor, accel, memoryMiB, vcpus, start, bootMs, startedAtMs },
     use: purpose === undefined ? 'pool' : 'job',
     ...(startReason === undefined ? {} : { startReason }),
+    ...(usage === undefined ? {} : { usage: usageOf(usage) }),
     jobId: jobId ?? null,
     attempt: attempt === undefined ? null : Number(attempt),
   };

@@ -4,13 +4,13 @@
  * was lost is repeated with its token until it is answered, so that no claim is lost.
  */
 import type { BlixardClient } from '../client/client.ts';
-import type { VmReport } from '../contract/vm.ts';
 import type { AttemptDone, WorkReply } from '../contract/worker.ts';
 import { limits } from '../domain/limits.ts';
 import { sleep, type Timer } from '../platform/clock.ts';
 import type { Ids } from '../platform/random.ts';
 import type { Holder } from './attempt-run.ts';
 import { answerTimeoutMs, type CallerDeps, untilAnswered } from './until-answered.ts';
+import type { WorkerNews } from './worker-news.ts';
 
 /** The waiting call, and the one that takes its place. */
 const callsMax = 2;
@@ -34,8 +34,7 @@ export interface WorkLoopDeps extends CallerDeps {
   readonly waitMs: number;
   /** Claims wanted now. */
   readonly want: () => number;
-  /** The VMs of this worker as they are now. */
-  readonly vms: () => VmReport[];
+  readonly news: Pick<WorkerNews, 'now'>;
   /** Attempts end many in one turn of the event loop: their ends, and what is wanted next, go out in one call. */
   readonly joinsEnds: boolean;
   readonly onReply: (reply: WorkReply) => void;
@@ -156,7 +155,7 @@ export class WorkLoop {
   }
 
   #ask({ token, done, want, waitMs }: Call, repeat: boolean): Promise<WorkReply> {
-    const { client, holder } = this.#deps;
+    const { client, holder, news } = this.#deps;
     return client.call('work', {
       params: { id: holder.workerId },
       body: {
@@ -166,7 +165,7 @@ export class WorkLoop {
         done: [...done],
         want,
         waitMs,
-        vms: this.#deps.vms(),
+        ...news.now(),
       },
       signal: this.#halt.signal,
       timeoutMs: waitMs + answerTimeoutMs,

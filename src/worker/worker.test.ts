@@ -94,6 +94,23 @@ describe('a worker', () => {
     expect(made.executor.begun).toEqual([]);
   });
 
+  it('tells what it can run no more, and can run again, without a new registration', async () => {
+    const { executor, worker } = await world.startWorker();
+    const before = await world.client.call('getWorker', { params: { id: worker.id } });
+    executor.unavailableReason = 'three images failed in a row';
+    await pauseMs(heartbeatMs * 3);
+    const job = await world.submit(['exit', '0']);
+    await pauseMs(heartbeatMs * 2);
+    expect(await world.get(job.id)).toMatchObject({
+      ...{ state: 'pending', attempt: 0 },
+      waiting: expect.stringContaining('three images failed in a row'),
+    });
+    executor.unavailableReason = null;
+    expect((await world.ended(job.id)).state).toBe('completed');
+    const { generation } = await world.client.call('getWorker', { params: { id: worker.id } });
+    expect(generation).toBe(before.generation);
+  });
+
   it('an executor that fails after the claim sends the job back without spending an attempt', async () => {
     const { executor } = await world.startWorker();
     executor.unavailableReason = 'broke down';

@@ -32,7 +32,7 @@ export interface WorkerDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
   readonly images: ImageList;
-  readonly vms: Pick<VmService, 'told'>;
+  readonly vms: Pick<VmService, 'told' | 'breakers'>;
   readonly identity: WorkerIdentity;
   readonly ids: Ids;
   readonly config: WorkerConfig;
@@ -138,6 +138,7 @@ export class Worker {
       slots: config.slots,
       ...(config.claimAheadMax === undefined ? {} : { claimAheadMax: config.claimAheadMax }),
       registered,
+      offered: body.executors,
     });
     this.#generation = generation;
     generation.start();

@@ -1,8 +1,9 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { executorSuite, TestExecution, waitUntil } from '../../src/executor/executor.suite.ts';
+import { guestLimitsSuite } from '../../src/executor/guest-limits.suite.ts';
 import { MicrovmExecutor } from '../../src/executor/microvm-executor.ts';
 import { ImageStore } from '../../src/image/image-store.ts';
 import { realClock } from '../../src/platform/clock.ts';
@@ -72,6 +73,25 @@ executorSuite('MicrovmExecutor over QEMU', async () => {
     live: async () => vms.count() + (await readdir(join(dataDir, 'vms'))).length,
     close: () => vms.close(),
   };
+});
+
+describe('limits of a job in a real guest', () => {
+  let vms: VmService;
+  beforeAll(async () => {
+    vms = await openVms();
+  });
+  afterAll(() => vms.close());
+
+  guestLimitsSuite(
+    (mib, processes) =>
+      shell(
+        [
+          `head -c ${mib}m /dev/zero > /zeros || exit 1`,
+          `for n in $(seq ${processes}); do sleep 20 > /dev/null 2>&1 & done`,
+        ].join('\n'),
+      ),
+    () => executorOf(vms),
+  );
 });
 
 it('a real guest: its own kernel, its memory, its user, its folder', async () => {

@@ -83,6 +83,8 @@ describe('a job with a bad field is refused by name, value and what is allowed',
       { command, memoryMiB: -1 },
       { field: 'memoryMiB', value: '-1', allowed: 'an integer from 80 to 65536' },
     ],
+    ['less disk than anything needs', { command, diskMiB: 3 }, { field: 'diskMiB', value: '3' }],
+    ['more processes than there are numbers for', { command, pids: 4_194_305 }, { field: 'pids' }],
     ['a priority past its edge', { command, priority: -101 }, { field: 'priority', value: '-101' }],
     [
       'a retry for a reason that is not the job’s',

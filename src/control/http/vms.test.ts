@@ -130,6 +130,49 @@ describe('the VMs that workers tell of', () => {
     expect((await call('listVms', { query: { worker: again.id } })).vms).toEqual([]);
   });
 
+  it('tell what they use of their hosts, and what is not started for now', async () => {
+    const other = new TestWorker(client, system.ids);
+    await other.register();
+    const usage = {
+      rssKiB: 2_048,
+      rssPeakKiB: 4_096,
+      pssKiB: null,
+      cpuMs: 1_500,
+      readBytes: 10,
+      writtenBytes: 0,
+    };
+    const stop = {
+      image: 'bad:latest',
+      memoryMiB: 128,
+      vcpus: 1,
+      failures: 3,
+      retryInMs: 41_500,
+      why: 'no kernel',
+    };
+    const before = await call('getVmStats');
+    const vm = report({ usage: { ...usage, atMs: 7 } });
+    await client.call('work', {
+      params: { id: other.id },
+      body: {
+        ...{ generation: other.generation, token: system.ids(), repeat: false, done: [], want: 0, waitMs: 0 },
+        ...{ vms: [vm], vmsStopped: [stop] },
+      },
+    });
+    const stats = await call('getVmStats');
+    expect(stats.usage.rssKiB - before.usage.rssKiB).toBe(2_048);
+    expect(stats.usage.cpuMs - before.usage.cpuMs).toBe(1_500);
+    expect(stats.stopped).toEqual([{ ...stop, workerId: other.id, workerName: 'test' }]);
+    expect((await blixard('vm', 'ls', '--worker', other.id)).stdout).toMatch(/2\.0 MiB +1\.5s/);
+    expect((await blixard('vm', 'get', vm.id)).stdout).toMatch(
+      /host memory +2\.0 MiB, highest 4\.0 MiB, without what is shared -/,
+    );
+    expect((await blixard('vm', 'stats')).stdout).toContain(
+      'bad:latest with 128 MiB by test: 3 failed in a row, next try in 42s; no kernel',
+    );
+    await tell(other, []);
+    expect((await call('getVmStats')).stopped).toEqual([]);
+  });
+
   it('are refused when there are too many, or one is not whole', async () => {
     const many = Array.from({ length: limits.vmsToldMax + 1 }, () => report());
     await expect(tell(worker, many)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
@@ -138,6 +181,24 @@ describe('the VMs that workers tell of', () => {
     });
     await expect(call('getVm', { params: { id: 'zz' } })).rejects.toMatchObject({
       code: 'VALIDATION_FAILED',
+    });
+  });
+});
+
+describe('an end that a worker tells', () => {
+  it(`makes its job wait at most ${limits.retryInMsMax} ms longer`, async () => {
+    const end = { jobId: system.ids(), attempt: 1, exitCode: null, signal: null, message: null, vm: null };
+    const body = { generation: worker.generation, token: system.ids(), repeat: false, want: 0, waitMs: 0 };
+    const done = {
+      ...end,
+      reason: 'vm_boot_failed' as const,
+      usage: null,
+      retryInMs: limits.retryInMsMax + 1,
+    };
+    const params = { id: worker.id };
+    await expect(client.call('work', { params, body: { ...body, done: [done] } })).rejects.toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'done.0.retryInMs' },
     });
   });
 });

@@ -29,6 +29,7 @@ export function draftOf(
   const waits = spec.after !== undefined && spec.after.length > 0;
   assertFamily(id, spec);
   assertMemoryGrows(spec);
+  assertDiskFits(spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -106,6 +107,13 @@ function assertMemoryGrows({ memoryMiB, retry }: JobSpec): void {
   if (max === undefined || max >= memoryMiB) return;
   const problem = `is ${max}; allowed: at least memoryMiB, that is ${memoryMiB}`;
   throw new BlixardError('VALIDATION_FAILED', { field: 'retry.oom.memoryMiBMax', problem });
+}
+
+/** The disk lies in memory: more of it than that could not be filled. */
+function assertDiskFits({ diskMiB, memoryMiB }: JobSpec): void {
+  if (diskMiB === undefined || diskMiB <= memoryMiB) return;
+  const problem = `is ${diskMiB}; allowed: at most memoryMiB, that is ${memoryMiB}`;
+  throw new BlixardError('VALIDATION_FAILED', { field: 'diskMiB', problem });
 }
 
 function badTime(problem: string): BlixardError {

@@ -48,6 +48,14 @@ describe('ends', () => {
     ]);
   });
 
+  it('waits until the worker can try again when that says so', async () => {
+    const failed = { reason: 'vm_boot_failed', exitCode: null } as const;
+    const job = await endRunning({ ...failed, message: 'starts are stopped', retryInMs: 60_000 });
+    expect(job).toMatchObject({ state: 'scheduled', infraFailures: 1, message: 'starts are stopped' });
+    expect(job.runAtMs - control.clock.nowMs()).toBeGreaterThanOrEqual(60_000);
+    expect(job.runAtMs - control.clock.nowMs()).toBeLessThan(62_000);
+  });
+
   it('fails when the attempts are used up, and tells why', async () => {
     const job = await endRunning({ reason: 'timeout', exitCode: null, signal: 9, message: 'over 5 s' });
     expect(job).toMatchObject({ state: 'failed', reason: 'timeout', signal: 9, message: 'over 5 s' });

@@ -161,7 +161,7 @@ export class EndReports {
     const nowMs = this.#clock.nowMs();
     const chance = this.#random.unit();
     const reported = endOf(done);
-    const wanted = decideEnd(job, reported, nowMs, chance);
+    const wanted = decideEnd(job, { ...reported, retryInMs: done.retryInMs }, nowMs, chance);
     const possible =
       jobMachine.can(from, wanted.state) && (wanted.state !== 'completed' || isStarted(from, done));
     const end = possible ? reported : neverStarted;

@@ -12,7 +12,7 @@ import { integer, integerOrNull, json, text } from '../../store/statements/colum
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates, nextOpening } from '../../store/statements/rates.ts';
 import { claimJobs, heldByToken, renewLease } from '../../store/statements/work.ts';
-import { workerById } from '../../store/statements/workers.ts';
+import { tellExecutors, workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
 import { claimedJobOf } from '../views.ts';
@@ -146,7 +146,8 @@ export class WorkDesk {
   ): Promise<Turn> {
     const { want, done, repeat } = call.body;
     const nowMs = this.#deps.clock.monotonicMs();
-    const isRepoll = done.length === 0 && !repeat && settle !== undefined;
+    const offers = settle === undefined ? [] : this.#offers(call);
+    const isRepoll = done.length === 0 && !repeat && offers.length === 0 && settle !== undefined;
     const shaped = !this.#plain.has(call.holder.workerId);
     // A shaped queue may have more to give by time alone, or by the next claim: it is always asked.
     const claims = want > 0 && !(isRepoll && !shaped && this.#fruitless.covers(call.holder, nowMs));
@@ -154,17 +155,25 @@ export class WorkDesk {
     call.seat.claims();
     const results = await this.#deps.db.batch([
       ...planned,
+      ...offers,
       ...(claims ? this.#claim(call, shaped) : []),
       this.#renewal(call.holder),
     ]);
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
-    const rows = claims ? (results[planned.length]?.rows ?? []) : [];
+    const rows = claims ? (results[planned.length + offers.length]?.rows ?? []) : [];
     if (claims && !lease.shaped && rows.length < want) mark();
     for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
     if (shaped && rows.length > 0) await this.#tellOpening();
     const claimed = inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows);
     return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
+  }
+
+  /** Before the claim, which goes by what the worker can run. */
+  #offers({ holder, body }: Call): Statement[] {
+    if (body.executors === undefined) return [];
+    const nowMs = this.#deps.clock.nowMs();
+    return [tellExecutors.with({ ...holder, executors: JSON.stringify(body.executors), nowMs })];
   }
 
   /** The buckets of keys that a shaped claim fills are taken away again at the rate at which claims make them. */

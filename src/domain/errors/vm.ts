@@ -44,6 +44,13 @@ export const vmErrors = {
     message: 'The host has no room for another microVM: {problem}',
     hint: 'Wait for a running job to end, or raise the limit.',
   },
+  VM_STARTS_STOPPED: {
+    fault: 'transient',
+    status: 503,
+    exitCode: 75,
+    message: 'The microVM is not started for now: {problem}',
+    hint: 'blixard vm stats tells what is stopped; blixard doctor checks the host.',
+  },
   TEMPLATE_FAILED: {
     fault: 'system',
     status: 503,

@@ -16,6 +16,7 @@ import { type FakeCommands, fakeCommands } from './fake-commands.ts';
 import { FakeExec, type GuestControl } from './fake-exec.ts';
 import { FakeFiles } from './fake-files.ts';
 import type { FakeGuest } from './fake-guest.ts';
+import { FakeLimits } from './fake-limits.ts';
 import { fakeTasks } from './fake-tasks.ts';
 
 export interface FakeAgentDeps {
@@ -35,6 +36,7 @@ export class FakeAgent {
   readonly #parts = new Map<number, Buffer[]>();
   readonly #execs = new Map<number, FakeExec>();
   readonly #files = new FakeFiles();
+  readonly #limits = new FakeLimits();
   readonly #bootedAtMs: number;
   readonly #verbs: ReadonlyMap<number, (frame: Frame) => void>;
 
@@ -99,7 +101,7 @@ export class FakeAgent {
     const spec = decodeExecSpec(Buffer.concat(this.#parts.get(streamId) ?? []));
     this.#parts.delete(streamId);
     const exec = new FakeExec({
-      ...{ spec, commands, files: this.#files, guest: this.#deps.guest },
+      ...{ spec, commands, files: this.#files, limits: this.#limits, guest: this.#deps.guest },
       ...{ clock: this.#deps.clock, vm: this.#deps.vm },
       send: (type, payload) => this.#send(type, streamId, payload),
       sendRaw: (bytes) => this.#deps.channel.write(bytes),

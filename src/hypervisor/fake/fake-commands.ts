@@ -2,12 +2,14 @@
 import type { ExecSpec } from '../../contract/guest.ts';
 import type { FakeFiles } from './fake-files.ts';
 import type { FakeGuest } from './fake-guest.ts';
+import type { FakeLimits } from './fake-limits.ts';
 
 /** How a scripted command ends. */
 export interface CommandEnd {
   readonly code: number;
   readonly signal?: number;
   readonly oom?: boolean;
+  readonly diskFull?: boolean;
 }
 
 /** What a scripted command can do. */
@@ -18,6 +20,7 @@ export interface CommandIo {
   readonly args: readonly string[];
   /** Of the guest. */
   readonly files: FakeFiles;
+  readonly limits: FakeLimits;
   stdout(data: string | Buffer): Promise<void>;
   stderr(data: string | Buffer): Promise<void>;
   /** Standard input to its end. */
@@ -48,6 +51,13 @@ export const fakeCommands: FakeCommands = {
   exit: async ({ args }) => ({ code: Number(args[0] ?? 0) }),
   signal: async ({ args }) => ({ code: -1, signal: Number(args[0] ?? 9) }),
   oom: async () => ({ code: -1, signal: 9, oom: true }),
+  /** Writes so many bytes and is so many processes at once: `['take', bytes, count]`. */
+  take: async ({ args, limits, stderr }) => {
+    const hasRoom = limits.hasRoomFor(Number(args[0]));
+    if (hasRoom && limits.mayBe(Number(args[1]))) return success;
+    await stderr(hasRoom ? 'cannot fork\n' : 'No space left on device\n');
+    return hasRoom ? { code: 2 } : { code: 1, diskFull: true };
+  },
   echo: async (io) => {
     await io.stdout(`${io.args.join(' ')}\n`);
     return success;

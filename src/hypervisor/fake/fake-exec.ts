@@ -5,6 +5,7 @@ import { type Clock, sleep } from '../../platform/clock.ts';
 import type { CommandEnd, CommandIo, FakeCommands } from './fake-commands.ts';
 import type { FakeFiles } from './fake-files.ts';
 import type { FakeGuest } from './fake-guest.ts';
+import type { FakeLimits } from './fake-limits.ts';
 
 /** What a command may do to the VM it runs in. */
 export interface GuestControl {
@@ -17,6 +18,7 @@ export interface FakeExecDeps {
   /** What argv may begin with. */
   readonly commands: FakeCommands;
   readonly files: FakeFiles;
+  readonly limits: FakeLimits;
   readonly clock: Clock;
   readonly vm: GuestControl;
   readonly guest: FakeGuest;
@@ -69,8 +71,8 @@ export class FakeExec {
     ]);
     this.#ended.abort();
     const wallMs = Math.round(clock.monotonicMs() - startMs);
-    const { code, signal = 0, oom = false } = end;
-    const reply = { code, signal, wallMs, cpuMs: 0, maxRssKiB: 1024, oom };
+    const { code, signal = 0, oom = false, diskFull = false } = end;
+    const reply = { code, signal, wallMs, cpuMs: 0, maxRssKiB: 1024, oom, diskFull };
     this.#deps.send(guestFrames.exited, Buffer.from(JSON.stringify(reply)));
   }
 
@@ -97,12 +99,9 @@ export class FakeExec {
   }
 
   #io(args: readonly string[]): CommandIo {
-    const { spec, files, clock, vm, guest } = this.#deps;
+    const { spec, files, limits: taken, clock, vm, guest } = this.#deps;
     return {
-      spec,
-      guest,
-      args,
-      files,
+      ...{ spec, guest, args, files, limits: taken },
       stdout: (data) => this.#write(guestFrames.stdout, Buffer.from(data)),
       stderr: (data) => this.#write(guestFrames.stderr, Buffer.from(data)),
       stdin: () => this.#readStdin(),

@@ -10,6 +10,10 @@ export const fakeTasks: FakeCommands = {
     io.files.pipe(`${io.spec.cwd}/progress`, (data) => void io.stdout(data));
     return never;
   },
+  limits: async ({ args, limits: set }) => {
+    set.set(Number(args[0]), Number(args[1]));
+    return success;
+  },
   put: async (io) => {
     const [offset = '0', name = ''] = io.args;
     const parts: Buffer[] = [];

@@ -5,6 +5,7 @@ import { clockCheck, dataDirCheck, nodeCheck } from './host.ts';
 import { imageToolsCheck } from './image-tools.ts';
 import { serverCheck } from './server.ts';
 import { storeCheck } from './store.ts';
+import { vmStartsCheck } from './vm-starts.ts';
 import { imageCheck, qemuCheck, templatesCheck, vmManagerCheck } from './vms.ts';
 
 const checks = [
@@ -18,6 +19,7 @@ const checks = [
   templatesCheck,
   imageToolsCheck,
   serverCheck,
+  vmStartsCheck,
 ];
 
 /** Looks at this host; changes nothing on it but making an absent data directory. */

@@ -47,6 +47,18 @@ export const registerWorker = define<{
    RETURNING generation, lease_until_ms`,
 );
 
+/** What a worker can run has changed. */
+export const tellExecutors = define<{
+  workerId: string;
+  generation: number;
+  executors: string;
+  nowMs: number;
+}>(
+  'workers.tellExecutors',
+  `UPDATE workers SET executors = :executors, updated_at_ms = :nowMs
+   WHERE id = :workerId AND generation = :generation AND ${leased}`,
+);
+
 /** Forgets the images of a worker. */
 export const deleteImages = define<{ workerId: string }>(
   'workers.deleteImages',

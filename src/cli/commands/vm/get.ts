@@ -1,8 +1,9 @@
 /** blixard vm get: one microVM. */
 import type { Command } from 'commander';
 import type { Vm } from '../../../contract/vm.ts';
-import { formatDurationMs } from '../../../domain/units.ts';
+import { formatBytes, formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { memoryText } from '../../output/memory.ts';
 import { printable } from '../../output/style.ts';
 import { renderFacts } from '../../output/table.ts';
 
@@ -37,6 +38,23 @@ function factsOf(call: Call, vm: Vm): readonly (readonly [string, string | undef
     ['hypervisor', `${vm.hypervisor}, ${vm.accel}`],
     ['worker', `${printable(vm.workerName)} (${vm.workerId})`],
     ['since', call.time(vm.startedAtMs)],
+    ...usageFacts(vm),
     ['told', call.time(vm.toldAtMs)],
+  ];
+}
+
+/** Of the host; nothing before it was looked at. */
+function usageFacts({ usage }: Vm): readonly (readonly [string, string])[] {
+  if (usage === undefined) return [];
+  const { rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes } = usage;
+  const own = `without what is shared ${memoryText(pssKiB)}`;
+  const memory = `${memoryText(rssKiB)}, highest ${memoryText(rssPeakKiB)}, ${own}`;
+  return [
+    ['host memory', memory],
+    ['host CPU', formatDurationMs(cpuMs)],
+    [
+      'disk',
+      readBytes === null ? '-' : `read ${formatBytes(readBytes)}, written ${formatBytes(writtenBytes ?? 0)}`,
+    ],
   ];
 }

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Vm } from '../../../contract/vm.ts';
 import { formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { memoryText } from '../../output/memory.ts';
 import { printable } from '../../output/style.ts';
 import { type Column, renderTable } from '../../output/table.ts';
 import type { ShowTime } from '../../output/time.ts';
@@ -54,6 +55,8 @@ function columns(time: ShowTime): readonly Column<Vm>[] {
     { head: 'USE', cell: ({ use, jobId, attempt }) => (jobId === null ? use : `${jobId}/${attempt}`) },
     { head: 'START', cell: ({ start, bootMs }) => `${start} ${formatDurationMs(bootMs)}` },
     { head: 'SIZE', cell: ({ memoryMiB, vcpus }) => `${memoryMiB} MiB, ${vcpus} CPU` },
+    { head: 'RSS', cell: ({ usage }) => memoryText(usage?.rssKiB) },
+    { head: 'CPU', cell: ({ usage }) => (usage === undefined ? '-' : formatDurationMs(usage.cpuMs)) },
     { head: 'SINCE', optional: true, cell: ({ startedAtMs }) => time(startedAtMs) },
     { head: 'WORKER', flexible: true, cell: ({ workerName }) => printable(workerName) },
   ];

@@ -1,0 +1,31 @@
+/** What a submission may say of how much of its microVM the command may take, besides memory and processors. */
+import { type Static, Type } from 'typebox';
+import { limits } from '../domain/limits.ts';
+
+/** All may be left out, and what is left out is not in the spec. */
+export const guestLimits = {
+  diskMiB: Type.Optional(
+    Type.Integer({
+      minimum: limits.diskMiBMin,
+      maximum: limits.memoryMiBMax,
+      description:
+        'room for what it writes, which lies in the memory of its VM: so much in /tmp, and so much anywhere else; ' +
+        '50 and 80 % of the memory when left out',
+    }),
+  ),
+  pids: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: limits.pidsMax,
+      description: 'processes and threads at once; as many as the guest has room for when left out',
+    }),
+  ),
+};
+
+const GuestLimits = Type.Object(guestLimits);
+export type GuestLimits = Static<typeof GuestLimits>;
+
+/** The limits that were given. */
+export function guestLimitsOf({ diskMiB, pids }: GuestLimits): GuestLimits {
+  return { ...(diskMiB === undefined ? {} : { diskMiB }), ...(pids === undefined ? {} : { pids }) };
+}

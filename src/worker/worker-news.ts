@@ -1,0 +1,36 @@
+/** What a work call tells besides ends: the VMs of this worker, and what it can run where that has changed. */
+import type { ExecutorOffer, WorkRequest } from '../contract/worker.ts';
+import type { ExecutorRegistry } from '../executor/registry.ts';
+import type { VmService } from '../vm/vm-service.ts';
+import { vmReports, vmStops } from './vm-reports.ts';
+
+/** What it is told from. */
+export interface WorkerNewsDeps {
+  readonly executors: ExecutorRegistry;
+  readonly vms: Pick<VmService, 'told' | 'breakers'>;
+  /** What the registration has told. */
+  readonly offered: readonly ExecutorOffer[];
+}
+
+/** Of one generation. */
+export class WorkerNews {
+  readonly #deps: WorkerNewsDeps;
+  /** Once they differ they are told with every call: answers may be lost, and calls overtake one another. */
+  #hasChanged = false;
+
+  constructor(deps: WorkerNewsDeps) {
+    this.#deps = deps;
+  }
+
+  now(): Pick<WorkRequest, 'vms' | 'vmsStopped' | 'executors'> {
+    const { executors, offered, vms } = this.#deps;
+    const offers = executors.offers();
+    this.#hasChanged ||= JSON.stringify(offers) !== JSON.stringify(offered);
+    const stops = vmStops(vms);
+    return {
+      vms: vmReports(vms),
+      ...(stops.length > 0 ? { vmsStopped: stops } : {}),
+      ...(this.#hasChanged ? { executors: offers } : {}),
+    };
+  }
+}
