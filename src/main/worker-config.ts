@@ -10,8 +10,8 @@ export function workerConfigOf({ workerName, slots, queues }: Config, version: s
 
 /** How this host runs VMs. */
 export function hostVmConfigOf(config: Config): HostVmConfig {
-  const { dataDir, accel, qemu, vmsMax, bootTimeoutMs } = config;
-  return { dataDir, accel, qemuProgram: qemu, vmsMax, bootTimeoutMs, fastStarts: fastStartsOf(config) };
+  const { dataDir, accel, qemu: qemuProgram, sandbox, vmsMax, bootTimeoutMs } = config;
+  return { dataDir, accel, qemuProgram, sandbox, vmsMax, bootTimeoutMs, fastStarts: fastStartsOf(config) };
 }
 
 /** What makes VMs start faster than by a boot. */

@@ -130,8 +130,9 @@ export class VmController {
   #watch(running: RunningVm, order: StartOrder): StartedVm {
     const { capabilities, clock, ids, random } = this.#deps;
     const session = new GuestSession({ channel: running.channel, clock, token: ids() });
-    const { driver: hypervisor, accel } = capabilities;
-    const origin = { vmId: running.id, hypervisor, accel, image: order.image.digest };
+    const { driver: hypervisor, accel, lockIn } = capabilities;
+    const { sandbox } = lockIn;
+    const origin = { vmId: running.id, hypervisor, accel, sandbox, image: order.image.digest };
     const { memoryMiB, vcpus } = order;
     const vm = new MicroVm({ running, session, clock, random, origin, size: { memoryMiB, vcpus } });
     return { vm, gone: vm.exited.then(() => this.#clear(running.id)) };

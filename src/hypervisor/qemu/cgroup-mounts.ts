@@ -46,7 +46,7 @@ export function hierarchiesOf(mounts: string, memberships: string, wanted: reado
 
 function placeIn({ mountedAt, from }: Mount, path: string): Pick<Hierarchy, 'root' | 'dir'> {
   const inside = from !== '/' && path.startsWith(from) ? path.slice(from.length) : path;
-  return { root: mountedAt, dir: join(mountedAt, inside) };
+  return { root: mountedAt, dir: inside === '/' ? mountedAt : join(mountedAt, inside) };
 }
 
 /** `36 35 98:0 /from /mounted/at rw,noatime master:1 - type device options`; undefined for an empty line. */

@@ -5,7 +5,7 @@ import { clockCheck, dataDirCheck, nodeCheck } from './host.ts';
 import { imageToolsCheck } from './image-tools.ts';
 import { serverCheck } from './server.ts';
 import { storeCheck } from './store.ts';
-import { imageCheck, qemuCheck, templatesCheck, vmManagerCheck } from './vms.ts';
+import { imageCheck, lockInCheck, qemuCheck, templatesCheck, vmManagerCheck } from './vms.ts';
 
 const checks = [
   nodeCheck,
@@ -14,6 +14,7 @@ const checks = [
   storeCheck,
   vmManagerCheck,
   qemuCheck,
+  lockInCheck,
   imageCheck,
   templatesCheck,
   imageToolsCheck,
