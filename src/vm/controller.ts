@@ -120,6 +120,7 @@ export class VmController {
       const started = await this.#greet(this.#watch(running, order), running, launch, signal);
       const bootMs = Math.round(clock.monotonicMs() - spawnedAtMs);
       started.vm.tellStart({ start: launch.start, bootMs });
+      failpoint('vm-greeted');
       return started;
     } catch (error) {
       await registry.forget(id);
@@ -162,6 +163,7 @@ export class VmController {
   }
 
   async #clear(vmId: string): Promise<void> {
+    failpoint('vm-ended');
     try {
       await this.#deps.registry.forget(vmId);
     } catch (error) {
