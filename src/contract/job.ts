@@ -132,6 +132,13 @@ export const VmFacts = strict({
   vmId: Type.String({ maxLength: limits.factLength }),
   hypervisor: Type.String({ maxLength: limits.factLength, description: 'driver, for example qemu' }),
   accel: Type.String({ maxLength: limits.factLength, description: 'kvm, or tcg (software emulation)' }),
+  sandbox: Type.Optional(
+    Type.String({
+      maxLength: limits.factLength,
+      description:
+        'what its VMM was locked in with beside its own filter of system calls: bubblewrap, or none',
+    }),
+  ),
   start: oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' }),
   startReason: Type.Optional(
     Type.String({

@@ -12,6 +12,18 @@ export interface Capabilities {
   /** Why this acceleration was chosen, in words for `doctor`. */
   readonly accelReason: string;
   readonly templates: TemplateSupport;
+  readonly lockIn: LockIn;
+}
+
+/** How a VMM that its guest has taken over is kept from its host. */
+export interface LockIn {
+  /** `bubblewrap`: it sees nothing but /usr and its own files. `none`: what any process of its user sees. */
+  readonly sandbox: 'bubblewrap' | 'none';
+  /** Why, and as which user, in words for `doctor`. */
+  readonly sandboxReason: string;
+  /** Whether the kernel bounds its memory and processes, and by which version of cgroups. */
+  readonly cgroups: 'v1' | 'v2' | 'none';
+  readonly cgroupsReason: string;
 }
 
 /**

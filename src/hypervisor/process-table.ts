@@ -33,6 +33,28 @@ export function isRunning({ pid, startTicks }: ProcessIdentity): boolean {
   return stat !== undefined && stat.startTicks === startTicks && stat.state !== 'Z';
 }
 
+/** Pids of the children that the main thread of a process has, oldest first; none when it is gone. */
+export function childrenOf(pid: number): readonly number[] {
+  try {
+    const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return pids === '' ? [] : pids.split(' ').map(Number);
+  } catch (error) {
+    return undefinedIfGone(error) ?? [];
+  }
+}
+
+/** Kills this very process; false when it does not run any more. */
+export function killProcess(identity: ProcessIdentity): boolean {
+  if (!isRunning(identity)) return false;
+  try {
+    return process.kill(identity.pid, 'SIGKILL');
+  } catch (error) {
+    // It ended by itself between the look and the kill.
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
 /** Arguments of every running process that may be read. */
 export async function listCommandLines(): Promise<{ identity: ProcessIdentity; argv: readonly string[] }[]> {
   const found: { identity: ProcessIdentity; argv: readonly string[] }[] = [];

@@ -118,6 +118,14 @@ export const configKeys = {
     readers: ['up', 'worker', 'image', 'doctor'],
     fallback: () => 'qemu-system-x86_64',
   }),
+  sandbox: key({
+    name: 'sandbox',
+    kind: choice('<how>', ['auto', 'required', 'off']),
+    about:
+      'whether each QEMU is locked in by bubblewrap: auto where that works, required (else no VMs), or off',
+    readers: ['up', 'worker', 'image', 'doctor'],
+    fallback: () => 'auto' as const,
+  }),
   vmsMax: key({
     name: 'vms-max',
     kind: integer(1, 2 * limits.slotsMax),

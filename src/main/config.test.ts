@@ -35,6 +35,7 @@ const samples: { readonly [K in ConfigName]: readonly [text: string, value: unkn
   queues: ['ci,nightly', ['ci', 'nightly']],
   accel: ['tcg', 'tcg'],
   qemu: ['/opt/qemu', '/opt/qemu'],
+  sandbox: ['required', 'required'],
   vmsMax: ['9', 9],
   templates: ['off', 'off'],
   templatesMaxMiB: ['1g', 1_024],

@@ -10,10 +10,18 @@ export function workerConfigOf({ workerName, slots, queues }: Config, version: s
 
 /** How this host runs VMs. */
 export function hostVmConfigOf(config: Config): HostVmConfig {
-  const { dataDir, accel, qemu, vmsMax, bootTimeoutMs, pingEveryMs, pingTimeoutMs } = config;
-  const health = { pingEveryMs, pingTimeoutMs };
-  const fastStarts = fastStartsOf(config);
-  return { dataDir, accel, qemuProgram: qemu, vmsMax, bootTimeoutMs, fastStarts, health };
+  const { dataDir, accel, qemu: qemuProgram, sandbox, vmsMax, bootTimeoutMs } = config;
+  const health = { pingEveryMs: config.pingEveryMs, pingTimeoutMs: config.pingTimeoutMs };
+  return {
+    dataDir,
+    accel,
+    qemuProgram,
+    sandbox,
+    vmsMax,
+    bootTimeoutMs,
+    fastStarts: fastStartsOf(config),
+    health,
+  };
 }
 
 /** What makes VMs start faster than by a boot. */

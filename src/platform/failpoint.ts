@@ -8,6 +8,8 @@ export const failpoints = {
   'attempt-ended': 'the command has ended and all its output is with the server; the end is not reported',
   'vm-recorded': 'the record of a VM is on disk; its VMM is not spawned',
   'vm-spawned': 'the VMM runs; no record has its pid',
+  'vm-greeted': 'the guest has said hello; nobody was given the VM',
+  'vm-ended': 'the VMM is gone; its record is still on disk',
   'store-committed': 'a transaction is on disk; nobody was answered',
   'log-appended': 'output is in the file of its log; the worker was not answered',
   'schedule-moved': 'a slot is decided and its run is written; its job is not submitted',

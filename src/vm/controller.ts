@@ -120,6 +120,7 @@ export class VmController {
       const started = await this.#greet(this.#watch(running, order), running, launch, signal);
       const bootMs = Math.round(clock.monotonicMs() - spawnedAtMs);
       started.vm.tellStart({ start: launch.start, bootMs });
+      failpoint('vm-greeted');
       return started;
     } catch (error) {
       await registry.forget(id);
@@ -130,8 +131,9 @@ export class VmController {
   #watch(running: RunningVm, order: StartOrder): StartedVm {
     const { capabilities, clock, ids, random } = this.#deps;
     const session = new GuestSession({ channel: running.channel, clock, token: ids() });
-    const { driver: hypervisor, accel } = capabilities;
-    const origin = { vmId: running.id, hypervisor, accel, image: order.image.digest };
+    const { driver: hypervisor, accel, lockIn } = capabilities;
+    const { sandbox } = lockIn;
+    const origin = { vmId: running.id, hypervisor, accel, sandbox, image: order.image.digest };
     const { memoryMiB, vcpus } = order;
     const vm = new MicroVm({ running, session, clock, random, origin, size: { memoryMiB, vcpus } });
     return { vm, gone: vm.exited.then(() => this.#clear(running.id)) };
@@ -161,6 +163,7 @@ export class VmController {
   }
 
   async #clear(vmId: string): Promise<void> {
+    failpoint('vm-ended');
     try {
       await this.#deps.registry.forget(vmId);
     } catch (error) {

@@ -1,6 +1,6 @@
 /** Templates on disk: whole or not there at all, checked by digest before their first use, watched ever after. */
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, open, readdir, rename, stat, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
@@ -74,10 +74,7 @@ export class TemplateFiles {
 
   /** Makes a template of what was built in `dir`: on disk when this resolves, and never in parts. */
   async finish(dir: string, about: TemplateAbout): Promise<Template> {
-    for (const name of names) {
-      await chmod(join(dir, name), 0o600);
-      await syncFile(join(dir, name));
-    }
+    for (const name of names) await syncFile(join(dir, name));
     const meta: Meta = {
       formatVersion: 1,
       ...about,

@@ -16,6 +16,8 @@ export interface HostVmConfig {
   readonly accel: 'auto' | 'kvm' | 'tcg';
   /** Default: qemu-system-x86_64 on the PATH. */
   readonly qemuProgram?: string;
+  /** Default: auto. */
+  readonly sandbox?: 'auto' | 'required' | 'off';
   /** Live VMs at once. */
   readonly vmsMax: number;
   /** Spawn of the VMM to the agent's hello; default 10 s. */
@@ -41,9 +43,9 @@ export interface HostVmDeps {
 /** Never rejects: a host without VMs has an unavailable service that says why. */
 export function openHostVms({ config, ...deps }: HostVmDeps): Promise<VmService> {
   const { clock, log } = deps;
-  const { accel, qemuProgram } = config;
+  const { accel, qemuProgram, sandbox = 'auto' } = config;
   const program = qemuProgram === undefined ? {} : { program: qemuProgram };
   const hypervisorFor = ({ badKvm }: { badKvm: boolean }): QemuHypervisor =>
-    new QemuHypervisor({ clock, log, accel, badKvm, ...program });
+    new QemuHypervisor({ clock, log, accel, sandbox, badKvm, ...program });
   return openVmService({ ...deps, ...config, hypervisorFor });
 }

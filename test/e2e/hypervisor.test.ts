@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,6 +20,7 @@ const makeQemu = () => new QemuHypervisor({ clock: realClock, log: silentLog, ac
 
 hypervisorSuite('qemu', async () => {
   const specs = await makeSpecs(await baseImage());
+  const templates = await mkdtemp(join(tmpdir(), 'blixard-templates-'));
   const shell = (script: string, ...args: string[]) => ['sh', '-c', script, 'sh', ...args];
   return {
     hypervisor: makeQemu(),
@@ -33,8 +35,10 @@ hypervisorSuite('qemu', async () => {
       remember: (name, text) => shell('printf %s "$2" >/tmp/$1', name, text),
       recall: (name) => ['cat', `/tmp/${name}`],
     },
-    templateDir: () => mkdtemp(join(specs.runDir, 'template-')),
-    close: () => rm(specs.runDir, { recursive: true }),
+    templateDir: () => mkdtemp(join(templates, 'template-')),
+    close: async () => {
+      for (const dir of [specs.runDir, templates]) await rm(dir, { recursive: true });
+    },
   };
 });
 

@@ -1,6 +1,7 @@
 /** What is left of a data directory's VMs on this host: processes and folders. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { findCgroups } from '../../src/hypervisor/qemu/cgroups.ts';
 
 /** VMMs that run in a folder under this directory, as `pid command`; each is started in the folder of its VM. */
 export async function vmmsUnder(dataDir: string): Promise<string[]> {
@@ -19,4 +20,12 @@ export async function vmmsUnder(dataDir: string): Promise<string[]> {
 export async function vmFoldersUnder(dataDir: string): Promise<string[]> {
   const names = await readdir(join(dataDir, 'vms')).catch(() => []);
   return names.filter((name) => /^[0-9a-f-]{36}$/.test(name));
+}
+
+/** The cgroups that these VMs still have on this host. */
+export async function cgroupsOf(vmIds: readonly string[]): Promise<string[]> {
+  const found = await findCgroups();
+  if ('missing' in found) return [];
+  const names = await Promise.all(found.places.map(({ dir }) => readdir(dir)));
+  return names.flat().filter((name) => vmIds.some((id) => name.endsWith(id)));
 }

@@ -207,15 +207,22 @@ export class Process {
   }
 }
 
-/** Pids of the VMMs that a process has started and that still live, with their start times. */
+/** The QEMU processes that a process has started and that still live, each as its pid and its start time. */
 export async function vmmsOf(parentPid: number): Promise<string[]> {
-  const children = await readFile(`/proc/${parentPid}/task/${parentPid}/children`, 'utf8');
-  const pids = children.split(' ').filter((pid) => pid !== '');
-  const lines = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
-  );
-  const vmms = pids.filter((_, index) => lines[index]?.includes('qemu-system'));
-  return await Promise.all(vmms.map(async (pid) => `${pid}@${await startTicks(pid)}`));
+  const found: string[] = [];
+  for (const pid of await childrenOf(`${parentPid}`)) {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    const [program = ''] = line.split('\0');
+    // What locks it in stands between.
+    if (!program.includes('qemu-system')) found.push(...(await vmmsOf(Number(pid))));
+    else found.push(`${pid}@${await startTicks(pid)}`);
+  }
+  return found;
+}
+
+async function childrenOf(pid: string): Promise<string[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return children.split(' ').filter((child) => child !== '');
 }
 
 /** Which of these `pid@start` live still. */

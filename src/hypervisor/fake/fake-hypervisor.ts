@@ -68,7 +68,9 @@ export class FakeHypervisor implements Hypervisor {
   async capabilities(): Promise<Capabilities> {
     const { unavailable, templates = 'writable' } = this.#deps;
     if (unavailable !== undefined) throw new BlixardError('VM_MANAGER_UNAVAILABLE', { reason: unavailable });
-    return { driver: this.name, version: '1', accel: 'tcg', accelReason: 'a fake needs none', templates };
+    const none = 'a fake needs none';
+    const lockIn = { sandbox: 'none', sandboxReason: none, cgroups: 'none', cgroupsReason: none } as const;
+    return { driver: this.name, version: '1', accel: 'tcg', accelReason: none, templates, lockIn };
   }
 
   async fingerprint(spec: TemplateSpec): Promise<string> {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
+import { realClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import { isRunning } from '../process-table.ts';
 import { qemuArguments } from './arguments.ts';
@@ -16,7 +17,9 @@ async function start(program: string, folder?: string) {
     ...{ id: randomUUID(), memoryMiB: 128, vcpus: 1, runDir, rootFsType: 'squashfs' },
     ...{ kernelPath: '/kernel', initrdPath: '/initrd', rootPath: '/root.squashfs' },
   };
-  return startQemuVm({ spec, program, args: qemuArguments(spec, 'tcg'), log: silentLog });
+  const lock = { words: [], isSandboxed: false, user: undefined, release: async () => undefined };
+  const args = qemuArguments(spec, 'tcg');
+  return startQemuVm({ spec, program, args, lock, clock: realClock, log: silentLog });
 }
 
 /** What `act` gives in a process that cannot open another descriptor. */

@@ -7,6 +7,7 @@ import { Duplex, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import {
   type ProcessIdentity,
@@ -15,10 +16,13 @@ import {
   type VmExit,
   type VmSpec,
 } from '../hypervisor.ts';
-import { identify } from '../process-table.ts';
+import { identify, killProcess } from '../process-table.ts';
 import { TailBuffer } from '../tail-buffer.ts';
 import { agentFd, qmpFd, stateFd } from './arguments.ts';
+import type { LockedCommand } from './lock-in.ts';
 import { Qmp } from './qmp.ts';
+import { infoFd } from './sandbox.ts';
+import { type End, endInside, identityInside } from './sandboxed-process.ts';
 import { spawnBound } from './spawn.ts';
 import { receiveState } from './state-file.ts';
 
@@ -27,26 +31,39 @@ export interface QemuVmDeps {
   readonly spec: VmSpec;
   readonly program: string;
   readonly args: readonly string[];
+  readonly lock: LockedCommand;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Starts QEMU. Rejects with VM_BOOT_FAILED when the process cannot be started. */
+/** Starts QEMU. Rejects with VM_BOOT_FAILED when the process cannot be started; then its lock is released. */
 export async function startQemuVm(deps: QemuVmDeps): Promise<RunningVm> {
-  const { spec, log } = deps;
+  try {
+    return await start(deps);
+  } catch (error) {
+    await deps.lock.release();
+    throw error;
+  }
+}
+
+async function start(deps: QemuVmDeps): Promise<RunningVm> {
+  const { spec, lock, log } = deps;
   const state = await openState(spec);
   try {
     const child = spawnQemu(deps, state);
     // A child without a pid has no streams either when this process is out of descriptors.
     if (child.pid === undefined) throw await spawnFailure(child);
     // At once: until the event loop turns, not even a process that has ended is reaped.
-    const identity = identify(child.pid);
+    const started = identify(child.pid);
     const [channel, qmpChannel] = [child.stdio[agentFd], child.stdio[qmpFd]];
-    if (identity === undefined || !(channel instanceof Duplex) || !(qmpChannel instanceof Duplex)) {
+    if (started === undefined || !(channel instanceof Duplex) || !(qmpChannel instanceof Duplex)) {
       child.kill('SIGKILL');
       throw bootFailed(new Error(`process ${child.pid} is not in /proc`));
     }
     channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
-    return new QemuVm({ spec, identity, child, channel, qmpChannel });
+    const ended = endOf(child);
+    const identity = lock.isSandboxed ? await identityInside(child, started, deps.clock) : started;
+    return new QemuVm({ spec, identity, child, ended, lock, channel, qmpChannel });
   } finally {
     await state?.close();
   }
@@ -62,12 +79,15 @@ async function openState({ template }: VmSpec): Promise<FileHandle | undefined> 
   }
 }
 
-function spawnQemu({ program, args, spec }: QemuVmDeps, state: FileHandle | undefined): ChildProcess {
+function spawnQemu({ program, args, spec, lock }: QemuVmDeps, state: FileHandle | undefined): ChildProcess {
   // Standard input, console, what QEMU says; the agent channel and the control channel: socket pairs, nobody else's.
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'];
-  if (state !== undefined) stdio[stateFd] = state.fd;
+  // Without a hole: the list would close up over it.
+  stdio[stateFd] = state?.fd ?? 'ignore';
+  if (lock.isSandboxed) stdio[infoFd] = 'pipe';
+  const [first = program, ...rest] = [...lock.words, program, ...args];
   try {
-    return spawnBound(program, args, { cwd: spec.runDir, stdio });
+    return spawnBound(first, rest, { cwd: spec.runDir, stdio });
   } catch (error) {
     throw bootFailed(error);
   }
@@ -82,6 +102,12 @@ function bootFailed(cause: unknown): BlixardError {
   return new BlixardError('VM_BOOT_FAILED', { problem: problemOf(cause) }, { cause });
 }
 
+function endOf(child: ChildProcess): Promise<End> {
+  return new Promise((resolve) => {
+    child.once('exit', (...how) => resolve(how));
+  });
+}
+
 class QemuVm implements RunningVm {
   readonly id: string;
   readonly identity: ProcessIdentity;
@@ -89,6 +115,7 @@ class QemuVm implements RunningVm {
   readonly exited: Promise<VmExit>;
   readonly #spec: VmSpec;
   readonly #child: ChildProcess;
+  readonly #lock: LockedCommand;
   readonly #qmp: Qmp;
   readonly #qmpChannel: Duplex;
   readonly #loaded: Promise<void>;
@@ -99,6 +126,8 @@ class QemuVm implements RunningVm {
     spec: VmSpec;
     identity: ProcessIdentity;
     child: ChildProcess;
+    ended: Promise<End>;
+    lock: LockedCommand;
     channel: Duplex;
     qmpChannel: Duplex;
   }) {
@@ -107,8 +136,9 @@ class QemuVm implements RunningVm {
     this.channel = deps.channel;
     this.#spec = deps.spec;
     this.#child = deps.child;
+    this.#lock = deps.lock;
     this.#qmpChannel = deps.qmpChannel;
-    this.exited = this.#watch();
+    this.exited = this.#watch(deps.ended);
     this.#qmp = new Qmp({ channel: deps.qmpChannel });
     this.#loaded = deps.spec.template?.act === 'start' ? this.#load() : Promise.resolve();
   }
@@ -134,11 +164,11 @@ class QemuVm implements RunningVm {
     }
     await this.pause();
     const file = join(template.dir, templateFiles.state);
-    await receiveState(runDir, file, (uri) => this.#qmp.migrate('migrate', uri));
+    await receiveState(runDir, file, (uri) => this.#qmp.migrate('migrate', uri), this.#lock.user);
   }
 
   async kill(): Promise<VmExit> {
-    this.#child.kill('SIGKILL');
+    this.#end();
     const exit = await this.exited;
     // Nobody may be left who would read it to its end.
     this.channel.destroy();
@@ -152,18 +182,23 @@ class QemuVm implements RunningVm {
       await this.#qmp.execute('cont');
     } catch (error) {
       this.#stderr.push(Buffer.from(`\ncould not start from the template: ${problemOf(error)}`));
-      this.#child.kill('SIGKILL');
+      this.#end();
     }
   }
 
+  /** QEMU first: bubblewrap then takes note of its end, or nobody might, and ends, too. */
+  #end(): void {
+    if (!this.#lock.isSandboxed || !killProcess(this.identity)) this.#child.kill('SIGKILL');
+  }
+
   /** Waits for the process and for its last words, not for the channel: that is its reader's to drain. */
-  async #watch(): Promise<VmExit> {
+  async #watch(ended: Promise<End>): Promise<VmExit> {
     const words = [collect(this.#child.stdout, this.#console), collect(this.#child.stderr, this.#stderr)];
-    const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
-      this.#child.once('exit', (...how) => resolve(how));
-    });
+    const end = await ended;
     this.#qmpChannel.destroy();
     await Promise.all([...words, this.#loaded]);
+    await this.#lock.release();
+    const [code, signal] = this.#lock.isSandboxed ? endInside(end) : end;
     return { code, signal, stderr: this.#stderr.text().trim() };
   }
 }

@@ -13,6 +13,7 @@ import type {
 import { chooseAccel } from './accel.ts';
 import { qemuArguments } from './arguments.ts';
 import { probeKvm } from './kvm-probe.ts';
+import { openVmmLock, type SandboxWish, type VmmLock } from './lock-in.ts';
 import { qemuVersion } from './program.ts';
 import { startQemuVm } from './qemu-vm.ts';
 import { endLeftVmms } from './sweep.ts';
@@ -24,6 +25,8 @@ export interface QemuDeps {
   readonly accel: 'auto' | 'kvm' | 'tcg';
   /** Default: qemu-system-x86_64 on the PATH. */
   readonly program?: string;
+  /** Default: auto, see `SandboxWish`. */
+  readonly sandbox?: SandboxWish;
   /** A stock kernel has been seen to hang under KVM on this host. */
   readonly badKvm?: boolean;
 }
@@ -32,47 +35,66 @@ export class QemuHypervisor implements Hypervisor {
   readonly name = 'qemu';
   readonly #deps: QemuDeps;
   readonly #program: string;
-  #capabilities: Promise<Capabilities> | undefined;
+  #found: Promise<Found> | undefined;
 
   constructor(deps: QemuDeps) {
     this.#deps = deps;
     this.#program = deps.program ?? 'qemu-system-x86_64';
   }
 
-  /** Found out once; asked again after a failure, since a package may have been installed meanwhile. */
   async capabilities(): Promise<Capabilities> {
-    this.#capabilities ??= this.#findOut();
+    return (await this.#findOnce()).capabilities;
+  }
+
+  async fingerprint(spec: TemplateSpec): Promise<string> {
+    const { version, accel, lockIn } = await this.capabilities();
+    const anyVm: VmSpec = { ...spec, id: '', runDir: '', template: { act: 'make', dir: '' } };
+    // Who may open the files of a template depends on who made it.
+    const as = lockIn.sandbox === 'none' ? '' : lockIn.sandboxReason;
+    return JSON.stringify([this.name, version, qemuArguments(anyVm, accel), as]);
+  }
+
+  async start(spec: VmSpec): Promise<RunningVm> {
+    const { capabilities, lock } = await this.#findOnce();
+    const mapsReadOnly = capabilities.templates === 'read-only';
+    const args = qemuArguments(spec, capabilities.accel, mapsReadOnly);
+    const locked = await lock.prepare(spec, mapsReadOnly);
+    const { clock, log } = this.#deps;
+    return startQemuVm({ spec, args, lock: locked, program: this.#program, clock, log });
+  }
+
+  async recover(vmIds: readonly string[]): Promise<readonly Recovered[]> {
+    const ended = await endLeftVmms({ vmIds, program: this.#program, clock: this.#deps.clock });
+    const { lock } = await this.#findOnce();
+    await lock.recover(vmIds);
+    return ended;
+  }
+
+  /** Asked again after a failure, since a package may have been installed meanwhile. */
+  async #findOnce(): Promise<Found> {
+    this.#found ??= this.#findOut();
     try {
-      return await this.#capabilities;
+      return await this.#found;
     } catch (error) {
-      this.#capabilities = undefined;
+      this.#found = undefined;
       throw error;
     }
   }
 
-  async fingerprint(spec: TemplateSpec): Promise<string> {
-    const { version, accel } = await this.capabilities();
-    const anyVm: VmSpec = { ...spec, id: '', runDir: '', template: { act: 'make', dir: '' } };
-    return JSON.stringify([this.name, version, qemuArguments(anyVm, accel)]);
+  async #findOut(): Promise<Found> {
+    const { accel: wanted, badKvm = false, sandbox: wish = 'auto', clock, log } = this.#deps;
+    const program = this.#program;
+    const version = await qemuVersion(program);
+    const chosen = await chooseAccel(wanted, badKvm, () => probeKvm({ program, clock }));
+    const lock = await openVmmLock({ program, wish, accel: chosen.accel, clock, log });
+    const templates = templateSupport(version);
+    return { lock, capabilities: { driver: this.name, version, ...chosen, templates, lockIn: lock.told } };
   }
+}
 
-  async start(spec: VmSpec): Promise<RunningVm> {
-    const { accel, templates } = await this.capabilities();
-    const args = qemuArguments(spec, accel, templates === 'read-only');
-    return startQemuVm({ spec, args, program: this.#program, log: this.#deps.log });
-  }
-
-  recover(vmIds: readonly string[]): Promise<readonly Recovered[]> {
-    return endLeftVmms({ vmIds, program: this.#program, clock: this.#deps.clock });
-  }
-
-  async #findOut(): Promise<Capabilities> {
-    const { accel, badKvm = false, clock } = this.#deps;
-    const version = await qemuVersion(this.#program);
-    const probe = () => probeKvm({ program: this.#program, clock });
-    const chosen = await chooseAccel(accel, badKvm, probe);
-    return { driver: this.name, version, ...chosen, templates: templateSupport(version) };
-  }
+interface Found {
+  readonly capabilities: Capabilities;
+  readonly lock: VmmLock;
 }
 
 /** From 8.2 on a file of memory can be mapped that QEMU may only read. */

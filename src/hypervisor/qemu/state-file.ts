@@ -1,7 +1,7 @@
 /** Takes the state that QEMU sends when it saves a VM: a socket in the VM's own folder, written on to a file. */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { chown, open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 
@@ -11,11 +11,14 @@ const socketName = 'state.sock';
 /**
  * Calls `send` with where to send a state to, and resolves when that has resolved and the whole state is in `file`.
  * The socket stands in `runDir`, and goes.
+ *
+ * @param sender who shall be able to connect, when that is another user than this process has.
  */
 export async function receiveState(
   runDir: string,
   file: string,
   send: (uri: string) => Promise<void>,
+  sender?: { readonly uid: number; readonly gid: number },
 ): Promise<void> {
   const folder = await open(runDir, 'r');
   const server = createServer();
@@ -25,8 +28,10 @@ export async function receiveState(
     });
   });
   try {
-    server.listen({ path: `/proc/self/fd/${folder.fd}/${socketName}` });
+    const path = `/proc/self/fd/${folder.fd}/${socketName}`;
+    server.listen({ path });
     await once(server, 'listening');
+    if (sender !== undefined) await chown(path, sender.uid, sender.gid);
     await Promise.all([send(`unix:${socketName}`), written]);
   } finally {
     if (server.listening) {

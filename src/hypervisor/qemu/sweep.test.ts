@@ -38,6 +38,13 @@ describe('the sweep', () => {
     expect(spared.every(({ identity }) => isRunning(identity))).toBe(true);
   });
 
+  it('ends what stands around a VMM, too, and tells of the VMM alone', async () => {
+    const around = await standIn('bwrap', '--', 'setpriv', '--', program, '-name', 'blixard-one');
+    const vmm = await standIn(program, '-name', 'blixard-one');
+    expect(await sweep('one')).toEqual([{ id: 'one', pid: vmm.identity.pid }]);
+    expect(isRunning(around.identity)).toBe(false);
+  });
+
   it('finds a program that is named by its path', async () => {
     const path = await script('exec cat', program);
     const vmm = await standIn(path, '-name', 'blixard-one');

@@ -3,13 +3,17 @@ import { basename } from 'node:path';
 import { BlixardError } from '../../domain/errors.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
 import type { ProcessIdentity, Recovered } from '../hypervisor.ts';
-import { isRunning, listCommandLines } from '../process-table.ts';
+import { isRunning, killProcess, listCommandLines } from '../process-table.ts';
 import { processName } from './arguments.ts';
+import { binder } from './spawn.ts';
 
 /** The kernel frees a killed process in milliseconds unless a disk hangs. */
 const goneLimitMs = 5_000;
 /** A process that is not our child cannot be waited for, only looked at. */
 const lookEveryMs = 10;
+
+/** What a VMM is before it is QEMU, and what stays beside it: in the order of the command line. */
+const before = [binder, 'sh', 'prlimit', 'bwrap'];
 
 /** Kills the VMMs of these VMs and resolves when they are gone. Rejects with INTERNAL when one does not go. */
 export async function endLeftVmms(deps: {
@@ -18,30 +22,27 @@ export async function endLeftVmms(deps: {
   clock: Clock;
 }): Promise<readonly Recovered[]> {
   const idOf = new Map(deps.vmIds.map((id) => [processName(id), id]));
-  const found: { id: string; identity: ProcessIdentity }[] = [];
+  const found: { id: string; identity: ProcessIdentity; isQemu: boolean }[] = [];
   for (const { identity, argv } of await listCommandLines()) {
-    const id = idOf.get(nameIn(argv, deps.program) ?? '');
-    if (id !== undefined && isRunning(identity)) found.push({ id, identity });
+    const [name, isQemu] = nameIn(argv, deps.program);
+    const id = idOf.get(name ?? '');
+    if (id !== undefined && isRunning(identity)) found.push({ id, identity, isQemu });
   }
-  for (const { identity } of found) kill(identity);
+  // QEMU first, so that bubblewrap takes note of its end.
+  found.sort((one, other) => Number(other.isQemu) - Number(one.isQemu));
+  for (const { identity } of found) killProcess(identity);
   for (const { id, identity } of found) await waitUntilGone(id, identity, deps.clock);
-  return found.map(({ id, identity }) => ({ id, pid: identity.pid }));
+  const told = new Map<string, number>();
+  for (const { id, identity } of found) if (!told.has(id)) told.set(id, identity.pid);
+  return [...told].map(([id, pid]) => ({ id, pid }));
 }
 
-/** The `-name` of a QEMU command line; undefined for any other program. setpriv has it until it becomes QEMU. */
-function nameIn(argv: readonly string[], program: string): string | undefined {
-  const [first = ''] = argv;
-  if (![basename(program), 'setpriv'].includes(basename(first)) || !argv.includes('-name')) return undefined;
-  return argv[argv.indexOf('-name') + 1];
-}
-
-function kill({ pid }: ProcessIdentity): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    // It ended by itself between the look and the kill.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
+/** The `-name` of a QEMU command line, and whether the program is QEMU already; undefined for any other program. */
+function nameIn(argv: readonly string[], program: string): [name: string | undefined, isQemu: boolean] {
+  const first = basename(argv[0] ?? '');
+  const isQemu = first === basename(program);
+  if ((!isQemu && !before.includes(first)) || !argv.includes('-name')) return [undefined, isQemu];
+  return [argv[argv.indexOf('-name') + 1], isQemu];
 }
 
 async function waitUntilGone(id: string, identity: ProcessIdentity, clock: Clock): Promise<void> {

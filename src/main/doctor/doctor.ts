@@ -6,7 +6,7 @@ import { imageToolsCheck } from './image-tools.ts';
 import { serverCheck } from './server.ts';
 import { storeCheck } from './store.ts';
 import { vmStartsCheck } from './vm-starts.ts';
-import { imageCheck, qemuCheck, templatesCheck, vmManagerCheck } from './vms.ts';
+import { imageCheck, lockInCheck, qemuCheck, templatesCheck, vmManagerCheck } from './vms.ts';
 
 const checks = [
   nodeCheck,
@@ -15,6 +15,7 @@ const checks = [
   storeCheck,
   vmManagerCheck,
   qemuCheck,
+  lockInCheck,
   imageCheck,
   templatesCheck,
   imageToolsCheck,

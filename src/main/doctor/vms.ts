@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { defaults } from '../../domain/defaults.ts';
 import { type BlixardError, isBlixardError } from '../../domain/errors.ts';
 import { formatBytes } from '../../domain/units.ts';
+import type { Capabilities, LockIn } from '../../hypervisor/hypervisor.ts';
 import { QemuHypervisor } from '../../hypervisor/qemu/qemu.ts';
 import { ImageStore } from '../../image/image-store.ts';
 import { silentLog } from '../../platform/log.ts';
-import { type Check, fail, ok, warn } from './check.ts';
+import { type Check, type Diagnosis, fail, ok, type Surgery, warn } from './check.ts';
 
 const mib = 1_024 ** 2;
 
@@ -23,10 +24,10 @@ export const vmManagerCheck: Check = {
 /** QEMU is there, and how it runs VMs on this host. */
 export const qemuCheck: Check = {
   name: 'QEMU',
-  async look({ config: { accel, qemu: program }, clock }) {
+  async look(surgery) {
+    const { accel } = surgery.config;
     try {
-      const driver = new QemuHypervisor({ clock, log: silentLog, accel, program });
-      const { version, accelReason, accel: chosen } = await driver.capabilities();
+      const { version, accelReason, accel: chosen } = await capabilitiesFor(surgery);
       const text = `${version}, ${accelReason}`;
       if (chosen === 'kvm' || accel === 'tcg') return ok(text);
       return warn(
@@ -39,6 +40,39 @@ export const qemuCheck: Check = {
     }
   },
 };
+
+function capabilitiesFor({ config, clock }: Surgery): Promise<Capabilities> {
+  const { accel, qemu: program, sandbox } = config;
+  return new QemuHypervisor({ clock, log: silentLog, accel, program, sandbox }).capabilities();
+}
+
+/** A guest that takes its VMM over is still kept from the host. */
+export const lockInCheck: Check = {
+  name: 'lock-in',
+  async look(surgery) {
+    try {
+      return diagnosisOf((await capabilitiesFor(surgery)).lockIn);
+    } catch (error) {
+      if (!isBlixardError(error, 'VM_MANAGER_UNAVAILABLE')) throw error;
+      return warn('not known without QEMU', 'See above.');
+    }
+  },
+};
+
+function diagnosisOf({ sandbox, sandboxReason, cgroups, cgroupsReason }: LockIn): Diagnosis {
+  const box = `${sandbox === 'none' ? 'no sandbox' : sandbox}: ${sandboxReason}`;
+  const groups = `${cgroups === 'none' ? 'no cgroups' : `cgroups ${cgroups}`}: ${cgroupsReason}`;
+  const mends = [
+    ...(sandbox === 'none'
+      ? ['Install bubblewrap and allow it namespaces (sandbox = required insists).']
+      : []),
+    ...(cgroups === 'none'
+      ? ['Run the worker as root, or as a service with Delegate=yes and DelegateSubgroup=worker.']
+      : []),
+  ];
+  const text = `${box}; ${groups}`;
+  return mends.length === 0 ? ok(text) : warn(text, mends.join(' '));
+}
 
 /** The base image is there and whole. */
 export const imageCheck: Check = {
@@ -63,14 +97,15 @@ function reasonOf(error: BlixardError): string {
 /** VMs can be started from templates, and where they are kept. */
 export const templatesCheck: Check = {
   name: 'templates',
-  async look({ config, clock }) {
-    const { accel, qemu: program, templates, templatesMaxMiB, poolTarget, poolMax, poolMemoryMiB } = config;
+  async look(surgery) {
+    const { config } = surgery;
+    const { templates, templatesMaxMiB, poolTarget, poolMax, poolMemoryMiB } = config;
     if (templates === 'off') return warn('off: every VM is booted', 'Remove templates = off.');
     const room = `${formatBytes(templatesMaxMiB * mib)} for templates in ${join(config.dataDir, 'templates')}`;
     const pool = `${poolTarget} VMs ready per image, at most ${poolMax} in ${formatBytes(poolMemoryMiB * mib)}`;
     const text = `${room}; ${poolTarget === 0 ? 'no pool' : pool}`;
     try {
-      const found = await new QemuHypervisor({ clock, log: silentLog, accel, program }).capabilities();
+      const found = await capabilitiesFor(surgery);
       if (found.templates === 'read-only') return ok(text);
       return ok(`${text}; QEMU ${found.version} must be able to write them, so they are watched for changes`);
     } catch (error) {

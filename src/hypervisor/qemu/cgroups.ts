@@ -1,0 +1,167 @@
+/** A cgroup for each VMM, version 1 or 2, where the host lets this process make some: bounds of memory and processes. */
+import { mkdir, mkdtemp, rmdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { problemOf } from '../../domain/errors.ts';
+import { type Clock, sleep } from '../../platform/clock.ts';
+import { readTextIfThere } from '../../platform/files.ts';
+import type { Log } from '../../platform/log.ts';
+import { type Hierarchy, hierarchiesOf } from './cgroup-mounts.ts';
+
+/** What a VMM may use. */
+export interface CgroupBounds {
+  readonly memoryBytes: number;
+  readonly processes: number;
+}
+
+/** Where cgroups are made, and which bounds they can hold. */
+export interface CgroupPlaces {
+  readonly version: 'v1' | 'v2';
+  /** Folders in which this process may make cgroups, each for some of the bounds. */
+  readonly places: readonly { readonly dir: string; readonly controllers: readonly Controller[] }[];
+}
+
+type Controller = 'memory' | 'pids';
+const controllers: readonly Controller[] = ['memory', 'pids'];
+const boundFile = {
+  v1: { memory: 'memory.limit_in_bytes', pids: 'pids.max' },
+  v2: { memory: 'memory.max', pids: 'pids.max' },
+} as const;
+
+/** The kernel takes its time to see that a killed process is gone. */
+const removeTries = 50;
+const removeEveryMs = 10;
+
+/** Finds out where cgroups can be made, by making one; else why not. Tests look at files elsewhere. */
+export async function findCgroups(
+  proc: { mountinfoPath: string; cgroupPath: string } = {
+    mountinfoPath: '/proc/self/mountinfo',
+    cgroupPath: '/proc/self/cgroup',
+  },
+): Promise<CgroupPlaces | { readonly missing: string }> {
+  const mounts = (await readTextIfThere(proc.mountinfoPath)) ?? '';
+  const memberships = (await readTextIfThere(proc.cgroupPath)) ?? '';
+  const hierarchies = hierarchiesOf(mounts, memberships, controllers);
+  if (hierarchies.length === 0) return { missing: 'no cgroups are mounted' };
+  const why: string[] = [];
+  for (const version of ['v2', 'v1'] as const) {
+    const found = [];
+    for (const hierarchy of hierarchies.filter((one) => one.version === version)) {
+      const place = version === 'v1' ? await tryV1(hierarchy) : await tryV2(hierarchy);
+      if ('missing' in place) why.push(place.missing);
+      else found.push(place);
+    }
+    if (found.some((place) => place.controllers.includes('memory'))) return { version, places: found };
+  }
+  return { missing: why.join('; ') };
+}
+
+type Place = CgroupPlaces['places'][number] | { readonly missing: string };
+
+async function tryV1({ dir, controllers: known }: Hierarchy): Promise<Place> {
+  const problem = await problemOfTrial(dir);
+  const usable = controllers.filter((one) => known.includes(one));
+  return problem === undefined ? { dir, controllers: usable } : { missing: problem };
+}
+
+/**
+ * Beside this process first: a cgroup that holds processes cannot give bounds to those below it. A service that
+ * systemd delegates, with a group of its own for the worker, has such a place.
+ */
+async function tryV2({ dir, root }: Hierarchy): Promise<Place> {
+  const why: string[] = [];
+  for (const place of new Set([dir === root ? dir : dirname(dir), dir])) {
+    const offered = await wordsIn(join(place, 'cgroup.controllers'));
+    const wanted = controllers.filter((one) => offered.includes(one));
+    if (!wanted.includes('memory')) {
+      why.push(`${place} has no memory controller`);
+      continue;
+    }
+    const problem = (await problemOfPassingOn(place, wanted)) ?? (await problemOfTrial(place));
+    if (problem === undefined) return { dir: place, controllers: wanted };
+    why.push(problem);
+  }
+  return { missing: why.join('; ') };
+}
+
+async function problemOfPassingOn(dir: string, wanted: readonly Controller[]): Promise<string | undefined> {
+  const file = join(dir, 'cgroup.subtree_control');
+  const on = await wordsIn(file);
+  const off = wanted.filter((one) => !on.includes(one));
+  if (off.length === 0) return undefined;
+  return await problemWith(() => writeFile(file, off.map((one) => `+${one}`).join(' ')));
+}
+
+async function problemOfTrial(dir: string): Promise<string | undefined> {
+  return await problemWith(async () => {
+    await rmdir(await mkdtemp(join(dir, 'blixard-trial-')));
+  });
+}
+
+async function problemWith(act: () => Promise<void>): Promise<string | undefined> {
+  try {
+    await act();
+    return undefined;
+  } catch (error) {
+    return problemOf(error);
+  }
+}
+
+async function wordsIn(file: string): Promise<readonly string[]> {
+  return ((await readTextIfThere(file)) ?? '').split(/\s+/);
+}
+
+/** The cgroups of the VMMs of one worker, by the id of their VM. */
+export class Cgroups {
+  readonly #deps: { readonly places: CgroupPlaces; readonly clock: Clock; readonly log: Log };
+  /** Those that were still in use when they should have gone. */
+  readonly #left = new Set<string>();
+
+  constructor(deps: { places: CgroupPlaces; clock: Clock; log: Log }) {
+    this.#deps = deps;
+  }
+
+  /** Makes them with these bounds. Resolves with the files that a process writes its pid to, to be held by them. */
+  async make(vmId: string, bounds: CgroupBounds): Promise<readonly string[]> {
+    const { version, places } = this.#deps.places;
+    const bound = { memory: bounds.memoryBytes, pids: bounds.processes };
+    await Promise.all(
+      places.map(async ({ dir, controllers: held }) => {
+        const group = join(dir, nameOf(vmId));
+        await mkdir(group, { recursive: true });
+        await Promise.all(
+          held.map((one) => writeFile(join(group, boundFile[version][one]), `${bound[one]}`)),
+        );
+      }),
+    );
+    return places.map(({ dir }) => join(dir, nameOf(vmId), 'cgroup.procs'));
+  }
+
+  /** Removes those of a VM whose VMM has ended, and what an earlier call could not; none is fine. Never rejects. */
+  async remove(vmId: string): Promise<void> {
+    for (const { dir } of this.#deps.places.places) this.#left.add(join(dir, nameOf(vmId)));
+    await Promise.all([...this.#left].map((group) => this.#removeOne(group)));
+  }
+
+  async #removeOne(group: string): Promise<void> {
+    const { clock, log } = this.#deps;
+    for (let tries = 1; ; tries++) {
+      try {
+        await rmdir(group);
+        break;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'ENOENT') break;
+        if (code !== 'EBUSY' || tries >= removeTries) {
+          log.warn({ err: error, group }, 'a cgroup could not be removed, it is tried again with the next');
+          return;
+        }
+      }
+      await sleep(clock, removeEveryMs);
+    }
+    this.#left.delete(group);
+  }
+}
+
+function nameOf(vmId: string): string {
+  return `blixard-vm-${vmId}`;
+}
