@@ -63,7 +63,7 @@ it('a flood of jobs whose image does not start keeps none of another from runnin
     return jobs.filter(({ message }) => message?.includes('failed in a row') === true);
   };
   await waitUntil(async () => (await refused()).length >= broken.length - breakerBounds.failuresMax - slots);
-  // Started twice each, those that were under way when the last one failed too, and one to see whether the host is well.
+  // Started twice each, also those under way when the last one failed; and one to see whether the host is well.
   const starts = (host.drivers.at(-1)?.starts ?? 0) - before - well.length;
   expect(starts).toBeLessThanOrEqual(2 * (breakerBounds.failuresMax + slots - 1) + 1);
   for (const job of await refused()) {
