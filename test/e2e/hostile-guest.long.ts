@@ -75,8 +75,9 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'a channel that is torn off',
-    script:
-      'for device in /sys/bus/virtio/drivers/virtio_console/virtio*; do basename $device; done | while read name; do echo $name > /sys/bus/virtio/drivers/virtio_console/unbind; done; sleep 600',
+    script: `cd /sys/bus/virtio/drivers/virtio_console
+      for device in virtio*; do echo $device > unbind; done
+      sleep 600`,
     timeoutMs: 20_000,
     reasons: ['vm_crashed', 'timeout'],
   },
