@@ -36,7 +36,7 @@ export async function hostTscKhz(): Promise<number | undefined> {
 export async function bareRun(image: Image, tscKhz: number | undefined): Promise<BareTimes> {
   const ids = makeIds(realClock, realRandom);
   const runDir = await mkdtemp(join(tmpdir(), 'blixard-bench-vm-'));
-  const hypervisor = new QemuHypervisor({ clock: realClock, log: silentLog, accel: 'tcg' });
+  const hypervisor = new QemuHypervisor({ clock: realClock, log: silentLog, accel: 'tcg', sandbox: 'off' });
   await hypervisor.capabilities();
   const start = performance.now();
   const vm = await hypervisor.start({

@@ -22,7 +22,12 @@ interface Guest {
 
 /** A template of the image, made once, and what is measured on it. */
 export class BareTemplate {
-  readonly #hypervisor = new QemuHypervisor({ clock: realClock, log: silentLog, accel: 'tcg' });
+  readonly #hypervisor = new QemuHypervisor({
+    clock: realClock,
+    log: silentLog,
+    accel: 'tcg',
+    sandbox: 'off',
+  });
   readonly #image: Image;
   readonly #tscKhz: number | undefined;
   #dir = '';

@@ -22,6 +22,7 @@ interface Attack {
   readonly name: string;
   readonly script: string;
   readonly timeoutMs?: number;
+  readonly memoryMiB?: number;
   /** Reasons that tell the truth of it, one of them. */
   readonly reasons: readonly string[];
   readonly message?: RegExp;
@@ -50,7 +51,9 @@ const attacks: readonly Attack[] = [
     name: 'a full disk',
     script: 'head -c 10000000000 /dev/zero > /work/full',
     timeoutMs: 60_000,
-    reasons: ['disk_full', 'exit', 'oom'],
+    // In a smaller guest its disk, which is memory, is not what ends first.
+    memoryMiB: 512,
+    reasons: ['disk_full', 'exit'],
   },
   {
     name: 'a kernel panic',
@@ -72,8 +75,9 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'a channel that is torn off',
-    script:
-      'for device in /sys/bus/virtio/drivers/virtio_console/virtio*; do basename $device; done | while read name; do echo $name > /sys/bus/virtio/drivers/virtio_console/unbind; done; sleep 600',
+    script: `cd /sys/bus/virtio/drivers/virtio_console
+      for device in virtio*; do echo $device > unbind; done
+      sleep 600`,
     timeoutMs: 20_000,
     reasons: ['vm_crashed', 'timeout'],
   },
@@ -137,9 +141,9 @@ describe('a hostile guest', () => {
     await until('no folder is left', async () => (await vmFoldersUnder(site.dataDir)).length === 0);
   };
 
-  it.each(attacks)('$name', async ({ script, timeoutMs = 60_000, reasons, message }) => {
-    const ended = await attack({ command: ['sh', '-c', script], timeoutMs });
-    expect(reasons).toContain(ended.reason);
+  it.each(attacks)('$name', async ({ script, timeoutMs = 60_000, memoryMiB = 128, reasons, message }) => {
+    const ended = await attack({ command: ['sh', '-c', script], timeoutMs, memoryMiB });
+    expect(reasons, ended.message ?? undefined).toContain(ended.reason);
     if (message !== undefined) expect(ended.message).toMatch(message);
   });
 
@@ -180,7 +184,7 @@ describe('a hostile guest', () => {
     const escaped = await client
       .call('submitJob', { body: { command: ['true'], artifacts: ['../../etc/passwd'] } })
       .catch((error) => error);
-    expect(escaped).toMatchObject({ code: expect.stringMatching(/INVALID/) });
+    expect(escaped).toMatchObject({ code: 'VALIDATION_FAILED' });
   });
 
   it('and after all that nothing is left, and everything told is true', async () => {

@@ -1,4 +1,4 @@
-/** A cgroup for each VMM, version 1 or 2, where the host lets this process make some: bounds of memory and processes. */
+/** A cgroup for each VMM, version 1 or 2, where the host lets this process make some: bounds what it may use. */
 import { mkdir, mkdtemp, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { problemOf } from '../../domain/errors.ts';

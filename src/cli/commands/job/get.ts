@@ -116,6 +116,11 @@ function nextSteps({ id, state, attempt }: Job): readonly string[] {
   return jobMachine.can(state, 'pending') ? [...output, `blixard job retry ${id}`] : output;
 }
 
+/** What it ran on, and what that was locked in with. */
+function vmText({ hypervisor, accel, sandbox = 'none' }: NonNullable<Attempt['vm']>): string {
+  return [hypervisor, accel, ...(sandbox === 'none' ? [] : [sandbox])].join('/');
+}
+
 /** What was asked beyond the defaults. */
 function optionsOf(
   call: Call,
@@ -174,7 +179,7 @@ const attemptColumns: readonly Column<Attempt>[] = [
   { head: 'ATTEMPT', align: 'right', cell: ({ attempt }) => String(attempt) },
   { head: 'STATE', cell: ({ state }) => state },
   { head: 'END', cell: endOf },
-  { head: 'VM', optional: true, cell: ({ vm }) => (vm === null ? '-' : `${vm.hypervisor}/${vm.accel}`) },
+  { head: 'VM', optional: true, cell: ({ vm }) => (vm === null ? '-' : vmText(vm)) },
   { head: 'START', cell: ({ vm }) => (vm === null ? '-' : `${vm.start} ${formatDurationMs(vm.bootMs)}`) },
   { head: 'WHY', optional: true, cell: ({ vm }) => printable(vm?.startReason ?? '') },
   {
