@@ -123,12 +123,15 @@ function afterOf({ after = [], inputs = [] }: SubmitJob): Pick<JobSpec, 'after'>
   return inputs.length === 0 ? {} : { after: [...new Set([...after, ...inputs])] };
 }
 
+/** The ways to a VM, the fastest first. */
+export const vmStarts = ['service', 'pool', 'restore', 'boot'] as const;
+
 /** Facts about the VM that ran an attempt. */
 export const VmFacts = strict({
   vmId: Type.String({ maxLength: limits.factLength }),
   hypervisor: Type.String({ maxLength: limits.factLength, description: 'driver, for example qemu' }),
   accel: Type.String({ maxLength: limits.factLength, description: 'kvm, or tcg (software emulation)' }),
-  start: oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' }),
+  start: oneOf(vmStarts, { description: 'how the VM came to be at hand; service: it had served other jobs' }),
   startReason: Type.Optional(
     Type.String({
       maxLength: limits.reasonLength,
@@ -137,6 +140,7 @@ export const VmFacts = strict({
   ),
   bootMs: wholeNumber(0, { description: 'how long it took until the agent could be given the command' }),
   image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),
+  jobsServed: Type.Optional(wholeNumber(0, { description: 'jobs that a service VM had served before' })),
 });
 export type VmFacts = Static<typeof VmFacts>;
 

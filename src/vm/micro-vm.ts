@@ -3,7 +3,7 @@ import type { ExecSpec } from '../contract/guest.ts';
 import type { VmFacts } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { type VmState, vmMachine } from '../domain/vm.ts';
-import type { RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
+import type { ProcessIdentity, RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
@@ -13,7 +13,7 @@ import { giveIdentity } from './identity.ts';
 export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 
 /** What is known of a VM before its agent has said hello. */
-export type VmOrigin = Omit<VmFacts, keyof VmStart>;
+export type VmOrigin = Omit<VmFacts, keyof VmStart | 'jobsServed'>;
 
 /** How large a VM is. */
 export interface VmSize {
@@ -29,6 +29,8 @@ export interface VmTold extends VmSize {
   readonly startedAtMs: number;
   /** For whom it runs, in the words of whoever asked for it; undefined while it waits in the pool. */
   readonly purpose: string | undefined;
+  /** Jobs it has served before; undefined: it serves one and is gone. */
+  readonly jobsServed: number | undefined;
 }
 
 /** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
@@ -59,6 +61,7 @@ export class MicroVm {
   #start: VmStart = { start: 'boot', bootMs: 0 };
   #endAsked = false;
   #purpose: string | undefined;
+  #jobsServed: number | undefined;
   readonly #startedAtMs: number;
 
   constructor(deps: MicroVmDeps) {
@@ -73,7 +76,13 @@ export class MicroVm {
   }
 
   get facts(): VmFacts {
-    return { ...this.#deps.origin, ...this.#start };
+    const served = this.#jobsServed === undefined ? {} : { jobsServed: this.#jobsServed };
+    return { ...this.#deps.origin, ...this.#start, ...served };
+  }
+
+  /** Its VMM. */
+  get process(): ProcessIdentity {
+    return this.#deps.running.identity;
   }
 
   /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
@@ -90,12 +99,32 @@ export class MicroVm {
   /** What is told of it to others. */
   get told(): VmTold {
     const { facts, state } = this;
-    return { ...this.#deps.size, state, facts, startedAtMs: this.#startedAtMs, purpose: this.#purpose };
+    const told = { state, facts, startedAtMs: this.#startedAtMs, purpose: this.#purpose };
+    return { ...this.#deps.size, ...told, jobsServed: this.#jobsServed };
   }
 
   /** Says for whom it runs from now on. */
   serve(purpose: string): void {
     this.#purpose = purpose;
+  }
+
+  /** From now on it is a service VM: it can be reset after its command. Rejects when its agent cannot do that. */
+  async becomeService(timeoutMs: number): Promise<void> {
+    await this.#deps.session.note(timeoutMs);
+    this.#jobsServed = 0;
+  }
+
+  /** Takes all away that its command has left; then it is idle. A VM that does not within `timeoutMs` is killed. */
+  async reset(timeoutMs: number): Promise<void> {
+    await this.#killedUnless(timeoutMs, this.#deps.session.reset(timeoutMs));
+    this.#become('idle');
+    this.#purpose = undefined;
+    this.#jobsServed = (this.#jobsServed ?? 0) + 1;
+  }
+
+  /** Makes an idle guest one of its own again, as after a start. A VM that does not within `timeoutMs` is killed. */
+  async renew(timeoutMs: number): Promise<void> {
+    await this.#killedUnless(timeoutMs, giveIdentity(this.#deps.session, this.id, this.#deps, timeoutMs));
   }
 
   /** What its facts tell from now on. */
@@ -135,7 +164,7 @@ export class MicroVm {
     return this.#deps.session.ping(timeoutMs);
   }
 
-  /** Runs the one command of this VM. Throws VM_CRASHED when the VM has ended already. */
+  /** Runs a command, the only one until a reset. Throws VM_CRASHED when the VM has ended already. */
   exec(spec: ExecSpec, io: GuestIo): GuestExec {
     if (this.#state === 'failed' || this.#state === 'terminated') {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
@@ -143,7 +172,7 @@ export class MicroVm {
     this.#become('busy');
     const exec = this.#deps.session.exec(spec, io);
     const settled = (): void => {
-      if (this.#state === 'busy') this.#become('draining');
+      if (this.#state === 'busy' && this.#jobsServed === undefined) this.#become('draining');
     };
     exec.exited.then(settled, settled);
     return exec;

@@ -9,13 +9,14 @@ export function vmReports(vms: Pick<VmService, 'told'>): VmReport[] {
   return vms.told().slice(0, limits.vmsToldMax).map(reportOf);
 }
 
-function reportOf({ facts, purpose, state, memoryMiB, vcpus, startedAtMs }: VmTold): VmReport {
+function reportOf({ facts, purpose, state, memoryMiB, vcpus, startedAtMs, jobsServed }: VmTold): VmReport {
   const { vmId: id, image, hypervisor, accel, start, startReason, bootMs } = facts;
   const [jobId, attempt] = purpose?.split('/') ?? [];
   return {
     ...{ id, state, image, hypervisor, accel, memoryMiB, vcpus, start, bootMs, startedAtMs },
-    use: purpose === undefined ? 'pool' : 'job',
+    use: purpose !== undefined ? 'job' : jobsServed === undefined ? 'pool' : 'service',
     ...(startReason === undefined ? {} : { startReason }),
+    ...(jobsServed === undefined ? {} : { jobsServed }),
     jobId: jobId ?? null,
     attempt: attempt === undefined ? null : Number(attempt),
   };
