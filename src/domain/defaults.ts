@@ -8,6 +8,7 @@ export const defaults = {
   executor: 'microvm',
   functionExecutor: 'function',
   tenant: 'default',
+  isolation: 'standard',
   memoryMiB: 128,
   vcpus: 1,
   timeoutMs: 10 * minute,
@@ -19,6 +20,14 @@ export const defaults = {
   templateBytes: 2_048 * mib,
   /** How long an image stays in demand after its last job. */
   poolCoolDownMs: 10 * minute,
+  /** How long a service VM waits for the next job of its queue and tenant. */
+  serviceIdleMs: 5 * minute,
+  /** A service VM is ended after so many jobs, so long, or with so much of its memory in use, in percent. */
+  serviceJobsMax: 100,
+  serviceUptimeMaxMs: 60 * minute,
+  serviceMemoryPercentMax: 90,
+  /** How long the reset between two jobs may take; it takes some 60 ms under software emulation. */
+  serviceResetMs: 5 * second,
   /** SIGTERM to the kill of the VM, when a command is stopped. */
   stopGraceMs: 5 * second,
   /** A function that is still under way after this long is told as running. */

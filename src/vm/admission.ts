@@ -38,15 +38,32 @@ export function boundsOfThisHost(vmsMax: number): HostBounds {
 
 interface Waiter {
   readonly needMiB: number;
+  readonly ticket: number;
   /** Nobody waits for the VM: it is started ahead. */
   readonly idle: boolean;
   readonly enter: (place: Place) => void;
 }
 
-/** What the first of those who wait lacks. */
-export interface Shortage {
-  readonly vms: number;
-  readonly memoryMiB: number;
+/** What the first of those who wait lacks; less and less, as VMs are found that can go. */
+export class Shortage {
+  #vms: number;
+  #memoryMiB: number;
+
+  constructor(vms: number, memoryMiB: number) {
+    this.#vms = vms;
+    this.#memoryMiB = memoryMiB;
+  }
+
+  /** Nothing is lacking, once those that were found are gone. */
+  get isMet(): boolean {
+    return this.#vms <= 0 && this.#memoryMiB <= 0;
+  }
+
+  /** A VM that takes so much, VMM included, goes or is going. */
+  meet(memoryMiB: number): void {
+    this.#vms--;
+    this.#memoryMiB -= memoryMiB;
+  }
 }
 
 /** Counts places and lets waiters in, in order; those who start VMs ahead come after all others. */
@@ -58,7 +75,8 @@ export class Admission {
   #starting = 0;
   #idleStarting = 0;
   #usedMiB = 0;
-  #onShortage: (shortage: Shortage) => void = () => undefined;
+  #tickets = 0;
+  readonly #onShortage: ((shortage: Shortage) => void)[] = [];
 
   constructor(deps: { bounds: HostBounds }) {
     this.#bounds = deps.bounds;
@@ -69,9 +87,25 @@ export class Admission {
     return this.#live;
   }
 
-  /** `act` is told whenever a job waits for a place that VMs started ahead may be holding. */
+  /** `act` is told whenever a job waits for a place that VMs without a job may be holding, unless others gave way. */
   onShortage(act: (shortage: Shortage) => void): void {
-    this.#onShortage = act;
+    this.#onShortage.push(act);
+  }
+
+  /** What the next to come gets; who came before has a lower one. */
+  get nextTicket(): number {
+    return this.#tickets;
+  }
+
+  /** The ticket of the job that waits for a place longest, when it lacks a VM or memory. */
+  get lackingTicket(): number | undefined {
+    const [first] = this.#waiting;
+    return first === undefined || this.#shortageOf(first).isMet ? undefined : first.ticket;
+  }
+
+  /** Tells of a shortage again: a VM has become idle that could not give way before. */
+  lookAgain(): void {
+    this.#tellShortage();
   }
 
   /**
@@ -110,6 +144,7 @@ export class Admission {
       };
       const waiter: Waiter = {
         needMiB,
+        ticket: this.#tickets++,
         idle,
         enter: (place) => {
           signal.removeEventListener('abort', leaveLine);
@@ -137,12 +172,13 @@ export class Admission {
   #tellShortage(): void {
     const [first] = this.#waiting;
     if (first === undefined) return;
+    const shortage = this.#shortageOf(first);
+    for (const act of this.#onShortage) if (!shortage.isMet) act(shortage);
+  }
+
+  #shortageOf({ needMiB }: Waiter): Shortage {
     const { vmsMax, memoryMiB } = this.#bounds;
-    const shortage = {
-      vms: Math.max(0, this.#live + 1 - vmsMax),
-      memoryMiB: Math.max(0, this.#usedMiB + first.needMiB - memoryMiB),
-    };
-    if (shortage.vms > 0 || shortage.memoryMiB > 0) this.#onShortage(shortage);
+    return new Shortage(this.#live + 1 - vmsMax, this.#usedMiB + needMiB - memoryMiB);
   }
 
   #hasRoom({ needMiB, idle }: Waiter): boolean {

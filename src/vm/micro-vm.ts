@@ -75,6 +75,11 @@ export class MicroVm {
     return this.#state;
   }
 
+  /** It has served a job, and waits for the next. */
+  get isIdle(): boolean {
+    return this.#state === 'idle' && this.#purpose === undefined;
+  }
+
   get facts(): VmFacts {
     const served = this.#jobsServed === undefined ? {} : { jobsServed: this.#jobsServed };
     return { ...this.#deps.origin, ...this.#start, ...served };

@@ -12,6 +12,7 @@ import { VmController } from './controller.ts';
 import { type FastStartConfig, openFastStarts } from './fast-starts.ts';
 import { type HypervisorFor, probeHost } from './host-probe.ts';
 import { VmRegistry } from './registry.ts';
+import { openServices, type ServiceConfig } from './services.ts';
 import { VmStarter } from './starter.ts';
 import { sweep } from './sweeper.ts';
 import { VmManager } from './vm-manager.ts';
@@ -43,6 +44,8 @@ export interface OpenVmServiceDeps {
   readonly bootTimeoutMs?: number;
   /** Default: no templates, every VM is booted. */
   readonly fastStarts?: FastStartConfig;
+  /** Default: no VM serves more than one job. */
+  readonly services?: ServiceConfig;
 }
 
 /** Never rejects: whatever goes wrong becomes the reason of an unavailable service. */
@@ -100,7 +103,8 @@ async function openOwned(
   const fast = await openFastStarts({ ...shared, dataDir, config, hypervisor, capabilities });
   const starter = new VmStarter({ ...shared, fast });
   if (config.pool.min > 0) prepareInBackground(starter, image, log);
-  return new VmManager({ host, images, admission, starter, log, release });
+  const services = openServices({ starter, admission, clock, log }, deps.services);
+  return new VmManager({ host, images, admission, starter, services, log, release });
 }
 
 /** Most jobs run in it as it is, so the first one shall not have to wait for a boot. */

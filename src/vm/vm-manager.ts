@@ -1,5 +1,7 @@
 /** The VMs of one host: admits, starts, finds and ends them. */
+import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
+import type { Isolation } from '../domain/isolation.ts';
 import type { ImageStore } from '../image/image-store.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
@@ -8,6 +10,7 @@ import type { ProbedHost } from './host-probe.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
+import { VmRouter, type VmServices } from './router.ts';
 import type { VmStarter, WarmedTemplate } from './starter.ts';
 
 /** What somebody wants to run. */
@@ -18,6 +21,11 @@ export interface VmOrder {
   readonly vcpus: number;
   /** For whom, told with the VM. */
   readonly purpose?: string;
+  /** Default: `standard`. */
+  readonly isolation?: Isolation;
+  /** Whose VMs it may have after them, where `isolation` is `shared`, and whose template, where it is `maximum`. */
+  readonly queue?: string;
+  readonly tenant?: string;
 }
 
 /** The parts of a manager, built by `openVmService`. */
@@ -26,6 +34,7 @@ export interface VmManagerDeps {
   readonly images: Pick<ImageStore, 'find' | 'list'>;
   readonly admission: Admission;
   readonly starter: VmStarter;
+  readonly services: VmServices | undefined;
   readonly log: Log;
   /** Gives up the VMs' folder, once the last VM is gone. */
   readonly release: () => Promise<void>;
@@ -38,10 +47,12 @@ export class VmManager {
   readonly #deps: VmManagerDeps;
   readonly #live = new Map<string, StartedVm>();
   readonly #starts = new Set<{ readonly abort: AbortController; readonly settled: Promise<unknown> }>();
+  readonly #router: VmRouter;
   #closing: Promise<void> | undefined;
 
   constructor(deps: VmManagerDeps) {
     this.#deps = deps;
+    this.#router = new VmRouter(deps);
     this.host = deps.host;
   }
 
@@ -73,12 +84,16 @@ export class VmManager {
 
   /** What is told of all VMs, those that wait for a job too. */
   told(): readonly VmTold[] {
-    return [...this.list(), ...this.#deps.starter.waiting()].map((vm) => vm.told);
+    const { starter, services } = this.#deps;
+    const live = [...this.#live.values()].map(({ vm }) => vm);
+    return [...new Set([...live, ...starter.waiting(), ...(services?.fleet.idle() ?? [])])].map(
+      (vm) => vm.told,
+    );
   }
 
   /** All live VMs that serve somebody. */
   list(): readonly MicroVm[] {
-    return [...this.#live.values()].map(({ vm }) => vm);
+    return [...this.#live.values()].map(({ vm }) => vm).filter(({ isIdle }) => !isIdle);
   }
 
   /** Live VMs, those starting and those of the pool included. */
@@ -111,6 +126,18 @@ export class VmManager {
     await started?.gone;
   }
 
+  /**
+   * Takes a VM back from its job. One that may serve others, and was left in order, is kept; any other is ended.
+   * Resolves when it is gone, or on its way to the next job.
+   */
+  async release(vmId: string, how: { readonly inOrder: boolean }): Promise<void> {
+    const vm = this.#live.get(vmId)?.vm;
+    if (vm === undefined) return;
+    const isKept =
+      how.inOrder && this.#closing === undefined && this.#deps.services?.vms.release(vm) === true;
+    if (!isKept) await this.kill(vmId);
+  }
+
   /** Ends all VMs and starts no more. Safe to call again. */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -118,7 +145,9 @@ export class VmManager {
   }
 
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
-    const placed = await this.#deps.starter.start(await this.#startOrder(order), signal);
+    const { isolation = defaults.isolation, queue = defaults.queue, tenant = defaults.tenant } = order;
+    const owner = isolation === 'shared' ? { queue, tenant } : undefined;
+    const placed = await this.#router.start(await this.#startOrder(order), owner, signal);
     this.#keep(placed);
     if (order.purpose !== undefined) placed.started.vm.serve(order.purpose);
     return placed.started.vm;
@@ -126,18 +155,21 @@ export class VmManager {
 
   #keep({ started, place }: PlacedVm): void {
     const { vm, gone } = started;
+    if (this.#live.has(vm.id)) return;
     place.started();
     this.#live.set(vm.id, started);
     void gone.then(() => {
       this.#live.delete(vm.id);
-      place.leave();
       this.#deps.log.debug({ vmId: vm.id, state: vm.state }, 'VM gone');
     });
   }
 
-  async #startOrder({ image: name, memoryMiB, vcpus }: VmOrder): Promise<StartOrder> {
+  async #startOrder(order: VmOrder): Promise<StartOrder> {
+    const { image: name, memoryMiB, vcpus, isolation, tenant = defaults.tenant } = order;
     const image = await this.#deps.images.find(name);
-    if (image !== undefined) return { image, memoryMiB, vcpus };
+    if (image !== undefined) {
+      return { image, memoryMiB, vcpus, ...(isolation === 'maximum' ? { tenant } : {}) };
+    }
     const images = await this.#deps.images.list();
     const known = images.map((one) => `${one.name}:${one.tag}`).join(', ');
     throw new BlixardError('IMAGE_MISSING', { image: name, known: known || 'none' });
@@ -154,8 +186,9 @@ export class VmManager {
     const starts = [...this.#starts];
     for (const { abort } of starts) abort.abort(stopping);
     await Promise.all(starts.map(({ settled }) => settled));
-    await this.#deps.starter.close();
-    await Promise.all([...this.#live.keys()].map((vmId) => this.kill(vmId)));
+    const { starter, services } = this.#deps;
+    const ended = [...this.#live.keys()].map((vmId) => this.kill(vmId));
+    await Promise.all([starter.close(), services?.fleet.close(), ...ended]);
     await this.#deps.release();
   }
 }

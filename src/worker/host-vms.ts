@@ -6,6 +6,7 @@ import type { Log } from '../platform/log.ts';
 import type { Ids, Random } from '../platform/random.ts';
 import type { FastStartConfig } from '../vm/fast-starts.ts';
 import { openVmService } from '../vm/open-vm-service.ts';
+import type { ServiceConfig } from '../vm/services.ts';
 import type { VmService } from '../vm/vm-service.ts';
 
 /** What an operator says of the VMs of a host. */
@@ -21,6 +22,8 @@ export interface HostVmConfig {
   readonly bootTimeoutMs?: number;
   /** Default: no templates, every VM is booted. */
   readonly fastStarts?: FastStartConfig;
+  /** Default: no VM serves more than one job. */
+  readonly services?: ServiceConfig;
 }
 
 /** What opens them besides the configuration. */

@@ -29,6 +29,7 @@ export function draftOf(
   const waits = spec.after !== undefined && spec.after.length > 0;
   assertFamily(id, spec);
   assertMemoryGrows(spec);
+  assertIsolation(spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -106,6 +107,13 @@ function assertMemoryGrows({ memoryMiB, retry }: JobSpec): void {
   if (max === undefined || max >= memoryMiB) return;
   const problem = `is ${max}; allowed: at least memoryMiB, that is ${memoryMiB}`;
   throw new BlixardError('VALIDATION_FAILED', { field: 'retry.oom.memoryMiBMax', problem });
+}
+
+/** Only a microVM can keep it: in anything else the job would run in less than was asked for. */
+function assertIsolation({ isolation, executor }: JobSpec): void {
+  if (isolation === undefined || executor === defaults.executor) return;
+  const problem = `is ${isolation}; allowed: only with executor ${defaults.executor}, not with ${executor}`;
+  throw new BlixardError('VALIDATION_FAILED', { field: 'isolation', problem });
 }
 
 function badTime(problem: string): BlixardError {
