@@ -44,6 +44,31 @@ describe('Admission', () => {
     expect(await isIn(small)).toBe(true);
   });
 
+  it('asks VMs without a job to give way, one after another until there is enough, and again when told to', async () => {
+    const admission = new Admission({ bounds });
+    const asked: string[] = [];
+    let canGive = 0;
+    admission.onShortage((shortage) => {
+      asked.push('pool');
+      for (; canGive > 0 && !shortage.isMet; canGive--) shortage.meet(128 + vmmOverheadMiB);
+    });
+    admission.onShortage(() => void asked.push('services'));
+    const places = [await admission.enter(128, never), await admission.enter(128, never)];
+    for (const place of places) place.started();
+    expect(admission.lackingTicket).toBeUndefined();
+    const ticket = admission.nextTicket;
+    const third = admission.enter(128, never);
+    expect(asked).toEqual(['pool', 'services']);
+    expect(admission.lackingTicket).toBe(ticket);
+    expect(admission.nextTicket).toBeGreaterThan(ticket);
+    canGive = 1;
+    admission.lookAgain();
+    expect(asked).toEqual(['pool', 'services', 'pool']);
+    places[0]?.leave();
+    expect(await isIn(third)).toBe(true);
+    expect(admission.lackingTicket).toBeUndefined();
+  });
+
   it('forgets who stops waiting, and lets those behind in', async () => {
     const admission = new Admission({ bounds: { ...bounds, memoryMiB: 1_000 } });
     const first = await admission.enter(300, never);

@@ -33,7 +33,7 @@ export function afterJob(demand: ServiceDemand, jobs: number, nowMs: number): Se
   return { peak: Math.max(demand.peak, jobs), usedAtMs: nowMs, metAtMs: isMet ? nowMs : demand.metAtMs };
 }
 
-/** After time has passed: one less per half cool-down that did without, and none once no job comes any more. */
+/** After time has passed: one less per half cool-down that did without, and the last once no job comes any more. */
 export function afterQuiet(
   demand: ServiceDemand,
   jobs: number,
@@ -41,7 +41,7 @@ export function afterQuiet(
   nowMs: number,
 ): ServiceDemand {
   if (jobs === 0 && nowMs - demand.usedAtMs >= bounds.coolDownMs) return { ...demand, peak: 0 };
-  if (jobs >= demand.peak || nowMs - demand.metAtMs < bounds.coolDownMs / 2) return demand;
+  if (demand.peak <= Math.max(jobs, 1) || nowMs - demand.metAtMs < bounds.coolDownMs / 2) return demand;
   return { ...demand, peak: demand.peak - 1, metAtMs: nowMs };
 }
 

@@ -1,6 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limits } from '../domain/limits.ts';
+import { silentLog } from '../platform/log.ts';
+import { Admission } from './admission.ts';
 import {
   FastScene,
   never,
@@ -13,6 +16,7 @@ import {
 } from './fast-scene.suite.ts';
 import type { MicroVm } from './micro-vm.ts';
 import type { OpenVmServiceDeps } from './open-vm-service.ts';
+import { ServiceFleet, ServiceFleet } from './service-fleet.ts';
 import type { ServiceConfig } from './services.ts';
 import type { VmOrder } from './vm-manager.ts';
 import type { VmService } from './vm-service.ts';
@@ -218,6 +222,20 @@ describe('service VMs', () => {
     await outputOf(first, 'true');
     await vms.release(first.id, { inOrder: true });
     expect((await job(vms)).id).toBe(first.id);
+  });
+
+  it('are for so many queues and tenants and no more: a job of one more has a VM of its own', async () => {
+    const fleet = new ServiceFleet({
+      starter: { startAhead: () => Promise.reject(new Error('not asked for')) },
+      admission: new Admission({ bounds: { vmsMax: 1, startsMax: 1, memoryMiB: 1 } }),
+      ...{ clock: quickClock, log: silentLog, bounds: services() },
+    });
+    const lane = (nth: number) =>
+      fleet.lane({ queue: 'q', tenant: `t${nth}` }, { image: scene.host.image, memoryMiB: 128, vcpus: 1 });
+    for (let nth = 0; nth < limits.serviceLanesMax; nth++) expect(lane(nth)).toBeDefined();
+    expect(lane(limits.serviceLanesMax)).toBeUndefined();
+    expect(lane(0)).toBe(lane(0));
+    await fleet.close();
   });
 
   it('end with the service, whatever they do', async () => {
