@@ -78,10 +78,10 @@ async function runJob(
   await vms.release(vm.id, { inOrder: true });
 }
 
-/** VMs of pool and services, and all of them. */
+/** Idle VMs of the pool and those to come, those of services, and all. */
 function sizes(vms: VmService) {
   const services = vms.told().filter(({ jobsServed }) => jobsServed !== undefined).length;
-  return { pool: vms.pooled().idle + vms.pooled().preparing, services, all: vms.count() };
+  return { ...vms.pooled(), services, all: vms.count() };
 }
 
 async function simulate(jobs: readonly SomeJob[], bounds: ServiceConfig, poolMin: number): Promise<void> {
@@ -111,7 +111,12 @@ async function simulate(jobs: readonly SomeJob[], bounds: ServiceConfig, poolMin
     // Folders are removed in real time, which this waits for.
     const isSettled = (): boolean => {
       const now = sizes(opened);
-      return now.pool === poolMin && now.services === services && now.all === poolMin + services;
+      return (
+        now.idle === poolMin &&
+        now.preparing === 0 &&
+        now.services === services &&
+        now.all === poolMin + services
+      );
     };
     await scaling.until(() => opened, waitUntil(isSettled), settledByMs);
     const settled = { ...sizes(opened), starts };

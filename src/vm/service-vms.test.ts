@@ -16,7 +16,7 @@ import {
 } from './fast-scene.suite.ts';
 import type { MicroVm } from './micro-vm.ts';
 import type { OpenVmServiceDeps } from './open-vm-service.ts';
-import { ServiceFleet, ServiceFleet } from './service-fleet.ts';
+import { ServiceFleet } from './service-fleet.ts';
 import type { ServiceConfig } from './services.ts';
 import type { VmOrder } from './vm-manager.ts';
 import type { VmService } from './vm-service.ts';
