@@ -63,8 +63,8 @@ export const submitOptions = {
   isolation: Type.Optional(
     oneOf(isolations, {
       description:
-        `how far it is kept apart, ${defaults.isolation} when left out; maximum: a new VM, of a template of its tenant ` +
-        'alone; standard: a new VM; shared: a VM that may have served jobs of the same queue and tenant before',
+        `how far it is kept apart, ${defaults.isolation} when left out; maximum: a new VM, of a template of its ` +
+        'tenant alone; standard: a new VM; shared: a VM that may have served jobs of the same queue and tenant before',
     }),
   ),
   ...togetherOptions,

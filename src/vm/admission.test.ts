@@ -44,7 +44,7 @@ describe('Admission', () => {
     expect(await isIn(small)).toBe(true);
   });
 
-  it('asks VMs without a job to give way, one after another until there is enough, and again when told to', async () => {
+  it('asks VMs without a job to give way, until there are enough, and again when told to', async () => {
     const admission = new Admission({ bounds });
     const asked: string[] = [];
     let canGive = 0;
