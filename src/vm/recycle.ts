@@ -18,8 +18,8 @@ export interface ServiceAge {
   readonly uptimeMs: number;
   /** Of the guest. */
   readonly memoryMiB: number;
-  /** What its VMM has in memory; undefined where that cannot be told. */
-  readonly residentMiB: number | undefined;
+  /** Memory of its VMM's own; undefined where that cannot be told. */
+  readonly ownMiB: number | undefined;
 }
 
 /** Why it is to be ended, in words; undefined when it may go on. */
@@ -27,8 +27,8 @@ export function whyRecycle(age: ServiceAge, life: ServiceLife): string | undefin
   if (age.jobs >= life.jobsMax) return `it has served ${age.jobs} jobs`;
   if (age.uptimeMs >= life.uptimeMaxMs) return `it has been up for ${Math.round(age.uptimeMs / 1_000)} s`;
   const boundMiB = ((age.memoryMiB + vmmOverheadMiB) * life.memoryPercentMax) / 100;
-  if (age.residentMiB !== undefined && age.residentMiB > boundMiB) {
-    return `it takes ${Math.round(age.residentMiB)} MiB of at most ${Math.round(boundMiB)} MiB`;
+  if (age.ownMiB !== undefined && age.ownMiB > boundMiB) {
+    return `it takes ${Math.round(age.ownMiB)} MiB of at most ${Math.round(boundMiB)} MiB`;
   }
   return undefined;
 }

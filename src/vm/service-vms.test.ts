@@ -238,6 +238,14 @@ describe('service VMs', () => {
     await fleet.close();
   });
 
+  it('are not there where their bound is 0', async () => {
+    const vms = await open({ max: 0 });
+    const first = await job(vms);
+    expect(first.facts).toMatchObject({ start: 'boot', startReason: 'templates are off' });
+    expect(first.facts.jobsServed).toBeUndefined();
+    await waitUntil(() => vms.count() === 0);
+  });
+
   it('end with the service, whatever they do', async () => {
     const vms = await open();
     const first = await vms.start(shared, never);

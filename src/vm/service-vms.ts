@@ -18,8 +18,8 @@ const takesMax = 2;
 export interface ServiceVmsDeps extends Pick<ServiceFleetDeps, 'clock' | 'log'> {
   readonly fleet: ServiceFleet;
   readonly life: ServiceLife;
-  /** What a VMM has in memory; undefined where that cannot be told. */
-  readonly residentMiBOf: (vmm: ProcessIdentity) => Promise<number | undefined>;
+  /** Memory of a VMM's own; undefined where that cannot be told. */
+  readonly ownMiBOf: (vmm: ProcessIdentity) => Promise<number | undefined>;
 }
 
 /** A VM is with one job, or with none. */
@@ -137,12 +137,12 @@ export class ServiceVms {
 
   /** Never rejects: a VM that cannot go on is told of, and not used. */
   async #reset({ started: { vm }, servesSinceMs }: ServiceVm): Promise<boolean> {
-    const { clock, life, log, residentMiBOf } = this.#deps;
+    const { clock, life, log, ownMiBOf } = this.#deps;
     try {
       const { jobsServed = 0, memoryMiB } = vm.told;
       const uptimeMs = clock.monotonicMs() - servesSinceMs;
-      const residentMiB = await residentMiBOf(vm.process);
-      const why = whyRecycle({ jobs: jobsServed + 1, uptimeMs, memoryMiB, residentMiB }, life);
+      const ownMiB = await ownMiBOf(vm.process);
+      const why = whyRecycle({ jobs: jobsServed + 1, uptimeMs, memoryMiB, ownMiB }, life);
       if (why === undefined) await vm.reset(defaults.serviceResetMs);
       else log.debug({ vmId: vm.id, why }, 'a service VM has served long enough');
       return why === undefined;

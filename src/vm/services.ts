@@ -4,7 +4,7 @@ import type { VmServices } from './router.ts';
 import { ServiceFleet, type ServiceFleetDeps } from './service-fleet.ts';
 import type { ServiceBounds } from './service-plan.ts';
 import { ServiceVms } from './service-vms.ts';
-import { residentMiBOf } from './vmm-memory.ts';
+import { ownMiBOf } from './vmm-memory.ts';
 
 /** What an operator says of service VMs: how many there are, and how long one goes on. */
 export interface ServiceConfig extends ServiceBounds, ServiceLife {}
@@ -16,5 +16,5 @@ export function openServices(
 ): VmServices | undefined {
   if (config === undefined || config.max === 0) return undefined;
   const fleet = new ServiceFleet({ ...deps, bounds: config });
-  return { fleet, vms: new ServiceVms({ ...deps, fleet, life: config, residentMiBOf }) };
+  return { fleet, vms: new ServiceVms({ ...deps, fleet, life: config, ownMiBOf }) };
 }

@@ -30,7 +30,7 @@ beforeAll(async () => {
       ...{ dataDir, accel: 'auto', vmsMax: 4 },
       services: {
         ...{ min: 0, target: 0, max: 2, coolDownMs: 600_000 },
-        ...{ jobsMax: 100, uptimeMaxMs: 600_000, memoryPercentMax: 100 },
+        ...{ jobsMax: 100, uptimeMaxMs: 600_000, memoryPercentMax: 90 },
       },
     },
     images: new ImageStore({ dir: imagesDir }),
