@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,10 +52,24 @@ static void load_modules(void) {
     fclose(list);
 }
 
-/** The read-only disk below, a file system in memory above, both shown as one at /root.new. */
-static int lay_over(const char *device, const char *type) {
+/** The initramfs, which stays below the root; -1: it is the root. */
+static int initramfs = -1;
+
+/** The kernel's own file systems, where they are not yet. */
+static int attach_kernel(void) {
+    int failed = attach("dev", "/dev", "devtmpfs", 0, NULL);
+    failed |= attach("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    failed |= attach("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    return failed;
+}
+
+static int attach_disk(const char *device, const char *type) {
     for (int waited = 0; access(device, F_OK) != 0 && waited < DISK_WAIT_MS; waited++) sleep_1ms();
-    if (attach(device, "/disk", type, MS_RDONLY, NULL) != 0) return -1;
+    return attach(device, "/disk", type, MS_RDONLY, NULL);
+}
+
+/** The read-only disk below, a new file system in memory above, both shown as one at /root.new. */
+static int lay_over(void) {
     if (attach("changes", "/changes", "tmpfs", 0, "size=80%,mode=755") != 0) return -1;
     limits_keep("/changes");
     mkdir("/changes/upper", 0755);
@@ -83,7 +98,9 @@ static void enter_root(void) {
     const char *root = getenv("vmroot");
     if (root == NULL) return;
     if (sscanf(root, "%63[^,],%15s", device, type) != 2) report("vmroot=%s is not DEVICE,TYPE", root);
-    else if (lay_over(device, type) == 0 && move_into("/root.new") == 0) return;
+    else if ((initramfs = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0 &&
+             attach_disk(device, type) == 0 && lay_over() == 0 && move_into("/root.new") == 0)
+        return;
     boot_power_off();
 }
 
@@ -125,20 +142,40 @@ static void prevent_thrashing(void) {
     write_setting("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
 }
 
-void boot_system(void) {
-    attach("dev", "/dev", "devtmpfs", 0, NULL);
-    attach("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-    attach("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-    load_modules();
-    enter_root();
-    attach("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
-    attach("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666");
-    attach("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+/** What a new root and new name spaces lack. */
+static int furnish(void) {
+    int failed = attach("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+    failed |= attach("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666");
+    failed |= attach("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
     link_descriptors();
-    prevent_thrashing();
-    if (sethostname("blixard", strlen("blixard")) != 0)
+    if (sethostname("blixard", strlen("blixard")) != 0 || setdomainname("(none)", strlen("(none)")) != 0)
         report("cannot set the host name: %s", strerror(errno));
     raise_loopback();
+    return failed;
+}
+
+void boot_system(void) {
+    attach_kernel();
+    load_modules();
+    enter_root();
+    furnish();
+    prevent_thrashing();
+}
+
+/** Takes the root away, with all that was ever mounted in it, and the memory that it was laid over. */
+static int leave_root(void) {
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool left = initramfs >= 0 && root >= 0 && fchdir(initramfs) == 0 && chroot(".") == 0 &&
+                fchdir(root) == 0 && umount2(".", MNT_DETACH) == 0 && fchdir(initramfs) == 0 &&
+                umount2("/changes", MNT_DETACH) == 0;
+    if (!left) report("cannot leave the root: %s", strerror(errno));
+    if (root >= 0) close(root);
+    return left ? 0 : -1;
+}
+
+int boot_renew(void) {
+    if (leave_root() != 0 || attach_kernel() != 0 || lay_over() != 0) return -1;
+    return move_into("/root.new") == 0 && furnish() == 0 ? 0 : -1;
 }
 
 _Noreturn void boot_power_off(void) {

@@ -55,9 +55,15 @@ static bool write_line(const char *path, const char *text) {
     return done;
 }
 
+/** The file with the boot id is laid over the kernel's own. */
+static bool laid;
+
+void identity_forget(void) {
+    laid = false;
+}
+
 /** The kernel makes its boot id once, so the file with the new one is laid over it; the second time it lies there. */
 static bool set_boot_id(const char *id) {
-    static bool laid;
     mkdir("/run", 0755);
     if (!write_line(BOOT_ID_FILE, id)) return false;
     if (!laid) laid = mount(BOOT_ID_FILE, BOOT_ID, NULL, MS_BIND, NULL) == 0;

@@ -11,4 +11,7 @@
  */
 const char *identity_take(const uint8_t *bytes, size_t length);
 
+/** Its files are gone with the root they were in. */
+void identity_forget(void);
+
 #endif

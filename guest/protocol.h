@@ -30,6 +30,8 @@ enum host_frame {
     HOST_POWER_OFF = 0x09,
     HOST_TASK = 0x10,
     HOST_RESUME = 0x18,
+    HOST_NOTE = 0x19,
+    HOST_RESET = 0x1a,
 };
 
 enum guest_frame {
@@ -41,6 +43,7 @@ enum guest_frame {
     GUEST_FAILED = 0x86,
     GUEST_STDIN_CREDIT = 0x87,
     GUEST_RESUMED = 0x98,
+    GUEST_DONE = 0x99,
 };
 
 #endif

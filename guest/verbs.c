@@ -16,6 +16,7 @@
 #include "outcome.h"
 #include "pump.h"
 #include "report.h"
+#include "reset.h"
 #include "spec.h"
 #include "tasks.h"
 
@@ -164,6 +165,15 @@ static void resume(struct agent *agent, const struct frame *frame) {
     else channel_reply(&agent->channel, GUEST_RESUMED, frame->stream_id, "", 0);
 }
 
+/** Between commands: one still under way would be killed without a word. */
+static void between_commands(struct agent *agent, const struct frame *frame, const char *act(void)) {
+    const char *problem = "this is not a VM";
+    if (agent->streams.used > 0) problem = "a command is under way";
+    else if (getpid() == 1) problem = act();
+    if (problem != NULL) channel_refuse(&agent->channel, frame->stream_id, "%s", problem);
+    else channel_reply(&agent->channel, GUEST_DONE, frame->stream_id, "", 0);
+}
+
 static void refuse_verb(struct agent *agent, const struct frame *frame) {
     struct stream *stream = streams_find(&agent->streams, frame->stream_id);
     channel_refuse(&agent->channel, frame->stream_id, "there is no verb %u", frame->type);
@@ -182,6 +192,8 @@ static enum verdict handle(struct agent *agent, const struct frame *frame) {
         case HOST_SIGNAL: send_signal(agent, frame); break;
         case HOST_CREDIT: add_credit(agent, frame); break;
         case HOST_RESUME: resume(agent, frame); break;
+        case HOST_NOTE: between_commands(agent, frame, reset_note); break;
+        case HOST_RESET: between_commands(agent, frame, reset_guest); break;
         case HOST_POWER_OFF: return VERDICT_STOP;
         default: refuse_verb(agent, frame);
     }

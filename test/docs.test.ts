@@ -13,6 +13,7 @@ const pages = [
   'CHANGELOG.md',
   'docs/functions.md',
   'docs/images.md',
+  'docs/isolation.md',
   'docs/queues.md',
   'docs/submit.md',
   'docs/together.md',

@@ -1,6 +1,7 @@
 /** The flags of `blixard run` that say when a job starts, how often it may be there, and how it is found again. */
 import { type Command, Option } from 'commander';
 import { type SubmitOptions, type UniquePolicy, uniquePolicies } from '../contract/submit-options.ts';
+import { type Isolation, isolations } from '../domain/isolation.ts';
 import { collect, readDurationMs, readLabel, readSignedInteger, readTimeMs } from './parse.ts';
 import { retryOfFlags, retryUsage } from './retry-flags.ts';
 
@@ -16,6 +17,7 @@ export interface SubmitFlags {
   readonly retry?: readonly string[];
   readonly label?: readonly string[];
   readonly tenant?: string;
+  readonly isolation?: Isolation;
 }
 
 /** Adds them to a command. */
@@ -30,12 +32,17 @@ export function declareSubmitFlags(command: Command): Command {
     .option('--idempotency-key <key>', 'the same key and job again give the first job again')
     .option('--retry <rule>', retryUsage, collect)
     .option('--label <name=value>', 'label to find it by; may be given often', collect)
-    .option('--tenant <name>', 'whose job it is');
+    .option('--tenant <name>', 'whose job it is')
+    .addOption(
+      new Option('--isolation <level>', 'a VM of its own, or one shared with its queue and tenant').choices(
+        isolations,
+      ),
+    );
 }
 
 /** What was given; the rest is left to the server. A policy without a key is for the server to refuse. */
 export function submitOptionsOfFlags(flags: SubmitFlags): SubmitOptions {
-  const { priority, delay, at, expireIn, unique, uniquePolicy, retry, label, tenant } = flags;
+  const { priority, delay, at, expireIn, unique, uniquePolicy, retry, label, tenant, isolation } = flags;
   return {
     ...(priority === undefined ? {} : { priority: readSignedInteger('--priority', priority) }),
     ...(delay === undefined ? {} : { delayMs: readDurationMs('--delay', delay) }),
@@ -45,6 +52,7 @@ export function submitOptionsOfFlags(flags: SubmitFlags): SubmitOptions {
     ...(retry === undefined ? {} : { retry: retryOfFlags(retry) }),
     ...(label === undefined ? {} : { labels: labelsOf(label) }),
     ...(tenant === undefined ? {} : { tenant }),
+    ...(isolation === undefined ? {} : { isolation }),
   };
 }
 

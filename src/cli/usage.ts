@@ -29,6 +29,7 @@ const flagOfField: Readonly<Record<string, string>> = {
   retry: '--retry',
   labels: '--label',
   tenant: '--tenant',
+  isolation: '--isolation',
   concurrencyKey: '--concurrency-key',
   weights: '--weight',
   rateLimit: '--rate',

@@ -37,6 +37,13 @@ export const hostFrames = {
   task: 0x10,
   /** See `encodeIdentity`. Answered by `resumed`, or by `failed`: then the guest is not fit for use. Stream 0. */
   resume: 0x18,
+  /** Notes how the kernel is set, before the first command: `reset` compares with it. Answered as that. Stream 0. */
+  note: 0x19,
+  /**
+   * Makes the guest as good as new after a command, when no stream is open: no process, no file, no name space is left.
+   * Answered by `done`, or by `failed`: then the guest is not fit for use. It wants a `resume` next. Stream 0.
+   */
+  reset: 0x1a,
 } as const;
 
 /** Guest to host. */
@@ -55,6 +62,8 @@ export const guestFrames = {
   stdinCredit: 0x87,
   /** Time, entropy and names are those of the `resume`. */
   resumed: 0x98,
+  /** What a `note` or a `reset` asked for. */
+  done: 0x99,
 } as const;
 
 export interface HelloReply {

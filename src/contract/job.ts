@@ -127,6 +127,9 @@ function afterOf({ after = [], inputs = [] }: SubmitJob): Pick<JobSpec, 'after'>
   return inputs.length === 0 ? {} : { after: [...new Set([...after, ...inputs])] };
 }
 
+/** The ways to a VM, the fastest first. */
+export const vmStarts = ['service', 'pool', 'restore', 'boot'] as const;
+
 /** Facts about the VM that ran an attempt. */
 export const VmFacts = strict({
   vmId: Type.String({ maxLength: limits.factLength }),
@@ -139,7 +142,7 @@ export const VmFacts = strict({
         'what its VMM was locked in with beside its own filter of system calls: bubblewrap, or none',
     }),
   ),
-  start: oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' }),
+  start: oneOf(vmStarts, { description: 'how the VM came to be at hand; service: it had served other jobs' }),
   startReason: Type.Optional(
     Type.String({
       maxLength: limits.reasonLength,
@@ -150,6 +153,7 @@ export const VmFacts = strict({
   image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),
   hostCpuMs: Type.Optional(wholeNumber(0, { description: 'CPU time of the VMM until its command ended' })),
   hostMemoryPeakKiB: Type.Optional(wholeNumber(0, { description: 'most memory the VMM had by then' })),
+  jobsServed: Type.Optional(wholeNumber(0, { description: 'jobs that a service VM had served before' })),
 });
 export type VmFacts = Static<typeof VmFacts>;
 

@@ -1,6 +1,7 @@
 /** What a submission may say of when a job starts, how often it may be there, and how it is found again. */
 import { type Static, Type } from 'typebox';
 import { defaults } from '../domain/defaults.ts';
+import { isolations } from '../domain/isolation.ts';
 import { limits, priorityStepMs } from '../domain/limits.ts';
 import { Retry } from './retry-policy.ts';
 import { oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
@@ -58,6 +59,13 @@ export const submitOptions = {
   ),
   tenant: Type.Optional(
     Type.String({ pattern: tenantPattern, description: `whose job it is; ${defaults.tenant} when left out` }),
+  ),
+  isolation: Type.Optional(
+    oneOf(isolations, {
+      description:
+        `how far it is kept apart, ${defaults.isolation} when left out; maximum: a new VM, of a template of its ` +
+        'tenant alone; standard: a new VM; shared: a VM that may have served jobs of the same queue and tenant before',
+    }),
   ),
   ...togetherOptions,
 };

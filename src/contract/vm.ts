@@ -7,7 +7,9 @@ import { JobId, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
 
 const VmId = Type.String({ pattern: uuidPattern });
-const start = oneOf(['pool', 'restore', 'boot'], { description: 'how the VM came to be' });
+
+/** What VMs are there for. */
+export const vmUses = ['job', 'pool', 'service'] as const;
 
 const count = wholeNumber(0);
 
@@ -41,16 +43,17 @@ export type VmStop = Static<typeof VmStop>;
 export const VmReport = strict({
   id: VmId,
   state: oneOf(vmMachine.states),
-  /** `pool`: it waits, paused, for a job. */
-  use: oneOf(['job', 'pool']),
+  /** `pool`: it waits, paused, for any job. `service`: it waits for the next job of its queue and tenant. */
+  use: oneOf(vmUses),
   image: VmFacts.properties.image,
   hypervisor: VmFacts.properties.hypervisor,
   accel: VmFacts.properties.accel,
   memoryMiB: wholeNumber(1),
   vcpus: wholeNumber(1),
-  start,
+  start: VmFacts.properties.start,
   startReason: VmFacts.properties.startReason,
   bootMs: VmFacts.properties.bootMs,
+  jobsServed: VmFacts.properties.jobsServed,
   startedAtMs: timeMs,
   jobId: nullable(JobId),
   attempt: nullable(wholeNumber(1)),
@@ -76,8 +79,8 @@ export type VmPage = Static<typeof VmPage>;
 export const VmStats = strict({
   vms: wholeNumber(0),
   memoryMiB: wholeNumber(0, { description: 'of the guests together' }),
-  byUse: strict({ job: count, pool: count }),
-  byStart: strict({ pool: count, restore: count, boot: count }),
+  byUse: strict({ job: count, pool: count, service: count }),
+  byStart: strict({ service: count, pool: count, restore: count, boot: count }),
   byState: strict({
     starting: count,
     ready: count,

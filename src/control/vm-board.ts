@@ -73,8 +73,8 @@ export class VmBoard {
   async stats(): Promise<VmStats> {
     const vms = await this.#all();
     const byState = { starting: 0, ready: 0, busy: 0, idle: 0, draining: 0, terminated: 0, failed: 0 };
-    const byUse = { job: 0, pool: 0 };
-    const byStart = { pool: 0, restore: 0, boot: 0 };
+    const byUse = { job: 0, pool: 0, service: 0 };
+    const byStart = { service: 0, pool: 0, restore: 0, boot: 0 };
     const usage = { rssKiB: 0, pssKiB: 0, cpuMs: 0, readBytes: 0, writtenBytes: 0 };
     let memoryMiB = 0;
     for (const vm of vms) {

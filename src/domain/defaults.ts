@@ -8,6 +8,7 @@ export const defaults = {
   executor: 'microvm',
   functionExecutor: 'function',
   tenant: 'default',
+  isolation: 'standard',
   memoryMiB: 128,
   vcpus: 1,
   timeoutMs: 10 * minute,
@@ -24,6 +25,15 @@ export const defaults = {
   /** Between two pings of a VM that serves a job, and how long an answer may take. */
   pingEveryMs: 5 * second,
   pingTimeoutMs: 10 * second,
+  /** How long a service VM waits for the next job of its queue and tenant. */
+  serviceIdleMs: 5 * minute,
+  /** A service VM is ended after so many jobs, so long, or with so much of its memory taken, in percent (86 were
+   * the most seen after jobs that used all they could). */
+  serviceJobsMax: 100,
+  serviceUptimeMaxMs: 60 * minute,
+  serviceMemoryPercentMax: 90,
+  /** How long the reset between two jobs may take; it takes some 60 ms under software emulation. */
+  serviceResetMs: 5 * second,
   /** SIGTERM to the kill of the VM, when a command is stopped. */
   stopGraceMs: 5 * second,
   /** A function that is still under way after this long is told as running. */

@@ -125,6 +125,11 @@ export const limits = {
   breakerWhyLength: 250,
   /** VMs kept ready on one host. */
   poolMax: 1_000,
+  /** Service VMs on one host, and queues and tenants that have some; with more a job has a VM of its own. */
+  servicesMax: 1_000,
+  serviceLanesMax: 1_000,
+  /** Jobs that one service VM may serve. */
+  serviceJobsMax: 100_000,
   /** VMs one worker tells of: those of its jobs, those on their way out, and its pool. */
   vmsToldMax: 4_000,
   /** Images and sizes one worker tells of whose VMs are not started for now. */

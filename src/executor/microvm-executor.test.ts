@@ -80,6 +80,30 @@ describe('MicrovmExecutor', () => {
     });
   });
 
+  it('has jobs of isolation shared take turns in one VM, each told of those before it, and nothing left', async () => {
+    const bounds = { min: 0, target: 0, max: 1, coolDownMs: 600_000 };
+    const life = { jobsMax: 100, uptimeMaxMs: 3_600_000, memoryPercentMax: 90 };
+    const vms = await host.open({ services: { ...bounds, ...life } });
+    const executor = new MicrovmExecutor({ vms, clock: fastClock, log: silentLog, stopGraceMs: 500 });
+    const run = (command: string[]) =>
+      executor.run(new TestExecution({ command, isolation: 'shared', tenant: 'ann' }));
+    const first = await run(['write', 'BLIXARD_ARTIFACTS/a', 'x', '/work/a', 'x']);
+    expect(first.vm).toMatchObject({ start: 'boot', jobsServed: 0 });
+    const second = await run(['exit', '3']);
+    expect(second).toMatchObject({ reason: 'exit', exitCode: 3 });
+    expect(second.vm).toMatchObject({ vmId: first.vm?.vmId, start: 'service', jobsServed: 1 });
+    const stopped = new TestExecution({
+      command: ['stubborn', '6000000'],
+      isolation: 'shared',
+      tenant: 'ann',
+      timeoutMs: 50,
+    });
+    const third = await executor.run(stopped);
+    expect(third).toMatchObject({ reason: 'timeout', vm: { vmId: first.vm?.vmId } });
+    await waitUntil(() => vms.count() === 0);
+    expect((await run(['true'])).vm).toMatchObject({ start: 'boot', jobsServed: 0 });
+  });
+
   it('sets PATH, HOME and what names the attempt, and lets the job set more', async () => {
     const [, root] = await runIn(await host.open(), {
       command: ['env'],

@@ -1,4 +1,4 @@
-/** The `microvm` executor: each attempt in a microVM of its own, gone when the attempt has ended. */
+/** The `microvm` executor: each attempt in a microVM, its own or one of its queue and tenant, as its isolation says. */
 import type { ExecSpec } from '../contract/guest.ts';
 import type { VmFacts } from '../contract/job.ts';
 import { defaults } from '../domain/defaults.ts';
@@ -28,6 +28,12 @@ export interface MicrovmExecutorDeps {
   readonly stopGraceMs?: number;
 }
 
+/** How a command ended, and whether its VM was left so that it may serve another job. */
+interface Ended {
+  readonly outcome: Outcome;
+  readonly inOrder: boolean;
+}
+
 /** Never weaker than a VM of its own: without VMs it is unavailable. */
 export class MicrovmExecutor implements Executor {
   readonly name = 'microvm';
@@ -45,6 +51,7 @@ export class MicrovmExecutor implements Executor {
   async run(execution: Execution): Promise<Outcome> {
     const halt = AbortSignal.any([execution.stop, execution.kill]);
     let vm: MicroVm | undefined;
+    let inOrder = false;
     try {
       vm = await this.#deps.vms.start({ ...execution.spec, purpose: purposeOf(execution) }, halt);
       const errands = this.#errands(vm, execution);
@@ -52,14 +59,16 @@ export class MicrovmExecutor implements Executor {
       await unlessHalted(limitGuest(vm, execution.spec), halt);
       await unlessHalted(errands.bringInputs(halt), halt);
       await unlessHalted(execution.started(), halt);
-      return await this.#command(vm, execution, errands);
+      const { outcome: result, ...how } = await this.#command(vm, execution, errands);
+      inOrder = how.inOrder;
+      return result;
     } catch (error) {
       if (halt.aborted) return stoppedEarly(vm?.facts ?? null);
       if (error instanceof InputFailure)
         return outcome(error.reason, { message: error.message, vm: vm?.facts ?? null });
       return this.#failed(execution, asBlixardError(error), vm?.facts ?? null);
     } finally {
-      void this.#end(vm);
+      void this.#release(vm, inOrder);
     }
   }
 
@@ -68,7 +77,7 @@ export class MicrovmExecutor implements Executor {
     return new Errands({ guest, execution, clock: this.#deps.clock, runDir });
   }
 
-  async #command(vm: MicroVm, execution: Execution, errands: Errands): Promise<Outcome> {
+  async #command(vm: MicroVm, execution: Execution, errands: Errands): Promise<Ended> {
     const exec = vm.exec(execSpecOf(execution, errands.env), {
       stdin: Buffer.from(execution.spec.stdinBase64, 'base64'),
       output: (stream, data) => execution.output(stream, data),
@@ -85,8 +94,11 @@ export class MicrovmExecutor implements Executor {
     const end = await run.ended();
     this.#deps.vms.measure(vm);
     const result = await this.#outcomeOf(end, vm, execution);
-    if (end.told instanceof BlixardError || end.vmKilled || end.cut === 'cancelled') return result;
-    return withNotes(result, await errands.finish(AbortSignal.any([execution.stop, execution.kill])));
+    if (end.told instanceof BlixardError || end.vmKilled || end.cut === 'cancelled') {
+      return { outcome: result, inOrder: false };
+    }
+    const notes = await errands.finish(AbortSignal.any([execution.stop, execution.kill]));
+    return { outcome: withNotes(result, notes), inOrder: true };
   }
 
   async #outcomeOf({ told, cut, vmKilled }: CommandEnd, vm: MicroVm, execution: Execution): Promise<Outcome> {
@@ -120,11 +132,19 @@ export class MicrovmExecutor implements Executor {
     return result;
   }
 
-  async #end(vm: MicroVm | undefined): Promise<void> {
+  async #release(vm: MicroVm | undefined, inOrder: boolean): Promise<void> {
     try {
-      await vm?.kill();
+      if (vm !== undefined) await this.#deps.vms.release(vm.id, { inOrder });
     } catch (error) {
       this.#deps.log.error({ err: error, vmId: vm?.id }, 'a VM could not be ended');
+    }
+  }
+
+  async #end(vm: MicroVm): Promise<void> {
+    try {
+      await vm.kill();
+    } catch (error) {
+      this.#deps.log.error({ err: error, vmId: vm.id }, 'a VM could not be ended');
     }
   }
 

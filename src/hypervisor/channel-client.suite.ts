@@ -74,6 +74,13 @@ export class ChannelClient {
     }
   }
 
+  /** What is asked between commands; the words of a refusal, if it is refused. */
+  async between(verb: 'note' | 'reset'): Promise<string | undefined> {
+    const answers = [guestFrames.done, guestFrames.failed];
+    const { type, payload } = await this.#next(this.#send(hostFrames[verb], ''), answers);
+    return type === guestFrames.done ? undefined : payload.toString();
+  }
+
   powerOff(): void {
     this.#send(hostFrames.powerOff, '');
   }

@@ -73,6 +73,20 @@ export function hypervisorSuite(name: string, makeContext: () => Promise<Hypervi
       expect(hello.memoryKiB).toBeLessThanOrEqual(spec.memoryMiB * 1024);
     });
 
+    it('resets a guest between two commands, and not during one', async () => {
+      const { vm, client } = await boot();
+      const { remember, recall, sleepLong } = context.commands;
+      expect(await client.between('note')).toBeUndefined();
+      await client.exec(remember('word', 'secret'));
+      expect((await client.exec(recall('word'))).stdout).toBe('secret');
+      expect(await client.between('reset')).toBeUndefined();
+      expect((await client.exec(recall('word'))).stdout).not.toContain('secret');
+      const underWay = expect(client.exec(sleepLong)).rejects.toThrow('the channel ended');
+      expect(await client.between('reset')).toBe('a command is under way');
+      await vm.kill();
+      await underWay;
+    });
+
     it('carries commands in, and their output and exit codes out', async () => {
       const { client } = await boot();
       const { print, printError, exit } = context.commands;

@@ -5,6 +5,7 @@ import { limits } from '../domain/limits.ts';
 import { key } from './config-key.ts';
 import { choice, durationMs, integer, names, path, sizeMiB, text } from './config-value.ts';
 import { fastStartKeys } from './fast-start-keys.ts';
+import { serviceKeys } from './service-keys.ts';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -134,6 +135,7 @@ export const configKeys = {
     fallback: ({ slots, poolMax }) => Math.min(2 * slots + poolMax, 2 * limits.slotsMax),
   }),
   ...fastStartKeys,
+  ...serviceKeys,
   bootTimeoutMs: key({
     name: 'boot-timeout',
     kind: durationMs(second, 10 * minute),

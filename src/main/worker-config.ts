@@ -11,17 +11,9 @@ export function workerConfigOf({ workerName, slots, queues }: Config, version: s
 /** How this host runs VMs. */
 export function hostVmConfigOf(config: Config): HostVmConfig {
   const { dataDir, accel, qemu: qemuProgram, sandbox, vmsMax, bootTimeoutMs } = config;
+  const own = { dataDir, accel, qemuProgram, sandbox, vmsMax, bootTimeoutMs };
   const health = { pingEveryMs: config.pingEveryMs, pingTimeoutMs: config.pingTimeoutMs };
-  return {
-    dataDir,
-    accel,
-    qemuProgram,
-    sandbox,
-    vmsMax,
-    bootTimeoutMs,
-    fastStarts: fastStartsOf(config),
-    health,
-  };
+  return { ...own, health, fastStarts: fastStartsOf(config), services: servicesOf(config) };
 }
 
 /** What makes VMs start faster than by a boot. */
@@ -37,5 +29,19 @@ function fastStartsOf(config: Config): NonNullable<HostVmConfig['fastStarts']> {
       memoryMiB: poolMemoryMiB,
       coolDownMs: config.poolCoolDownMs,
     },
+  };
+}
+
+/** How many VMs serve jobs one after another, and how long. */
+function servicesOf(config: Config): NonNullable<HostVmConfig['services']> {
+  const { serviceMin, serviceTarget, serviceMax } = config;
+  return {
+    min: Math.min(serviceMin, serviceMax),
+    target: Math.min(serviceTarget, serviceMax),
+    max: serviceMax,
+    coolDownMs: config.serviceIdleMs,
+    jobsMax: config.serviceJobsMax,
+    uptimeMaxMs: config.serviceUptimeMaxMs,
+    memoryPercentMax: config.serviceMemoryPercentMax,
   };
 }

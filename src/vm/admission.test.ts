@@ -46,6 +46,31 @@ describe('Admission', () => {
     expect(await isIn(small)).toBe(true);
   });
 
+  it('asks VMs without a job to give way, until there are enough, and again when told to', async () => {
+    const admission = new Admission({ bounds });
+    const asked: string[] = [];
+    let canGive = 0;
+    admission.onShortage((shortage) => {
+      asked.push('pool');
+      for (; canGive > 0 && !shortage.isMet; canGive--) shortage.meet(128 + vmmOverheadMiB);
+    });
+    admission.onShortage(() => void asked.push('services'));
+    const places = [await admission.enter(128, never), await admission.enter(128, never)];
+    for (const place of places) place.started();
+    expect(admission.lackingTicket).toBeUndefined();
+    const ticket = admission.nextTicket;
+    const third = admission.enter(128, never);
+    expect(asked).toEqual(['pool', 'services']);
+    expect(admission.lackingTicket).toBe(ticket);
+    expect(admission.nextTicket).toBeGreaterThan(ticket);
+    canGive = 1;
+    admission.lookAgain();
+    expect(asked).toEqual(['pool', 'services', 'pool']);
+    places[0]?.leave();
+    expect(await isIn(third)).toBe(true);
+    expect(admission.lackingTicket).toBeUndefined();
+  });
+
   it('forgets who stops waiting, and lets those behind in', async () => {
     const admission = new Admission({ bounds: { ...bounds, memoryMiB: 1_000 } });
     const first = await admission.enter(300, never);
@@ -127,11 +152,17 @@ describe('Admission', () => {
     });
 
     it('tells those that hold VMs ready that room is wanted', async () => {
-      const wanted: number[] = [];
-      admission.onShortage(({ memoryMiB }) => wanted.push(memoryMiB));
+      const lackingMiB = 2 * (500 + vmmOverheadMiB) - (1_200 - 512);
+      const isMet: boolean[] = [];
+      admission.onShortage((shortage) => {
+        for (const freedMiB of [lackingMiB - 1, 1]) {
+          shortage.meet(freedMiB);
+          isMet.push(shortage.isMet);
+        }
+      });
       const idle = await admission.enterIdle(500, never);
       const job = admission.enter(500, never);
-      expect(wanted.at(-1)).toBe(2 * (500 + vmmOverheadMiB) - (1_200 - 512));
+      expect(isMet.slice(-2)).toEqual([false, true]);
       idle.leave();
       expect(await isIn(job)).toBe(true);
     });

@@ -50,6 +50,7 @@ export function boundsOfThisHost(vmsMax: number): HostBounds {
 
 interface Waiter {
   readonly needMiB: number;
+  readonly ticket: number;
   /** Nobody waits for the VM: it is started ahead. */
   readonly idle: boolean;
   readonly enter: (place: Place) => void;
@@ -58,10 +59,26 @@ interface Waiter {
   looks: number;
 }
 
-/** What the first of those who wait lacks. */
-export interface Shortage {
-  readonly vms: number;
-  readonly memoryMiB: number;
+/** What the first of those who wait lacks; less and less, as VMs are found that can go. */
+export class Shortage {
+  #vms: number;
+  #memoryMiB: number;
+
+  constructor(vms: number, memoryMiB: number) {
+    this.#vms = vms;
+    this.#memoryMiB = memoryMiB;
+  }
+
+  /** Nothing is lacking, once those that were found are gone. */
+  get isMet(): boolean {
+    return this.#vms <= 0 && this.#memoryMiB <= 0;
+  }
+
+  /** A VM that takes so much, VMM included, goes or is going. */
+  meet(memoryMiB: number): void {
+    this.#vms--;
+    this.#memoryMiB -= memoryMiB;
+  }
 }
 
 /** What an admission is made with; without `memory` only the bounds count. */
@@ -81,7 +98,8 @@ export class Admission {
   #starting = 0;
   #idleStarting = 0;
   #usedMiB = 0;
-  #onShortage: (shortage: Shortage) => void = () => undefined;
+  #tickets = 0;
+  readonly #onShortage: ((shortage: Shortage) => void)[] = [];
 
   constructor(deps: AdmissionDeps) {
     this.#bounds = deps.bounds;
@@ -93,9 +111,25 @@ export class Admission {
     return this.#live;
   }
 
-  /** `act` is told whenever a job waits for a place that VMs started ahead may be holding. */
+  /** `act` is told whenever a job waits for a place that VMs without a job may be holding, unless others gave way. */
   onShortage(act: (shortage: Shortage) => void): void {
-    this.#onShortage = act;
+    this.#onShortage.push(act);
+  }
+
+  /** What the next to come gets; who came before has a lower one. */
+  get nextTicket(): number {
+    return this.#tickets;
+  }
+
+  /** The ticket of the job that waits for a place longest, when it lacks a VM or memory. */
+  get lackingTicket(): number | undefined {
+    const [first] = this.#waiting;
+    return first === undefined || this.#shortageOf(first).isMet ? undefined : first.ticket;
+  }
+
+  /** Tells of a shortage again: a VM has become idle that could not give way before. */
+  lookAgain(): void {
+    this.#tellShortage();
   }
 
   /** Throws VM_LIMIT for more virtual processors than the host has cores. */
@@ -141,6 +175,7 @@ export class Admission {
       };
       const waiter: Waiter = {
         needMiB,
+        ticket: this.#tickets++,
         idle,
         enter: (place) => {
           signal.removeEventListener('abort', leaveLine);
@@ -174,12 +209,13 @@ export class Admission {
   #tellShortage(): void {
     const [first] = this.#waiting;
     if (first === undefined) return;
+    const shortage = this.#shortageOf(first);
+    for (const act of this.#onShortage) if (!shortage.isMet) act(shortage);
+  }
+
+  #shortageOf({ needMiB }: Waiter): Shortage {
     const { vmsMax } = this.#bounds;
-    const shortage = {
-      vms: Math.max(0, this.#live + 1 - vmsMax),
-      memoryMiB: Math.max(0, this.#usedMiB + first.needMiB - this.#memoryMiB),
-    };
-    if (shortage.vms > 0 || shortage.memoryMiB > 0) this.#onShortage(shortage);
+    return new Shortage(this.#live + 1 - vmsMax, this.#usedMiB + needMiB - this.#memoryMiB);
   }
 
   /** What the VMs may have together: as if each used all it may, of that which others leave. */

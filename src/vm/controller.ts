@@ -27,6 +27,8 @@ export interface StartOrder {
   readonly image: Image;
   readonly memoryMiB: number;
   readonly vcpus: number;
+  /** Whose alone its template and the pool of it are; undefined: everybody's but theirs. */
+  readonly tenant?: string;
 }
 
 /** A started VM, and the moment after which nothing of it is left on the host. */

@@ -53,8 +53,9 @@ export async function openFastStarts(deps: FastStartDeps): Promise<FastStarts | 
   const keys = new Map<string, Promise<string>>();
   const keyOf = (order: StartOrder): Promise<string> => {
     const spec = controller.specOf(order);
-    const name = JSON.stringify([order.image.digest, spec]);
-    const known = keys.get(name) ?? templateKey({ hypervisor, host, imageDigest: order.image.digest, spec });
+    const of = { imageDigest: order.image.digest, spec, tenant: order.tenant };
+    const name = JSON.stringify([of.imageDigest, spec, of.tenant ?? null]);
+    const known = keys.get(name) ?? templateKey({ hypervisor, host, ...of });
     // Few orders differ; a digest made anew now and then costs nothing.
     if (keys.size >= keysKept) keys.clear();
     keys.set(name, known);

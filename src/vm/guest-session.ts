@@ -48,6 +48,14 @@ export interface GuestIo {
   readonly output: GuestOutput;
 }
 
+/** What is asked on stream 0 and answered by an empty frame. */
+interface Question {
+  readonly words: string;
+  readonly answer: number;
+  readonly failure: 'VM_BOOT_FAILED' | 'VM_CRASHED';
+  readonly pending: Pending<undefined>;
+}
+
 interface PendingPing {
   readonly payload: Buffer;
   readonly sentMs: number;
@@ -65,7 +73,7 @@ export class GuestSession {
   readonly #execs = new Map<number, ExecStream>();
   #pings: PendingPing[] = [];
   #hello: Pending<HelloReply> | undefined;
-  #resume: Pending<undefined> | undefined;
+  #question: Question | undefined;
   #lastStreamId = controlStreamId;
   #lastPing = 0n;
   #closing: Timer | undefined;
@@ -107,12 +115,21 @@ export class GuestSession {
   /** Makes the guest one of its own. Rejects with VM_BOOT_FAILED when it does not take it, or not in time. */
   async resume(identity: GuestIdentity, timeoutMs: number): Promise<void> {
     const failed = (problem: string) => new BlixardError('VM_BOOT_FAILED', { problem });
-    if (this.#over !== undefined) throw failed('its channel is over');
+    const frame = encodeFrame(hostFrames.resume, controlStreamId, encodeIdentity(identity));
     const late = () => failed(`its agent did not take its identity within ${timeoutMs} ms`);
-    const resume = new Pending<undefined>({ clock: this.#clock, timeoutMs, late });
-    this.#resume = resume;
-    this.#send([encodeFrame(hostFrames.resume, controlStreamId, encodeIdentity(identity))]);
-    await resume.answer;
+    const pending = new Pending<undefined>({ clock: this.#clock, timeoutMs, late });
+    const question = { words: 'a resume', answer: guestFrames.resumed, failure: 'VM_BOOT_FAILED' } as const;
+    await this.#ask({ ...question, pending }, frame);
+  }
+
+  /** Has a guest note how it is before its first command. Rejects with VM_CRASHED when it cannot. */
+  async note(timeoutMs: number): Promise<void> {
+    await this.#askDone('note', timeoutMs);
+  }
+
+  /** Takes all away that commands have left. Rejects with VM_CRASHED: the guest is of no more use then. */
+  async reset(timeoutMs: number): Promise<void> {
+    await this.#askDone('reset', timeoutMs);
   }
 
   /** One round trip. Rejects with VM_CRASHED when no answer comes in time; the session goes on all the same. */
@@ -137,6 +154,23 @@ export class GuestSession {
   /** Starts a task of the agent itself, see `guestTasks`; otherwise as `exec`. */
   task(spec: ExecSpec, io: GuestIo): GuestExec {
     return this.#start(spec, io, hostFrames.task);
+  }
+
+  async #askDone(verb: 'note' | 'reset', timeoutMs: number): Promise<void> {
+    const problem = `its agent did not answer a ${verb} within ${timeoutMs} ms`;
+    const late = () => new BlixardError('VM_CRASHED', { problem });
+    const pending = new Pending<undefined>({ clock: this.#clock, timeoutMs, late });
+    const question = { words: `a ${verb}`, answer: guestFrames.done, failure: 'VM_CRASHED' } as const;
+    await this.#ask({ ...question, pending }, encodeFrame(hostFrames[verb], controlStreamId));
+  }
+
+  async #ask(question: Question, frame: Buffer): Promise<void> {
+    const failed = (problem: string) => new BlixardError(question.failure, { problem });
+    this.#question?.pending.reject(failed('something else was asked of it meanwhile'));
+    this.#question = question;
+    if (this.#over !== undefined) question.pending.reject(failed('its channel is over'));
+    this.#send([frame]);
+    await question.pending.answer;
   }
 
   #start(spec: ExecSpec, io: GuestIo, verb: typeof hostFrames.exec | typeof hostFrames.task): GuestExec {
@@ -187,16 +221,17 @@ export class GuestSession {
   #accept(frame: Frame): void {
     if (frame.streamId !== controlStreamId) this.#acceptOfCommand(frame);
     else if (frame.type === guestFrames.pong) this.#acceptPong(frame.payload);
-    else if (this.#hello === undefined && this.#resume !== undefined) this.#acceptAnswerToResume(frame);
+    else if (this.#hello === undefined && this.#question !== undefined)
+      this.#acceptAnswer(this.#question, frame);
     else this.#acceptAnswerToHello(frame);
   }
 
-  #acceptAnswerToResume({ type, payload }: Frame): void {
+  #acceptAnswer({ words, answer, failure, pending }: Question, { type, payload }: Frame): void {
     const problem = type === guestFrames.failed ? readRefusal(payload) : undefined;
-    if (problem !== undefined) this.#resume?.reject(new BlixardError('VM_BOOT_FAILED', { problem }));
-    else if (type === guestFrames.resumed && payload.length === 0) this.#resume?.resolve(undefined);
-    else throw guestBroke(`frame type ${type} in answer to a resume`);
-    this.#resume = undefined;
+    if (problem !== undefined) pending.reject(new BlixardError(failure, { problem }));
+    else if (type === answer && payload.length === 0) pending.resolve(undefined);
+    else throw guestBroke(`frame type ${type} in answer to ${words}`);
+    this.#question = undefined;
   }
 
   #acceptOfCommand(frame: Frame): void {
@@ -265,7 +300,7 @@ export class GuestSession {
   #settle(helloError: BlixardError, pingError: BlixardError): void {
     this.#closing?.cancel();
     this.#hello?.reject(helloError);
-    this.#resume?.reject(helloError);
+    this.#question?.pending.reject(helloError);
     for (const { pong } of this.#pings) pong.reject(pingError);
     this.#pings = [];
   }

@@ -17,7 +17,7 @@ export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 export type VmCost = Pick<VmFacts, 'hostCpuMs' | 'hostMemoryPeakKiB'>;
 
 /** What is known of a VM before its agent has said hello. */
-export type VmOrigin = Omit<VmFacts, keyof VmStart | keyof VmCost>;
+export type VmOrigin = Omit<VmFacts, keyof VmStart | keyof VmCost | 'jobsServed'>;
 
 /** How large a VM is. */
 export interface VmSize {
@@ -35,6 +35,8 @@ export interface VmTold extends VmSize {
   readonly purpose: string | undefined;
   /** Of the host; undefined before it was looked at. */
   readonly usage?: VmUsage | undefined;
+  /** Jobs it has served before; undefined: it serves one and is gone. */
+  readonly jobsServed: number | undefined;
 }
 
 /** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
@@ -71,6 +73,7 @@ export class MicroVm {
   #isPaused = false;
   #tellUsed: () => void = () => undefined;
   #purpose: string | undefined;
+  #jobsServed: number | undefined;
   readonly #startedAtMs: number;
 
   constructor(deps: MicroVmDeps) {
@@ -97,13 +100,19 @@ export class MicroVm {
     return this.#endAsked || this.#hasFailed || this.#state === 'failed';
   }
 
+  /** It has served a job, and waits for the next. */
+  get isIdle(): boolean {
+    return this.#state === 'idle' && this.#purpose === undefined;
+  }
+
   /** The VMM's process. */
   get process(): ProcessIdentity {
     return this.#deps.running.identity;
   }
 
   get facts(): VmFacts {
-    return { ...this.#deps.origin, ...this.#start, ...this.#cost };
+    const served = this.#jobsServed === undefined ? {} : { jobsServed: this.#jobsServed };
+    return { ...this.#deps.origin, ...this.#start, ...served, ...this.#cost };
   }
 
   /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
@@ -120,12 +129,32 @@ export class MicroVm {
   /** What is told of it to others. */
   get told(): VmTold {
     const { facts, state } = this;
-    return { ...this.#deps.size, state, facts, startedAtMs: this.#startedAtMs, purpose: this.#purpose };
+    const told = { state, facts, startedAtMs: this.#startedAtMs, purpose: this.#purpose };
+    return { ...this.#deps.size, ...told, jobsServed: this.#jobsServed };
   }
 
   /** Says for whom it runs from now on. */
   serve(purpose: string): void {
     this.#purpose = purpose;
+  }
+
+  /** From now on it is a service VM: it can be reset after its command. Rejects when its agent cannot do that. */
+  async becomeService(timeoutMs: number): Promise<void> {
+    await this.#deps.session.note(timeoutMs);
+    this.#jobsServed = 0;
+  }
+
+  /** Takes all away that its command has left; then it is idle. A VM that does not within `timeoutMs` is killed. */
+  async reset(timeoutMs: number): Promise<void> {
+    await this.#killedUnless(timeoutMs, this.#deps.session.reset(timeoutMs));
+    this.#become('idle');
+    this.#purpose = undefined;
+    this.#jobsServed = (this.#jobsServed ?? 0) + 1;
+  }
+
+  /** Makes an idle guest one of its own again, as after a start. A VM that does not within `timeoutMs` is killed. */
+  async renew(timeoutMs: number): Promise<void> {
+    await this.#killedUnless(timeoutMs, giveIdentity(this.#deps.session, this.id, this.#deps, timeoutMs));
   }
 
   /** What its facts tell from now on. */
@@ -172,7 +201,7 @@ export class MicroVm {
     return this.#deps.session.ping(timeoutMs);
   }
 
-  /** Runs the one command of this VM. Throws VM_CRASHED when the VM has ended already. */
+  /** Runs a command, the only one until a reset. Throws VM_CRASHED when the VM has ended already. */
   exec(spec: ExecSpec, io: GuestIo): GuestExec {
     if (this.#state === 'failed' || this.#state === 'terminated') {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
@@ -181,7 +210,7 @@ export class MicroVm {
     this.#tellUsed();
     const exec = this.#deps.session.exec(spec, io);
     const settled = (): void => {
-      if (this.#state === 'busy') this.#become('draining');
+      if (this.#state === 'busy' && this.#jobsServed === undefined) this.#become('draining');
     };
     exec.exited.then(settled, settled);
     return exec;

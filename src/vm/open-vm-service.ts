@@ -14,6 +14,7 @@ import { HealthChecker, type HealthConfig } from './health.ts';
 import { hostMemory } from './host-memory.ts';
 import { type HypervisorFor, probeHost } from './host-probe.ts';
 import { VmRegistry } from './registry.ts';
+import { openServices, type ServiceConfig } from './services.ts';
 import { VmStarter } from './starter.ts';
 import { sweep } from './sweeper.ts';
 import { VmManager } from './vm-manager.ts';
@@ -47,6 +48,8 @@ export interface OpenVmServiceDeps {
   readonly fastStarts?: FastStartConfig;
   /** Default: a ping every 5 s, each answered within 10 s. */
   readonly health?: HealthConfig;
+  /** Default: no VM serves more than one job. */
+  readonly services?: ServiceConfig;
 }
 
 /** Never rejects: whatever goes wrong becomes the reason of an unavailable service. */
@@ -106,9 +109,10 @@ async function openOwned(
   const fast = await openFastStarts({ ...shared, dataDir, config, hypervisor, capabilities });
   const starter = new VmStarter({ ...shared, fast });
   if (config.pool.min > 0) prepareInBackground(starter, image, log);
+  const services = openServices({ starter, admission, clock, log }, deps.services);
   const { pingEveryMs, pingTimeoutMs } = defaults;
   const health = new HealthChecker({ clock, log, config: deps.health ?? { pingEveryMs, pingTimeoutMs } });
-  manager = new VmManager({ host, images, admission, starter, health, clock, log, release });
+  manager = new VmManager({ host, images, admission, starter, services, health, clock, log, release });
   return manager;
 }
 

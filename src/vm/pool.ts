@@ -252,22 +252,22 @@ export class VmPool {
 
   /** Those least asked for go first, then those that are being made ready. */
   #evict(shortage: Shortage): void {
-    let vms = shortage.vms - this.#leaving.size;
-    let { memoryMiB } = shortage;
-    for (const { place } of this.#leaving) memoryMiB -= place.memoryMiB;
+    for (const { place } of this.#leaving) shortage.meet(place.memoryMiB);
     const lanes = [...this.#lanes.values()].sort((one, two) => one.demand.takenAtMs - two.demand.takenAtMs);
-    for (const lane of lanes) {
-      while ((vms > 0 || memoryMiB > 0) && lane.idle.length > 0) {
-        const placed = lane.idle.shift();
-        this.#end(placed);
-        vms--;
-        memoryMiB -= placed?.place.memoryMiB ?? 0;
+    for (const { idle } of lanes) {
+      for (let placed = idle[0]; placed !== undefined && !shortage.isMet; placed = idle[0]) {
+        this.#end(idle.shift());
+        shortage.meet(placed.place.memoryMiB);
       }
     }
-    if (vms <= 0 && memoryMiB <= 0) return;
+    if (shortage.isMet) return;
     const evicted = new BlixardError('VM_LIMIT', { problem: 'a job needs the room' });
-    for (const { preparing } of lanes) {
-      for (const { abort, hasPlace } of preparing) if (hasPlace) abort.abort(evicted);
+    for (const { preparing, order } of lanes) {
+      for (const { abort, hasPlace } of preparing) {
+        if (!hasPlace) continue;
+        abort.abort(evicted);
+        shortage.meet(order.memoryMiB + vmmOverheadMiB);
+      }
     }
   }
 

@@ -54,6 +54,16 @@ export class VmStarter {
     );
   }
 
+  /** As `start`, for nobody yet: behind all jobs, and not from the pool, which is for them. */
+  async startAhead(order: StartOrder, signal: AbortSignal): Promise<PlacedVm> {
+    const { fast } = this.#deps;
+    const why = 'it was started ahead';
+    if ('missing' in fast)
+      return await this.#place(order, signal, () => this.#boot(order, why, signal), true);
+    const key = await fast.keyOf(order);
+    return await this.#place(order, signal, () => this.#restoreOrBoot(fast, key, order, why, signal), true);
+  }
+
   /** VMs that wait for a job. */
   waiting(): readonly MicroVm[] {
     const { fast } = this.#deps;
@@ -94,10 +104,18 @@ export class VmStarter {
     await Promise.all([fast.pool.close(), fast.templates.close()]);
   }
 
-  async #place(order: StartOrder, signal: AbortSignal, start: () => Promise<StartedVm>): Promise<PlacedVm> {
-    const place = await this.#deps.admission.enter(order.memoryMiB, signal);
+  async #place(
+    { memoryMiB }: StartOrder,
+    signal: AbortSignal,
+    start: () => Promise<StartedVm>,
+    ahead = false,
+  ): Promise<PlacedVm> {
+    const { admission } = this.#deps;
+    const place = await (ahead ? admission.enterIdle(memoryMiB, signal) : admission.enter(memoryMiB, signal));
     try {
-      return { started: await start(), place };
+      const started = await start();
+      void started.gone.then(() => place.leave());
+      return { started, place };
     } catch (error) {
       place.leave();
       throw error;

@@ -21,9 +21,19 @@ export async function templateKey(deps: {
   readonly host: string;
   readonly imageDigest: string;
   readonly spec: TemplateSpec;
+  /** Whose alone the template is; undefined: everybody's but theirs. */
+  readonly tenant: string | undefined;
 }): Promise<string> {
-  const { hypervisor, host, imageDigest, spec } = deps;
+  const { hypervisor, host, imageDigest, spec, tenant } = deps;
   const fingerprint = await hypervisor.fingerprint(spec);
-  const parts = [formatVersion, guestProtocolVersion, fingerprint, imageDigest, spec, host];
+  const parts = [
+    formatVersion,
+    guestProtocolVersion,
+    fingerprint,
+    imageDigest,
+    spec,
+    host,
+    ...(tenant === undefined ? [] : [tenant]),
+  ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

@@ -1,7 +1,9 @@
 /** The VMs of one host: admits, starts, finds and ends them. */
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
+import type { Isolation } from '../domain/isolation.ts';
 import { limits } from '../domain/limits.ts';
+import type { VmExit } from '../hypervisor/hypervisor.ts';
 import type { ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
@@ -16,6 +18,8 @@ import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
 import { ResourceMonitor } from './resource-monitor.ts';
+import { VmRouter, type VmServices } from './router.ts';
+import type { LaneOwner } from './service-lane.ts';
 import type { VmStarter, WarmedTemplate } from './starter.ts';
 
 /** What somebody wants to run. */
@@ -26,6 +30,11 @@ export interface VmOrder {
   readonly vcpus: number;
   /** For whom, told with the VM. */
   readonly purpose?: string;
+  /** Default: `standard`. */
+  readonly isolation?: Isolation;
+  /** Whose VMs it may have after them, where `isolation` is `shared`, and whose template, where it is `maximum`. */
+  readonly queue?: string;
+  readonly tenant?: string;
 }
 
 /** The parts of a manager, built by `openVmService`. */
@@ -36,6 +45,7 @@ export interface VmManagerDeps {
   readonly starter: VmStarter;
   readonly health: HealthChecker;
   readonly clock: Clock;
+  readonly services: VmServices | undefined;
   readonly log: Log;
   /** Gives up the VMs' folder, once the last VM is gone. */
   readonly release: () => Promise<void>;
@@ -50,10 +60,12 @@ export class VmManager {
   readonly #resources: ResourceMonitor;
   readonly #live = new Map<string, StartedVm>();
   readonly #starts = new Set<{ readonly abort: AbortController; readonly settled: Promise<unknown> }>();
+  readonly #router: VmRouter;
   #closing: Promise<void> | undefined;
 
   constructor(deps: VmManagerDeps) {
     this.#deps = deps;
+    this.#router = new VmRouter(deps);
     this.host = deps.host;
     const { clock, log } = deps;
     this.#resources = new ResourceMonitor({ clock, log, vms: () => this.#all() });
@@ -111,7 +123,7 @@ export class VmManager {
 
   /** All live VMs that serve somebody. */
   list(): readonly MicroVm[] {
-    return [...this.#live.values()].map(({ vm }) => vm);
+    return [...this.#live.values()].map(({ vm }) => vm).filter(({ isIdle }) => !isIdle);
   }
 
   /** Live VMs, those starting and those of the pool included. */
@@ -154,6 +166,18 @@ export class VmManager {
     await started?.gone;
   }
 
+  /**
+   * Takes a VM back from its job. One that may serve others, and was left in order, is kept; any other is ended.
+   * Resolves when it is gone, or on its way to the next job.
+   */
+  async release(vmId: string, how: { readonly inOrder: boolean }): Promise<void> {
+    const vm = this.#live.get(vmId)?.vm;
+    if (vm === undefined) return;
+    const isKept =
+      how.inOrder && this.#closing === undefined && this.#deps.services?.vms.release(vm) === true;
+    if (!isKept) await this.kill(vmId);
+  }
+
   /** Ends all VMs and starts no more. Safe to call again. */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -161,21 +185,30 @@ export class VmManager {
   }
 
   #all(): readonly MicroVm[] {
-    return [...this.list(), ...this.#deps.starter.waiting()];
+    const { starter, services } = this.#deps;
+    const live = [...this.#live.values()].map(({ vm }) => vm);
+    return [...new Set([...live, ...starter.waiting(), ...(services?.fleet.idle() ?? [])])];
   }
 
   async #start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
     const startOrder = await this.#startOrder(order);
     this.#deps.admission.assertCpus(order.vcpus);
+    const { isolation = defaults.isolation, queue = defaults.queue, tenant = defaults.tenant } = order;
+    const owner = isolation === 'shared' ? { queue, tenant } : undefined;
     const trial = this.#breakers.enter(startOrder);
-    const { started } = await this.#place(startOrder, trial, signal);
+    const { started } = await this.#place(startOrder, owner, trial, signal);
     if (order.purpose !== undefined) started.vm.serve(order.purpose);
     return started.vm;
   }
 
-  async #place(order: StartOrder, trial: Trial, signal: AbortSignal): Promise<PlacedVm> {
+  async #place(
+    order: StartOrder,
+    owner: LaneOwner | undefined,
+    trial: Trial,
+    signal: AbortSignal,
+  ): Promise<PlacedVm> {
     try {
-      const placed = await this.#deps.starter.start(order, signal);
+      const placed = await this.#router.start(order, owner, signal);
       this.#keep(placed);
       follow(placed.started.vm, trial);
       return placed;
@@ -187,13 +220,13 @@ export class VmManager {
 
   #keep({ started, place }: PlacedVm): void {
     const { vm, gone } = started;
+    if (this.#live.has(vm.id)) return;
     place.started();
     this.#live.set(vm.id, started);
     this.#deps.health.watch(vm);
     this.#resources.wake();
     void gone.then(() => {
       this.#live.delete(vm.id);
-      place.leave();
       this.#deps.log.debug({ vmId: vm.id, state: vm.state }, 'VM gone');
     });
   }
@@ -210,9 +243,12 @@ export class VmManager {
     await this.kill(placed.started.vm.id);
   }
 
-  async #startOrder({ image: name, memoryMiB, vcpus }: VmOrder): Promise<StartOrder> {
+  async #startOrder(order: VmOrder): Promise<StartOrder> {
+    const { image: name, memoryMiB, vcpus, isolation, tenant = defaults.tenant } = order;
     const image = await this.#deps.images.find(name);
-    if (image !== undefined) return { image, memoryMiB, vcpus };
+    if (image !== undefined) {
+      return { image, memoryMiB, vcpus, ...(isolation === 'maximum' ? { tenant } : {}) };
+    }
     const images = await this.#deps.images.list();
     const known = images.map((one) => `${one.name}:${one.tag}`).join(', ');
     throw new BlixardError('IMAGE_MISSING', { image: name, known: known || 'none' });
@@ -230,18 +266,25 @@ export class VmManager {
     for (const { abort } of starts) abort.abort(stopping);
     await Promise.all(starts.map(({ settled }) => settled));
     this.#resources.stop();
-    await Promise.all([this.#breakers.close(), this.#deps.starter.close()]);
-    await Promise.all([...this.#live.keys()].map((vmId) => this.kill(vmId)));
+    const { starter, services } = this.#deps;
+    const ended = [...this.#live.keys()].map((vmId) => this.kill(vmId));
+    await Promise.all([this.#breakers.close(), starter.close(), services?.fleet.close(), ...ended]);
     await this.#deps.release();
   }
 }
 
 /** What ends before its first command speaks against its image; one that was given a command speaks for it. */
 function follow(vm: MicroVm, trial: Trial): void {
+  // It was started long ago, and says nothing of a start now.
+  if (vm.facts.start === 'service') trial.dropped();
   void vm.used.then(() => trial.succeeded());
   void vm.exited.then((exit) => {
-    if (vm.state !== 'failed') return trial.dropped();
-    const words = lastWords(vm.console(), exit, limits.reasonLength);
-    trial.failed(new BlixardError('VM_CRASHED', { problem: `before its first command${words}` }));
+    if (vm.state === 'failed') trial.failed(crashOf(vm, exit));
+    else trial.dropped();
   });
+}
+
+function crashOf(vm: MicroVm, exit: VmExit): BlixardError {
+  const words = lastWords(vm.console(), exit, limits.reasonLength);
+  return new BlixardError('VM_CRASHED', { problem: `before its first command${words}` });
 }

@@ -55,6 +55,11 @@ export class VmService {
     await this.#command().kill(vmId);
   }
 
+  /** See `VmManager.release`. */
+  async release(vmId: string, how: { readonly inOrder: boolean }): Promise<void> {
+    await this.#command().release(vmId, how);
+  }
+
   /** The live VM of this id. */
   find(vmId: string): MicroVm | undefined {
     return this.#manager()?.find(vmId);

@@ -7,6 +7,7 @@ import type { Ids, Random } from '../platform/random.ts';
 import type { FastStartConfig } from '../vm/fast-starts.ts';
 import type { HealthConfig } from '../vm/health.ts';
 import { openVmService } from '../vm/open-vm-service.ts';
+import type { ServiceConfig } from '../vm/services.ts';
 import type { VmService } from '../vm/vm-service.ts';
 
 /** What an operator says of the VMs of a host. */
@@ -26,6 +27,8 @@ export interface HostVmConfig {
   readonly fastStarts?: FastStartConfig;
   /** Default: a ping every 5 s, each answered within 10 s. */
   readonly health?: HealthConfig;
+  /** Default: no VM serves more than one job. */
+  readonly services?: ServiceConfig;
 }
 
 /** What opens them besides the configuration. */

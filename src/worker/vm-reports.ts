@@ -29,14 +29,24 @@ function usageOf({ rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes, a
   return { rssKiB, rssPeakKiB, pssKiB, cpuMs, readBytes, writtenBytes, atMs };
 }
 
-function reportOf({ facts, purpose, state, memoryMiB, vcpus, startedAtMs, usage }: VmTold): VmReport {
+function reportOf({
+  facts,
+  purpose,
+  state,
+  memoryMiB,
+  vcpus,
+  startedAtMs,
+  usage,
+  jobsServed,
+}: VmTold): VmReport {
   const { vmId: id, image, hypervisor, accel, start, startReason, bootMs } = facts;
   const [jobId, attempt] = purpose?.split('/') ?? [];
   return {
     ...{ id, state, image, hypervisor, accel, memoryMiB, vcpus, start, bootMs, startedAtMs },
-    use: purpose === undefined ? 'pool' : 'job',
+    use: purpose !== undefined ? 'job' : jobsServed === undefined ? 'pool' : 'service',
     ...(startReason === undefined ? {} : { startReason }),
     ...(usage === undefined ? {} : { usage: usageOf(usage) }),
+    ...(jobsServed === undefined ? {} : { jobsServed }),
     jobId: jobId ?? null,
     attempt: attempt === undefined ? null : Number(attempt),
   };

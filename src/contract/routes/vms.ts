@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { uuidPattern } from '../../domain/ids.ts';
 import type { Route } from '../routes.ts';
 import { oneOf, pageSize, strict } from '../schema.ts';
-import { Vm, VmPage, VmStats } from '../vm.ts';
+import { Vm, VmPage, VmStats, vmUses } from '../vm.ts';
 
 export const vmRoutes = {
   listVms: {
@@ -12,7 +12,7 @@ export const vmRoutes = {
     summary: 'The VMs of all workers that are online, as each told with its last work call, oldest first.',
     query: strict({
       worker: Type.Optional(Type.String({ pattern: uuidPattern })),
-      use: Type.Optional(oneOf(['job', 'pool'])),
+      use: Type.Optional(oneOf(vmUses)),
       limit: pageSize,
       cursor: Type.Optional(
         Type.String({ pattern: uuidPattern, description: 'nextCursor of the page before' }),

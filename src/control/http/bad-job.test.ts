@@ -121,6 +121,16 @@ describe('a job with a bad field is refused by name, value and what is allowed',
       { field: 'labels.a', allowed: expect.stringContaining('at most 200 characters') as string },
     ],
     ['a bad tenant', { command, tenant: 'a b' }, { field: 'tenant', value: '"a b"' }],
+    [
+      'an unknown isolation',
+      { command, isolation: 'weak' },
+      { field: 'isolation', value: '"weak"', allowed: 'one of: maximum, standard, shared' },
+    ],
+    [
+      'an isolation that its executor cannot keep',
+      { command, isolation: 'maximum', executor: 'function' },
+      { field: 'isolation' },
+    ],
     ['a unique key without text', { command, unique: { key: '' } }, { field: 'unique.key', value: '""' }],
     [
       'an unknown policy',

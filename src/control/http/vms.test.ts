@@ -98,6 +98,25 @@ describe('the VMs that workers tell of', () => {
     });
   });
 
+  it('that serve one job after another are told as such', async () => {
+    const jobId = system.ids();
+    const idle = report({ state: 'idle', use: 'service', start: 'boot', jobsServed: 3 });
+    const busy = report({ state: 'busy', use: 'job', start: 'service', jobsServed: 7, jobId, attempt: 1 });
+    await tell(worker, [idle, busy]);
+    expect((await call('listVms', { query: { use: 'service' } })).vms).toMatchObject([
+      { id: idle.id, jobsServed: 3 },
+    ]);
+    expect(await call('getVmStats')).toMatchObject({
+      byUse: { job: 1, pool: 0, service: 1 },
+      byStart: { service: 1, boot: 1 },
+    });
+    const { stdout } = await blixard('vm', 'ls');
+    expect(stdout).toMatch(new RegExp(`${idle.id} +idle +service +3 `));
+    expect(stdout).toMatch(new RegExp(`${busy.id} +busy +${jobId}/1 +7 +service`));
+    const got = await blixard('vm', 'get', idle.id);
+    expect(got.stdout).toMatch(/use +waits for the next job of its queue and tenant\nserved +3 jobs/);
+  });
+
   it('come in pages, and by worker and use', async () => {
     const other = new TestWorker(client, system.ids);
     await other.register();

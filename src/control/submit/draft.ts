@@ -30,6 +30,7 @@ export function draftOf(
   assertFamily(id, spec);
   assertMemoryGrows(spec);
   assertDiskFits(spec);
+  assertIsolation(spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -114,6 +115,13 @@ function assertDiskFits({ diskMiB, memoryMiB }: JobSpec): void {
   if (diskMiB === undefined || diskMiB <= memoryMiB) return;
   const problem = `is ${diskMiB}; allowed: at most memoryMiB, that is ${memoryMiB}`;
   throw new BlixardError('VALIDATION_FAILED', { field: 'diskMiB', problem });
+}
+
+/** Only a microVM can keep it: in anything else the job would run in less than was asked for. */
+function assertIsolation({ isolation, executor }: JobSpec): void {
+  if (isolation === undefined || executor === defaults.executor) return;
+  const problem = `is ${isolation}; allowed: only with executor ${defaults.executor}, not with ${executor}`;
+  throw new BlixardError('VALIDATION_FAILED', { field: 'isolation', problem });
 }
 
 function badTime(problem: string): BlixardError {

@@ -55,6 +55,8 @@ export class FakeAgent {
       [hostFrames.signal, (frame) => this.#execs.get(frame.streamId)?.signal(frame.payload.readUInt32LE(0))],
       [hostFrames.credit, (frame) => this.#execs.get(frame.streamId)?.grant(frame.payload.readUInt32LE(0))],
       [hostFrames.resume, (frame) => this.#resume(frame)],
+      [hostFrames.note, (frame) => this.#note(frame)],
+      [hostFrames.reset, (frame) => this.#reset(frame)],
       [hostFrames.powerOff, () => deps.vm.powerOff()],
     ]);
     deps.channel.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -91,6 +93,19 @@ export class FakeAgent {
   #resume({ streamId, payload }: Frame): void {
     this.#deps.guest.become(decodeIdentity(payload));
     this.#send(guestFrames.resumed, streamId, Buffer.alloc(0));
+  }
+
+  #note({ streamId }: Frame): void {
+    this.#deps.guest.noteState();
+    this.#send(guestFrames.done, streamId, Buffer.alloc(0));
+  }
+
+  /** As `guest/reset.c`: commands still under way are not ended by it, a guest that was changed is not reset. */
+  #reset({ streamId }: Frame): void {
+    const problem = this.#execs.size > 0 ? 'a command is under way' : this.#deps.guest.reset();
+    if (problem === undefined) this.#files.clear();
+    const type = problem === undefined ? guestFrames.done : guestFrames.failed;
+    this.#send(type, streamId, Buffer.from(problem ?? ''));
   }
 
   #addPart({ streamId, payload }: Frame): void {

@@ -119,6 +119,11 @@ export const fakeCommands: FakeCommands = {
     await io.stdout(io.guest.noted(io.args[0] ?? '') ?? 'nothing');
     return success;
   },
+  /** Changes what no reset can undo. */
+  taint: async ({ guest }) => {
+    guest.taint();
+    return success;
+  },
   /** Random bytes as hex: `['random', count]`. */
   random: async (io) => {
     await io.stdout(io.guest.random(Number(io.args[0])));

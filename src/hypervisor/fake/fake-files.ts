@@ -20,6 +20,12 @@ export class FakeFiles {
     return this.#bytes.get(path);
   }
 
+  /** All are gone. */
+  clear(): void {
+    this.#bytes.clear();
+    this.#pipes.clear();
+  }
+
   /** Paths of files in this folder and those in it, by name. */
   below(folder: string): string[] {
     return [...this.#bytes.keys()].filter((path) => path.startsWith(`${folder}/`)).sort();

@@ -21,6 +21,9 @@ export class FakeGuest {
   #memory: Memory;
   /** Monotonic time of the host at which the guest's clock showed `nowMs`; undefined while paused. */
   #since: number | undefined;
+  #isTainted = false;
+  /** Undefined until it was noted. */
+  #notedTaint: boolean | undefined;
 
   private constructor(clock: Clock, memory: Memory) {
     this.#clock = clock;
@@ -77,6 +80,23 @@ export class FakeGuest {
 
   note(name: string, text: string): void {
     this.#memory = { ...this.#memory, notes: { ...this.#memory.notes, [name]: text } };
+  }
+
+  /** Sets what only another kernel would undo. */
+  taint(): void {
+    this.#isTainted = true;
+  }
+
+  /** Notes how the kernel is set. */
+  noteState(): void {
+    this.#notedTaint = this.#isTainted;
+  }
+
+  /** Forgets what commands have left; or says why it cannot. */
+  reset(): string | undefined {
+    if (this.#isTainted !== this.#notedTaint) return 'a setting of the kernel was changed';
+    this.#memory = { ...this.#memory, hostName: 'blixard', notes: {} };
+    return undefined;
   }
 
   noted(name: string): string | undefined {

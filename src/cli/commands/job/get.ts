@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { BlixardClient } from '../../../client/index.ts';
 import type { Attempt, Job, JobPage } from '../../../contract/job.ts';
+import { defaults } from '../../../domain/defaults.ts';
 import { isBlixardError } from '../../../domain/errors.ts';
 import { isEnded, jobMachine } from '../../../domain/job.ts';
 import { formatBytes, formatDurationMs } from '../../../domain/units.ts';
@@ -66,6 +67,7 @@ function factsOf(
     ['command', printable(spec.command.join(' '))],
     ['image', spec.image],
     ['resources', `${job.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
+    ['isolation', spec.isolation ?? defaults.isolation],
     ['queue', spec.queue],
     ...optionsOf(call, job),
     ...familyOf(job, children),

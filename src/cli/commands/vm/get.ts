@@ -26,11 +26,19 @@ async function run(call: Call): Promise<undefined> {
   await print(call, renderFacts(factsOf(call, vm), call.paint));
 }
 
+/** By its use, where it serves no job. */
+const idleUses: Readonly<Record<Vm['use'], string>> = {
+  job: 'a job',
+  pool: 'waits in the pool for a job',
+  service: 'waits for the next job of its queue and tenant',
+};
+
 function factsOf(call: Call, vm: Vm): readonly (readonly [string, string | undefined])[] {
   return [
     ['id', vm.id],
     ['state', vm.state],
-    ['use', vm.jobId === null ? 'waits in the pool for a job' : `job ${vm.jobId}, attempt ${vm.attempt}`],
+    ['use', vm.jobId === null ? idleUses[vm.use] : `job ${vm.jobId}, attempt ${vm.attempt}`],
+    ['served', vm.jobsServed === undefined ? undefined : `${vm.jobsServed} jobs before`],
     ['start', `${vm.start} in ${formatDurationMs(vm.bootMs)}`],
     ['why', vm.startReason === undefined ? undefined : printable(vm.startReason)],
     ['image', vm.image],

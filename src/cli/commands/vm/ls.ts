@@ -1,6 +1,6 @@
 /** blixard vm ls: the microVMs of all workers, those of the pool too. */
 import { type Command, Option } from 'commander';
-import type { Vm } from '../../../contract/vm.ts';
+import { type Vm, vmUses } from '../../../contract/vm.ts';
 import { formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 import { memoryText } from '../../output/memory.ts';
@@ -25,7 +25,9 @@ export function addVmLs(parent: Command, home: CommandHome): void {
     examples: ['blixard vm ls', 'blixard vm ls --use pool'],
     setUp: (command) =>
       command
-        .addOption(new Option('--use <use>', 'only those of jobs, or of the pool').choices(['job', 'pool']))
+        .addOption(
+          new Option('--use <use>', 'only those of jobs, of the pool, or of services').choices(vmUses),
+        )
         .option('--worker <id>', 'only those of this worker')
         .option('--limit <n>', 'how many')
         .option('--cursor <id>', 'go on after the page that ended with it'),
@@ -53,6 +55,7 @@ function columns(time: ShowTime): readonly Column<Vm>[] {
     { head: 'ID', cell: ({ id }) => id },
     { head: 'STATE', cell: ({ state }) => state },
     { head: 'USE', cell: ({ use, jobId, attempt }) => (jobId === null ? use : `${jobId}/${attempt}`) },
+    { head: 'SERVED', cell: ({ jobsServed }) => (jobsServed === undefined ? '' : String(jobsServed)) },
     { head: 'START', cell: ({ start, bootMs }) => `${start} ${formatDurationMs(bootMs)}` },
     { head: 'SIZE', cell: ({ memoryMiB, vcpus }) => `${memoryMiB} MiB, ${vcpus} CPU` },
     { head: 'RSS', cell: ({ usage }) => memoryText(usage?.rssKiB) },

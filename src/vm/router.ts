@@ -1,0 +1,91 @@
+/** Chooses a job's VM by its isolation: a new one, or one that has served its queue and tenant before. */
+import type { StartOrder } from './controller.ts';
+import type { PlacedVm } from './ready-vm.ts';
+import type { ServiceFleet } from './service-fleet.ts';
+import type { LaneOwner, ServiceLane } from './service-lane.ts';
+import type { ServiceVms } from './service-vms.ts';
+import type { VmStarter } from './starter.ts';
+
+/** Broken service VMs that one job may be handed, before it gets one of its own. */
+const handedMax = 2;
+
+/** The service VMs of a host. */
+export interface VmServices {
+  readonly fleet: ServiceFleet;
+  readonly vms: ServiceVms;
+}
+
+/** What a router chooses from. */
+export interface VmRouterDeps {
+  readonly starter: Pick<VmStarter, 'start'>;
+  /** Without: no VM serves more than one job. */
+  readonly services: VmServices | undefined;
+}
+
+/** The one way from a job to a VM. */
+export class VmRouter {
+  readonly #deps: VmRouterDeps;
+
+  constructor(deps: VmRouterDeps) {
+    this.#deps = deps;
+  }
+
+  /** `owner`: whose jobs may share the VM; undefined: it is for one job. Rejects as `VmStarter.start` does. */
+  async start(order: StartOrder, owner: LaneOwner | undefined, signal: AbortSignal): Promise<PlacedVm> {
+    const { services, starter } = this.#deps;
+    const lane = owner === undefined ? undefined : services?.fleet.lane(owner, order);
+    if (services === undefined || lane === undefined) return await starter.start(order, signal);
+    services.vms.looking(lane);
+    try {
+      return await this.#find(lane, services, signal);
+    } finally {
+      services.vms.settled(lane);
+    }
+  }
+
+  async #find(lane: ServiceLane, services: VmServices, signal: AbortSignal): Promise<PlacedVm> {
+    const taken = await services.vms.take(lane, signal);
+    if (taken !== undefined) return taken;
+    for (let handed = 0; handed < handedMax; handed++) {
+      const found = await this.#startOrBeHanded(lane, services, signal);
+      if (found !== undefined) return found;
+      signal.throwIfAborted();
+    }
+    return await services.vms.adopt(lane, await this.#deps.starter.start(lane.order, signal));
+  }
+
+  /** Whichever comes first: a start, or a VM of the lane that has become idle. Undefined: that one was broken. */
+  async #startOrBeHanded(
+    lane: ServiceLane,
+    { fleet, vms }: VmServices,
+    signal: AbortSignal,
+  ): Promise<PlacedVm | undefined> {
+    const wait = fleet.wait(lane);
+    const handedOver = new AbortController();
+    const starting = this.#deps.starter.start(lane.order, AbortSignal.any([signal, handedOver.signal]));
+    try {
+      const started = await Promise.race([starting, wait.handed.then(() => undefined)]);
+      const given = wait.leave();
+      if (started !== undefined) {
+        if (given !== undefined) fleet.rest(lane, given);
+        return await vms.adopt(lane, started);
+      }
+      handedOver.abort();
+      fleet.track(this.#endLate(starting));
+      return given === undefined ? undefined : await vms.lend(lane, given);
+    } catch (error) {
+      const given = wait.leave();
+      if (given !== undefined) fleet.rest(lane, given);
+      throw error;
+    }
+  }
+
+  /** A start that was not needed any more, and came through all the same. */
+  async #endLate(starting: Promise<PlacedVm>): Promise<void> {
+    const [late] = await Promise.allSettled([starting]);
+    if (late.status !== 'fulfilled') return;
+    const { vm, gone } = late.value.started;
+    await vm.kill();
+    await gone;
+  }
+}

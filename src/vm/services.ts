@@ -1,0 +1,20 @@
+/** Opens the service VMs of this host. */
+import type { ServiceLife } from './recycle.ts';
+import type { VmServices } from './router.ts';
+import { ServiceFleet, type ServiceFleetDeps } from './service-fleet.ts';
+import type { ServiceBounds } from './service-plan.ts';
+import { ServiceVms } from './service-vms.ts';
+import { ownMiBOf } from './vmm-memory.ts';
+
+/** What an operator says of service VMs: how many there are, and how long one goes on. */
+export interface ServiceConfig extends ServiceBounds, ServiceLife {}
+
+/** Undefined where there are to be none. */
+export function openServices(
+  deps: Omit<ServiceFleetDeps, 'bounds'>,
+  config: ServiceConfig | undefined,
+): VmServices | undefined {
+  if (config === undefined || config.max === 0) return undefined;
+  const fleet = new ServiceFleet({ ...deps, bounds: config });
+  return { fleet, vms: new ServiceVms({ ...deps, fleet, life: config, ownMiBOf }) };
+}
