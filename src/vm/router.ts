@@ -35,29 +35,37 @@ export class VmRouter {
     const { services, starter } = this.#deps;
     const lane = owner === undefined ? undefined : services?.fleet.lane(owner, order);
     if (services === undefined || lane === undefined) return await starter.start(order, signal);
-    services.vms.looking(lane);
+    const settle = services.vms.looking(lane);
     try {
-      return await this.#find(lane, services, signal);
+      return await this.#find(lane, services, settle, signal);
     } finally {
-      services.vms.settled(lane);
+      settle();
+      services.fleet.replan();
     }
   }
 
-  async #find(lane: ServiceLane, services: VmServices, signal: AbortSignal): Promise<PlacedVm> {
-    const taken = await services.vms.take(lane, signal);
+  async #find(
+    lane: ServiceLane,
+    services: VmServices,
+    settle: () => void,
+    signal: AbortSignal,
+  ): Promise<PlacedVm> {
+    const { vms } = services;
+    const taken = await vms.take(lane, settle, signal);
     if (taken !== undefined) return taken;
     for (let handed = 0; handed < handedMax; handed++) {
-      const found = await this.#startOrBeHanded(lane, services, signal);
+      const found = await this.#startOrBeHanded(lane, services, settle, signal);
       if (found !== undefined) return found;
       signal.throwIfAborted();
     }
-    return await services.vms.adopt(lane, await this.#deps.starter.start(lane.order, signal));
+    return await vms.adopt(lane, await this.#deps.starter.start(lane.order, signal), settle);
   }
 
   /** Whichever comes first: a start, or a VM of the lane that has become idle. Undefined: that one was broken. */
   async #startOrBeHanded(
     lane: ServiceLane,
     { fleet, vms }: VmServices,
+    settle: () => void,
     signal: AbortSignal,
   ): Promise<PlacedVm | undefined> {
     const wait = fleet.wait(lane);
@@ -68,11 +76,11 @@ export class VmRouter {
       const given = wait.leave();
       if (started !== undefined) {
         if (given !== undefined) fleet.rest(lane, given);
-        return await vms.adopt(lane, started);
+        return await vms.adopt(lane, started, settle);
       }
       handedOver.abort();
       fleet.track(this.#endLate(starting));
-      return given === undefined ? undefined : await vms.lend(lane, given);
+      return given === undefined ? undefined : await vms.lend(lane, given, settle);
     } catch (error) {
       const given = wait.leave();
       if (given !== undefined) fleet.rest(lane, given);

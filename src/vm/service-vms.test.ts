@@ -152,7 +152,7 @@ describe('service VMs', () => {
 
   it.each<[string, Partial<ServiceConfig>]>([
     ['so many jobs', { jobsMax: 1 }],
-    ['so long a time', { uptimeMaxMs: 1 }],
+    ['so long a time', { uptimeMaxMs: 0 }],
   ])('are ended after %s', async (_, bound) => {
     const vms = await open(bound);
     const first = await job(vms);
@@ -178,6 +178,17 @@ describe('service VMs', () => {
     await waitUntil(() => vms.told().some(({ state, jobsServed }) => state === 'ready' && jobsServed === 0));
     const second = await job(vms);
     expect(second.facts).toMatchObject({ start: 'service', jobsServed: 0 });
+  });
+
+  it('are no more than there were jobs at once and the target, once all are idle', async () => {
+    const vms = await open({ target: 1 });
+    await job(vms);
+    await atRest(vms);
+    const two = await Promise.all([vms.start(shared, never), vms.start(shared, never)]);
+    await Promise.all(two.map((vm) => outputOf(vm, 'true')));
+    for (const vm of two) void vms.release(vm.id, { inOrder: true });
+    await atRest(vms);
+    await waitUntil(() => vms.count() === 2 && vms.told().length === 2);
   });
 
   it('give way to a job that needs their room', async () => {

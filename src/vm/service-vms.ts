@@ -22,6 +22,9 @@ export interface ServiceVmsDeps extends Pick<ServiceFleetDeps, 'clock' | 'log'> 
   readonly ownMiBOf: (vmm: ProcessIdentity) => Promise<number | undefined>;
 }
 
+/** A job has a VM, or wants none any more. Safe to call again. */
+type Settle = () => void;
+
 /** A VM is with one job, or with none. */
 export class ServiceVms {
   readonly #deps: ServiceVmsDeps;
@@ -31,23 +34,23 @@ export class ServiceVms {
     this.#deps = deps;
   }
 
-  /** A job of the lane looks for a VM from now on, until `settled`. */
-  looking(lane: ServiceLane): void {
+  /** A job of the lane looks for a VM from now on, until it is settled; one that gets a VM here is. */
+  looking(lane: ServiceLane): Settle {
+    let isLooking = true;
     lane.starting++;
     lane.demand = afterJob(lane.demand, lane.jobs, this.#deps.clock.monotonicMs());
-  }
-
-  settled(lane: ServiceLane): void {
-    lane.starting--;
-    this.#deps.fleet.replan();
+    return () => {
+      if (isLooking) lane.starting--;
+      isLooking = false;
+    };
   }
 
   /** A VM of the lane that is idle, or about to be; undefined when there is none. Rejects with the signal's reason. */
-  async take(lane: ServiceLane, signal: AbortSignal): Promise<PlacedVm | undefined> {
+  async take(lane: ServiceLane, settle: Settle, signal: AbortSignal): Promise<PlacedVm | undefined> {
     for (let tried = 0; tried < takesMax; tried++) {
       const placed = lane.idle.pop() ?? (await this.#afterResets(lane, signal));
       if (placed === undefined) return undefined;
-      const lent = await this.lend(lane, placed);
+      const lent = await this.lend(lane, placed, settle);
       if (lent !== undefined) return lent;
       signal.throwIfAborted();
     }
@@ -55,11 +58,11 @@ export class ServiceVms {
   }
 
   /** Makes an idle VM one of its own again, for its next job; undefined: it is of no use and ended. */
-  async lend(lane: ServiceLane, placed: ServiceVm): Promise<PlacedVm | undefined> {
+  async lend(lane: ServiceLane, placed: ServiceVm, settle: Settle): Promise<PlacedVm | undefined> {
     const { clock, fleet, log } = this.#deps;
     const { vm } = placed.started;
     const startedMs = clock.monotonicMs();
-    this.#occupy(lane, placed);
+    this.#occupy(lane, placed, settle);
     try {
       await vm.renew(renewMs);
     } catch (error) {
@@ -73,7 +76,7 @@ export class ServiceVms {
   }
 
   /** Has a VM that was started for a job of the lane serve it from now on, where there is room for one more. */
-  async adopt(lane: ServiceLane, placed: PlacedVm): Promise<PlacedVm> {
+  async adopt(lane: ServiceLane, placed: PlacedVm, settle: Settle): Promise<PlacedVm> {
     const { clock, fleet, log } = this.#deps;
     const { vm } = placed.started;
     const { start, bootMs, startReason } = vm.facts;
@@ -81,7 +84,7 @@ export class ServiceVms {
     vm.tellStart({ start, bootMs, startReason: why.slice(0, limits.reasonLength) });
     if (!fleet.makeRoom(lane)) return placed;
     const service = { ...placed, servesSinceMs: clock.monotonicMs() };
-    this.#occupy(lane, service);
+    this.#occupy(lane, service, settle);
     fleet.follow(lane, service);
     try {
       await vm.becomeService(noteMs);
@@ -127,9 +130,10 @@ export class ServiceVms {
     throw signal.reason;
   }
 
-  #occupy(lane: ServiceLane, placed: ServiceVm): void {
+  #occupy(lane: ServiceLane, placed: ServiceVm, settle: Settle): void {
     const { vm, gone } = placed.started;
     lane.busy.set(vm.id, placed);
+    settle();
     if (this.#lanes.has(vm.id)) return;
     this.#lanes.set(vm.id, lane);
     void gone.then(() => this.#lanes.delete(vm.id));
