@@ -87,12 +87,14 @@ describe('QEMU', () => {
 
   it('dies with a worker that is killed without a chance to say anything', async () => {
     const program = fileURLToPath(new URL('programs/start-vm.ts', import.meta.url));
-    const args = ['--import', 'tsx', program, JSON.stringify(specs.next())];
+    const spec = specs.next();
+    const args = ['--import', 'tsx', program, JSON.stringify(spec)];
     const worker = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = await once(worker.stdout, 'data');
     const vmm = JSON.parse(String(line)) as ProcessIdentity;
     expect(isRunning(vmm)).toBe(true);
     worker.kill('SIGKILL');
     await expect.poll(() => isRunning(vmm), { timeout: 5_000 }).toBe(false);
+    expect(await makeQemu().recover([spec.id])).toEqual([]);
   });
 });

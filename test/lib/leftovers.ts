@@ -1,7 +1,9 @@
 /** What is left of a data directory's VMs on this host: processes and folders. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findCgroups } from '../../src/hypervisor/qemu/cgroups.ts';
+import { Cgroups, findCgroups } from '../../src/hypervisor/qemu/cgroups.ts';
+import { realClock } from '../../src/platform/clock.ts';
+import { silentLog } from '../../src/platform/log.ts';
 
 /** VMMs that run in a folder under this directory, as `pid command`; each is started in the folder of its VM. */
 export async function vmmsUnder(dataDir: string): Promise<string[]> {
@@ -28,4 +30,12 @@ export async function cgroupsOf(vmIds: readonly string[]): Promise<string[]> {
   if ('missing' in found) return [];
   const names = await Promise.all(found.places.map(({ dir }) => readdir(dir)));
   return names.flat().filter((name) => vmIds.some((id) => name.endsWith(id)));
+}
+
+/** Removes the cgroups of VMs that were killed with their worker, when no worker will be started there again. */
+export async function removeCgroupsOf(vmIds: readonly string[]): Promise<void> {
+  const places = await findCgroups();
+  if ('missing' in places) return;
+  const cgroups = new Cgroups({ places, clock: realClock, log: silentLog });
+  for (const id of vmIds) await cgroups.remove(id);
 }

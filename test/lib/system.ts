@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BlixardClient, httpTransport } from '../../src/client/index.ts';
 import { readTextIfThere, writeFileDurably } from '../../src/platform/files.ts';
+import { removeCgroupsOf, vmFoldersUnder } from './leftovers.ts';
 
 const bin = fileURLToPath(new URL('../../dist/main/bin.js', import.meta.url));
 const scriptWorker = fileURLToPath(new URL('script-worker.ts', import.meta.url));
@@ -113,6 +114,7 @@ export class Site {
       child.kill('SIGKILL');
       await exited;
     }
+    await removeCgroupsOf(await vmFoldersUnder(this.dataDir));
     await rm(this.dataDir, { recursive: true, force: true });
   }
 
