@@ -26,9 +26,14 @@ export interface GuestExec {
   readonly exited: Promise<ExitReply>;
   /** Resolves when the command has ended, while its output may still wait for its reader; else never. */
   readonly told: Promise<ExitReply>;
+  /** A zygote took it; known before its first output. */
+  readonly byZygote: boolean;
   /** Signals the command's process group; does nothing when it has ended. */
   signal(number: number): void;
 }
+
+/** What a stream may begin with. */
+export type StartVerb = (typeof hostFrames)['exec' | 'task' | 'run' | 'handOver'];
 
 /** Credit is given back in steps: half of the window keeps the guest busy meanwhile. */
 const creditStepBytes = limits.streamCreditBytes / 2;
@@ -44,6 +49,8 @@ export class ExecStream implements GuestExec {
   #stdinCreditBytes = stdinCreditBytes;
   #windowBytes: number = limits.streamCreditBytes;
   #owedBytes = 0;
+  #mayBeTaken = false;
+  #byZygote = false;
   #state: 'open' | 'abandoned' | 'ended' = 'open';
   #tell: ((reply: ExitReply) => void) | undefined;
   #resolve: ((reply: ExitReply) => void) | undefined;
@@ -75,6 +82,10 @@ export class ExecStream implements GuestExec {
     void Promise.allSettled([this.exited]);
   }
 
+  get byZygote(): boolean {
+    return this.#byZygote;
+  }
+
   /** The guest has said its last word about this stream. */
   get ended(): boolean {
     return this.#state === 'ended';
@@ -84,12 +95,13 @@ export class ExecStream implements GuestExec {
    * Sends the command, or the task of the agent, and the first of its stdin. Throws GUEST_REFUSED for one that no
    * guest takes.
    */
-  start(spec: ExecSpec, verb: typeof hostFrames.exec | typeof hostFrames.task = hostFrames.exec): void {
+  start(spec: ExecSpec, verb: StartVerb = hostFrames.exec): void {
     const bytes = encodeExecSpec(spec);
     if (bytes.length > execSpecBytesMax) {
       const problem = `command and env are ${bytes.length} bytes; at most ${execSpecBytesMax} are allowed`;
       throw new BlixardError('GUEST_REFUSED', { problem });
     }
+    this.#mayBeTaken = verb === hostFrames.handOver;
     this.#send([...this.#frames(hostFrames.execPart, bytes), ...this.#frames(verb)]);
     this.#sendStdin();
   }
@@ -101,6 +113,8 @@ export class ExecStream implements GuestExec {
 
   /** Takes a frame of the guest. Throws GUEST_PROTOCOL. */
   accept(frame: Frame): void {
+    if (frame.type === guestFrames.taken) return this.#take(frame.payload);
+    this.#mayBeTaken = false;
     switch (frame.type) {
       case guestFrames.stdout:
         this.#takeOutput('stdout', frame.payload);
@@ -132,6 +146,12 @@ export class ExecStream implements GuestExec {
     this.#queue.drop();
     this.#state = 'ended';
     this.#reject?.(error);
+  }
+
+  #take(payload: Buffer): void {
+    if (!this.#mayBeTaken || payload.length > 0) throw guestBroke('a command taken that was not handed over');
+    this.#mayBeTaken = false;
+    this.#byZygote = true;
   }
 
   #takeOutput(stream: LogStream, data: Buffer): void {

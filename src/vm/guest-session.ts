@@ -18,7 +18,7 @@ import {
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
-import { ExecStream, type GuestExec } from './guest-exec.ts';
+import { ExecStream, type GuestExec, type StartVerb } from './guest-exec.ts';
 import type { GuestOutput } from './guest-output.ts';
 import { Pending } from './guest-pending.ts';
 import { guestBroke, readHelloReply, readRefusal } from './guest-replies.ts';
@@ -134,12 +134,17 @@ export class GuestSession {
     return this.#start(spec, io, hostFrames.exec);
   }
 
+  /** Starts the command of a job as `exec` does, after which no zygote is left; by a zygote that takes it, if it may be. */
+  run(spec: ExecSpec, io: GuestIo, mayBeByZygote: boolean): GuestExec {
+    return this.#start(spec, io, mayBeByZygote ? hostFrames.handOver : hostFrames.run);
+  }
+
   /** Starts a task of the agent itself, see `guestTasks`; otherwise as `exec`. */
   task(spec: ExecSpec, io: GuestIo): GuestExec {
     return this.#start(spec, io, hostFrames.task);
   }
 
-  #start(spec: ExecSpec, io: GuestIo, verb: typeof hostFrames.exec | typeof hostFrames.task): GuestExec {
+  #start(spec: ExecSpec, io: GuestIo, verb: StartVerb): GuestExec {
     const streamId = ++this.#lastStreamId;
     const stream = new ExecStream({ ...io, streamId, send: (frames) => this.#send(frames) });
     try {
