@@ -16,6 +16,8 @@ export interface SubmitFlags {
   readonly retry?: readonly string[];
   readonly label?: readonly string[];
   readonly tenant?: string;
+  /** True unless `--no-zygote` was given. */
+  readonly zygote?: boolean;
 }
 
 /** Adds them to a command. */
@@ -30,12 +32,13 @@ export function declareSubmitFlags(command: Command): Command {
     .option('--idempotency-key <key>', 'the same key and job again give the first job again')
     .option('--retry <rule>', retryUsage, collect)
     .option('--label <name=value>', 'label to find it by; may be given often', collect)
-    .option('--tenant <name>', 'whose job it is');
+    .option('--tenant <name>', 'whose job it is')
+    .option('--no-zygote', 'start the interpreter anew, although the image has one that runs already');
 }
 
 /** What was given; the rest is left to the server. A policy without a key is for the server to refuse. */
 export function submitOptionsOfFlags(flags: SubmitFlags): SubmitOptions {
-  const { priority, delay, at, expireIn, unique, uniquePolicy, retry, label, tenant } = flags;
+  const { priority, delay, at, expireIn, unique, uniquePolicy, retry, label, tenant, zygote } = flags;
   return {
     ...(priority === undefined ? {} : { priority: readSignedInteger('--priority', priority) }),
     ...(delay === undefined ? {} : { delayMs: readDurationMs('--delay', delay) }),
@@ -45,6 +48,7 @@ export function submitOptionsOfFlags(flags: SubmitFlags): SubmitOptions {
     ...(retry === undefined ? {} : { retry: retryOfFlags(retry) }),
     ...(label === undefined ? {} : { labels: labelsOf(label) }),
     ...(tenant === undefined ? {} : { tenant }),
+    ...(zygote === false ? { zygote } : {}),
   };
 }
 

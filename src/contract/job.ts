@@ -137,6 +137,11 @@ export const VmFacts = strict({
   ),
   bootMs: wholeNumber(0, { description: 'how long it took until the agent could be given the command' }),
   image: Type.String({ maxLength: limits.factLength, description: 'digest of the image' }),
+  zygote: Type.Optional(
+    Type.Boolean({
+      description: 'whether an interpreter that ran already took the command; only where the image has such',
+    }),
+  ),
 });
 export type VmFacts = Static<typeof VmFacts>;
 

@@ -59,6 +59,11 @@ export const submitOptions = {
   tenant: Type.Optional(
     Type.String({ pattern: tenantPattern, description: `whose job it is; ${defaults.tenant} when left out` }),
   ),
+  zygote: Type.Optional(
+    Type.Boolean({
+      description: 'false: never by an interpreter that runs already, always by a start of its own',
+    }),
+  ),
   ...togetherOptions,
 };
 

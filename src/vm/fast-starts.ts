@@ -11,6 +11,7 @@ import type { FastStarts } from './starter.ts';
 import { TemplateFiles } from './template-files.ts';
 import { describeHost, templateKey } from './template-key.ts';
 import { Templates } from './templates.ts';
+import { digestOfZygotes, zygotesOf } from './zygotes.ts';
 
 /** Slower than this is an overloaded host: a boot is then no better, but it is tried. */
 const restoreTimeoutMs = 5_000;
@@ -54,7 +55,9 @@ export async function openFastStarts(deps: FastStartDeps): Promise<FastStarts | 
   const keyOf = (order: StartOrder): Promise<string> => {
     const spec = controller.specOf(order);
     const name = JSON.stringify([order.image.digest, spec]);
-    const known = keys.get(name) ?? templateKey({ hypervisor, host, imageDigest: order.image.digest, spec });
+    const zygotes = digestOfZygotes(zygotesOf(order.image.labels));
+    const imageDigest = order.image.digest;
+    const known = keys.get(name) ?? templateKey({ hypervisor, host, imageDigest, spec, zygotes });
     // Few orders differ; a digest made anew now and then costs nothing.
     if (keys.size >= keysKept) keys.clear();
     keys.set(name, known);

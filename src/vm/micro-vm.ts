@@ -8,12 +8,14 @@ import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
+import { startZygote } from './zygote-start.ts';
+import type { Zygote } from './zygotes.ts';
 
 /** How a VM came to be at hand. */
 export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 
 /** What is known of a VM before its agent has said hello. */
-export type VmOrigin = Omit<VmFacts, keyof VmStart>;
+export type VmOrigin = Omit<VmFacts, keyof VmStart | 'zygote'>;
 
 /** How large a VM is. */
 export interface VmSize {
@@ -47,6 +49,8 @@ export interface MicroVmDeps {
   readonly size: VmSize;
   readonly clock: Clock;
   readonly random: Random;
+  /** Of its image; whether they run depends on its template. */
+  readonly zygotes: readonly Zygote[];
 }
 
 /** A live VM; its folder and record are cleared away by whoever started it, once `exited` has resolved. */
@@ -59,6 +63,7 @@ export class MicroVm {
   #start: VmStart = { start: 'boot', bootMs: 0 };
   #endAsked = false;
   #purpose: string | undefined;
+  #command: GuestExec | undefined;
   readonly #startedAtMs: number;
 
   constructor(deps: MicroVmDeps) {
@@ -73,7 +78,9 @@ export class MicroVm {
   }
 
   get facts(): VmFacts {
-    return { ...this.#deps.origin, ...this.#start };
+    const command = this.#deps.zygotes.length === 0 ? undefined : this.#command;
+    const zygote = command === undefined ? {} : { zygote: command.byZygote };
+    return { ...this.#deps.origin, ...this.#start, ...zygote };
   }
 
   /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
@@ -103,14 +110,22 @@ export class MicroVm {
     this.#start = start;
   }
 
-  /** Runs a command of no consequence, so that the next one finds all it needs in memory. */
+  /** Runs commands of no consequence, so that the next one finds all it needs in memory. */
   async warmUp(timeoutMs: number): Promise<void> {
     const output: GuestOutput = async () => undefined;
-    const { session } = this.#deps;
-    await this.#killedUnless(
-      timeoutMs,
-      session.exec(warmUpCommand, { stdin: new Uint8Array(), output }).exited,
-    );
+    const { session, zygotes } = this.#deps;
+    for (const spec of [warmUpCommand, ...zygotes.map(({ warmUp }) => warmUp)]) {
+      const { exited } = session.exec(spec, { stdin: new Uint8Array(), output });
+      await this.#killedUnless(timeoutMs, exited);
+    }
+  }
+
+  /** Starts the zygotes of its image; its clock is set back by it. Rejects with what hinders one. */
+  async startZygotes(timeoutMs: number): Promise<void> {
+    const { session, zygotes } = this.#deps;
+    for (const zygote of zygotes) {
+      await this.#killedUnless(timeoutMs, startZygote(session, this.id, zygote, this.#deps, timeoutMs));
+    }
   }
 
   /** Stops the guest's processors. */
@@ -135,13 +150,14 @@ export class MicroVm {
     return this.#deps.session.ping(timeoutMs);
   }
 
-  /** Runs the one command of this VM. Throws VM_CRASHED when the VM has ended already. */
-  exec(spec: ExecSpec, io: GuestIo): GuestExec {
+  /** Runs the one command of this VM, by a zygote that takes it if it may be. Throws VM_CRASHED when the VM has ended already. */
+  exec(spec: ExecSpec, io: GuestIo, mayBeByZygote = true): GuestExec {
     if (this.#state === 'failed' || this.#state === 'terminated') {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
     }
     this.#become('busy');
-    const exec = this.#deps.session.exec(spec, io);
+    const exec = this.#deps.session.run(spec, io, mayBeByZygote);
+    this.#command = exec;
     const settled = (): void => {
       if (this.#state === 'busy') this.#become('draining');
     };

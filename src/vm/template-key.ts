@@ -21,9 +21,11 @@ export async function templateKey(deps: {
   readonly host: string;
   readonly imageDigest: string;
   readonly spec: TemplateSpec;
+  /** See `digestOfZygotes`. */
+  readonly zygotes: string;
 }): Promise<string> {
-  const { hypervisor, host, imageDigest, spec } = deps;
+  const { hypervisor, host, imageDigest, spec, zygotes } = deps;
   const fingerprint = await hypervisor.fingerprint(spec);
-  const parts = [formatVersion, guestProtocolVersion, fingerprint, imageDigest, spec, host];
+  const parts = [formatVersion, guestProtocolVersion, fingerprint, imageDigest, spec, host, zygotes];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

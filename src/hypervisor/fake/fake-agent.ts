@@ -47,6 +47,8 @@ export class FakeAgent {
       [hostFrames.ping, (frame) => this.#ping(frame)],
       [hostFrames.execPart, (frame) => this.#addPart(frame)],
       [hostFrames.exec, (frame) => this.#exec(frame, fakeCommands)],
+      [hostFrames.run, (frame) => this.#exec(frame, fakeCommands)],
+      [hostFrames.handOver, (frame) => this.#exec(frame, fakeCommands)],
       [hostFrames.task, (frame) => this.#exec(frame, fakeTasks)],
       [hostFrames.stdin, (frame) => this.#execs.get(frame.streamId)?.giveStdin(frame.payload)],
       [hostFrames.stdinEnd, (frame) => this.#execs.get(frame.streamId)?.endStdin()],

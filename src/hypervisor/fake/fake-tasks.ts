@@ -10,6 +10,7 @@ export const fakeTasks: FakeCommands = {
     io.files.pipe(`${io.spec.cwd}/progress`, (data) => void io.stdout(data));
     return never;
   },
+  zygote: async () => success,
   put: async (io) => {
     const [offset = '0', name = ''] = io.args;
     const parts: Buffer[] = [];
