@@ -105,6 +105,9 @@ const noHost: HostCommands = {
   verify: refuse,
   config: refuse,
   listImages: refuse,
+  getImage: refuse,
+  removeImages: refuse,
+  collectImageGarbage: refuse,
   buildImage: refuse,
   warmImage: refuse,
 };

@@ -67,6 +67,32 @@ export interface ImageLine {
   readonly builtAtMs: number;
 }
 
+/** All that is known of an image on this host. */
+export interface ImageFacts extends ImageLine {
+  readonly kernelPath: string;
+  readonly initrdPath: string;
+  readonly rootPath: string;
+  readonly rootFsType: string;
+  /** How it was made: recipe, packages, … */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What a removal of images, or of what no image needs, has freed. */
+export interface ImageGarbage {
+  readonly blobs: number;
+  readonly packages: number;
+  readonly bytes: number;
+}
+
+/** An image to be built, in a user's words. */
+export interface ImageWish {
+  /** `name` or `name:tag`. */
+  readonly image: string;
+  readonly recipe?: string;
+  /** Debian packages, separated by commas. */
+  readonly packages?: string;
+}
+
 /** How large a VM is. */
 export interface VmSize {
   readonly memoryMiB: number;
@@ -91,8 +117,22 @@ export interface HostCommands {
   verify(flags: Flags, files: VerifyFiles): Promise<readonly VerifyLine[]>;
   config(flags: Flags): Promise<readonly ConfigLine[]>;
   listImages(flags: Flags): Promise<readonly ImageLine[]>;
-  /** Rejects with USAGE when there is no recipe of that name. */
-  buildImage(flags: Flags, name: string, step: (title: string) => void): Promise<ImageLine>;
+  /** Rejects with USAGE, IMAGE_MISSING, IMAGE_INVALID. */
+  getImage(flags: Flags, name: string): Promise<ImageFacts>;
+  /** Once no build runs. Rejects with USAGE before anything is removed, with IMAGE_MISSING at the first such one. */
+  removeImages(
+    flags: Flags,
+    names: readonly string[],
+    step: (title: string) => void,
+  ): Promise<readonly (ImageGarbage & { readonly image: string })[]>;
+  /** Once no build runs; `packageBytes` of downloaded packages stay. */
+  collectImageGarbage(
+    flags: Flags,
+    packageBytes: number,
+    step: (title: string) => void,
+  ): Promise<ImageGarbage>;
+  /** Rejects with USAGE for what cannot be built, with IMAGE_BUILD_FAILED. */
+  buildImage(flags: Flags, wish: ImageWish, step: (title: string) => void): Promise<ImageLine>;
   /** Builds what VMs of this size are started from. Rejects with IMAGE_MISSING, TEMPLATE_FAILED. */
   warmImage(flags: Flags, name: string, size: VmSize): Promise<TemplateLine>;
 }

@@ -119,13 +119,18 @@ describe('the commands about this host', () => {
 
   it('image build tells its steps on standard error and its image on standard output', async () => {
     const image = { name: 'base', tag: 'latest', digest: 'sha256:1', bytes: 1_024, builtAtMs: 0 };
-    const buildImage = async (_flags: unknown, _name: string, step: (title: string) => void) => {
+    const wishes: unknown[] = [];
+    const buildImage = async (_flags: unknown, wish: unknown, step: (title: string) => void) => {
+      wishes.push(wish);
       step('Compiling');
       return image;
     };
     const { stdout, stderr } = await call(['image', 'build', 'base'], { host: { buildImage } });
     expect(stderr).toBe('blixard: Compiling\n');
     expect(stdout).toBe('base:latest  1.0 KiB  sha256:1\n');
+    const args = ['image', 'build', 'py:2', '--recipe', 'python', '--packages', 'git,curl'];
+    await call([...args, '-o', 'json'], { host: { buildImage } });
+    expect(wishes).toEqual([{ image: 'base' }, { image: 'py:2', recipe: 'python', packages: 'git,curl' }]);
   });
 
   it('image warm takes the size of the VMs, and tells the template', async () => {

@@ -7,7 +7,10 @@ import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addGroupCommands } from './commands/group/commands.ts';
 import { addImageBuild } from './commands/image/build.ts';
+import { addImageGc } from './commands/image/gc.ts';
+import { addImageGet } from './commands/image/get.ts';
 import { addImageLs } from './commands/image/ls.ts';
+import { addImageRm } from './commands/image/rm.ts';
 import { addImageWarm } from './commands/image/warm.ts';
 import { addJobArtifacts } from './commands/job/artifacts.ts';
 import { addJobCancel } from './commands/job/cancel.ts';
@@ -135,6 +138,9 @@ function addWorkerCommands(worker: Command, home: CommandHome): void {
 
 function addImageCommands(image: Command, home: CommandHome): void {
   addImageLs(image, home);
+  addImageGet(image, home);
   addImageBuild(image, home);
   addImageWarm(image, home);
+  addImageRm(image, home);
+  addImageGc(image, home);
 }

@@ -9,6 +9,7 @@ import { resultRoutes } from './routes/results.ts';
 import { tellRoutes } from './routes/tell.ts';
 import { togetherRoutes } from './routes/together.ts';
 import { vmRoutes } from './routes/vms.ts';
+import { workerTellRoutes } from './routes/workers.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { cursor, oneOf, pageSize, strict, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
@@ -178,6 +179,7 @@ export const routes = table({
     reply: WorkReply,
     errors: ['VALIDATION_FAILED', 'WORKER_NOT_FOUND', 'FENCED', 'STORE_UNAVAILABLE'],
   },
+  ...workerTellRoutes,
   heartbeat: {
     method: 'POST',
     path: '/v1/workers/{id}/heartbeat',

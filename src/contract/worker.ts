@@ -24,6 +24,10 @@ export const WorkerImage = strict({
   digest: Type.String({ maxLength: limits.factLength }),
 });
 
+const images = Type.Array(WorkerImage, { maxItems: limits.workerImagesMax });
+export const TellImages = strict({ generation, images });
+export type TellImages = Static<typeof TellImages>;
+
 export const RegisterWorker = strict({
   id: WorkerId,
   name: Type.String({
@@ -37,7 +41,7 @@ export const RegisterWorker = strict({
   slots: Type.Integer({ minimum: 1, maximum: limits.slotsMax, description: 'jobs it runs at once' }),
   queues: Type.Array(Type.String({ pattern: namePattern }), { minItems: 1, maxItems: 100 }),
   executors: Type.Array(ExecutorOffer, { maxItems: 16 }),
-  images: Type.Array(WorkerImage, { maxItems: limits.workerImagesMax }),
+  images,
   registration: Type.Optional(
     Type.String({
       pattern: uuidPattern,

@@ -238,3 +238,33 @@ describe('drain and remove', () => {
     expect((await waiting).claimed).toMatchObject([{ jobId: id, attempt: 2 }]);
   });
 });
+
+describe('tellImages', () => {
+  const image = (name: string) => ({ name, digest: 'sha256:1' });
+
+  it('replaces the images of a worker, which decide what may be submitted', async () => {
+    const worker = await TestWorker.join(control, { images: [image('base')] });
+    const tools = { ...trueJob, image: 'tools:v1' };
+    await expect(control.jobs.submit(tools)).rejects.toMatchObject({ code: 'IMAGE_UNKNOWN' });
+    const told = { generation: 1, images: [image('tools:v1'), image('base'), image('base:latest')] };
+    for (let again = 0; again < 2; again++) await control.workers.tellImages(worker.id, told);
+    expect((await control.queries.worker(worker.id)).images).toHaveLength(2);
+    expect((await control.jobs.submit(tools)).state).toBe('pending');
+    await control.workers.tellImages(worker.id, { generation: 1, images: [image('tools:v1')] });
+    await expect(control.jobs.submit(trueJob)).rejects.toMatchObject({ code: 'IMAGE_UNKNOWN' });
+    await control.workers.tellImages(worker.id, { generation: 1, images: [] });
+    expect((await control.queries.worker(worker.id)).images).toEqual([]);
+  });
+
+  it('refuses an older generation and a stranger, and changes nothing for a worker that has left', async () => {
+    const worker = await TestWorker.join(control, { images: [image('base')] });
+    await worker.register({ images: [image('base')] });
+    const tell = (id: string, generation: number) =>
+      control.workers.tellImages(id, { generation, images: [image('other')] });
+    await expect(tell(worker.id, 1)).rejects.toMatchObject({ code: 'FENCED' });
+    await expect(tell(control.ids(), 1)).rejects.toMatchObject({ code: 'WORKER_NOT_FOUND' });
+    await control.workers.remove(worker.id);
+    await tell(worker.id, 2);
+    expect((await control.queries.worker(worker.id)).images).toEqual([image('base')]);
+  });
+});

@@ -4,6 +4,7 @@ import type {
   HeartbeatReply,
   Registered,
   RegisterWorker,
+  TellImages,
   Worker,
   WorkReply,
   WorkRequest,
@@ -17,6 +18,7 @@ import type { Random } from '../platform/random.ts';
 import type { Database, Result, Row } from '../store/database.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import { heldAttempt, startAttempt } from '../store/statements/jobs.ts';
+import { forgetImagesOf, insertImagesOf } from '../store/statements/worker-images.ts';
 import {
   deleteImages,
   drainWorker,
@@ -73,7 +75,6 @@ export class WorkerCommands {
   async register(body: RegisterWorker): Promise<Registered> {
     const nowMs = this.#clock.nowMs();
     const { id, name, version, pid, slots } = body;
-    const images = body.images.map((image) => ({ ...image, image: fullImageName(image.name) }));
     const results = await this.#db.batch([
       registerWorker.with({
         id,
@@ -88,7 +89,7 @@ export class WorkerCommands {
         leaseUntilMs: leaseUntilMs(nowMs, this.#leaseMs),
       }),
       deleteImages.with({ workerId: id }),
-      insertImages.with({ workerId: id, images: JSON.stringify(images) }),
+      insertImages.with({ workerId: id, images: imageRows(body.images) }),
       putBack.with({ workerId: id, nowMs }),
     ]);
     const registered = oneRow(results[0]);
@@ -110,6 +111,17 @@ export class WorkerCommands {
    */
   work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
     return this.#desk.work(workerId, body, signal);
+  }
+
+  /** The images of this worker are these from now on. Throws WORKER_NOT_FOUND, FENCED. */
+  async tellImages(workerId: string, { generation, images }: TellImages): Promise<Record<never, never>> {
+    const holder = { workerId, generation };
+    await this.#db.batch([
+      forgetImagesOf.with(holder),
+      insertImagesOf.with({ ...holder, images: imageRows(images) }),
+    ]);
+    await this.#told(workerId, generation);
+    return {};
   }
 
   /** Renews the lease. Throws like `work`. */
@@ -196,6 +208,10 @@ export class WorkerCommands {
     const problem = `worker ${workerId} has generation ${worker.generation}, not ${generation}`;
     throw this.#fence.refuse({ workerId, generation }, problem);
   }
+}
+
+function imageRows(images: RegisterWorker['images']): string {
+  return JSON.stringify(images.map((image) => ({ ...image, image: fullImageName(image.name) })));
 }
 
 function oneRow(result: Result | undefined): Row {

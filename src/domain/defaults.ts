@@ -17,6 +17,8 @@ export const defaults = {
   bootTimeoutMs: 10 * second,
   /** Room on disk for templates, some 100 MiB each. */
   templateBytes: 2_048 * mib,
+  /** Room on disk for downloaded packages after a collection of garbage. */
+  packageCacheBytes: 1_024 * mib,
   /** How long an image stays in demand after its last job. */
   poolCoolDownMs: 10 * minute,
   /** SIGTERM to the kill of the VM, when a command is stopped. */

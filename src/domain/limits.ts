@@ -126,6 +126,9 @@ export const limits = {
   vmmStderrBytes: 8 * kib,
   /** An image's manifest as stored JSON. */
   imageManifestBytes: 64 * kib,
+  /** Debian packages one image may be asked to have, and the length of their names. */
+  imagePackages: 50,
+  packageNameLength: 64,
   /** Output of one program that an image build runs. */
   buildOutputBytes: 1 * mib,
   /** Statements in one batch and batches in one group commit. */

@@ -1,6 +1,8 @@
 /** Debian packages for an image: solved by apt as if nothing were installed, downloaded, unpacked; no root needed. */
-import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock } from '../platform/clock.ts';
+import { readTextIfThere } from '../platform/files.ts';
 import { buildFailed, runProgram } from './run-program.ts';
 
 /** A package file as apt names it. */
@@ -10,20 +12,30 @@ interface PackageFile {
   readonly bytes: number;
 }
 
+/** What a package tells dpkg. */
+export interface PackageControl {
+  /** `Package: …`, `Version: …`, … */
+  readonly fields: string;
+  /** A shell script, or nothing. */
+  readonly postinst: string;
+}
+
 /** Parts of packages that no job needs. */
 const leftOut = ['doc', 'man', 'info', 'locale', 'doc-base', 'lintian', 'menu'];
 
 export class Apt {
   readonly #cacheDir: string;
   readonly #workDir: string;
+  readonly #clock: Clock;
 
   /**
    * @param deps.cacheDir where downloaded package files stay.
    * @param deps.workDir a folder for this build alone.
    */
-  constructor(deps: { cacheDir: string; workDir: string }) {
+  constructor(deps: { cacheDir: string; workDir: string; clock: Clock }) {
     this.#cacheDir = deps.cacheDir;
     this.#workDir = deps.workDir;
+    this.#clock = deps.clock;
   }
 
   /** The package that a package without contents stands for, for example the newest kernel. */
@@ -41,6 +53,13 @@ export class Apt {
     throw buildFailed(`apt does not offer the package ${name}`);
   }
 
+  /** Which of these names this host's package lists do not have. */
+  async unknown(names: readonly string[]): Promise<readonly string[]> {
+    const listed = await this.#run('apt-cache', ['madison', ...names]);
+    const known = new Set([...listed.matchAll(/^\s*(\S+) \|/gm)].map(([, name]) => name));
+    return names.filter((name) => !known.has(name));
+  }
+
   /** Paths of the files of these packages and of all they depend on, downloaded if need be. */
   async files(names: readonly string[]): Promise<readonly string[]> {
     const status = join(this.#workDir, 'no-packages');
@@ -53,6 +72,8 @@ export class Apt {
         ...['-o', `Dir::Cache::archives=${archives}`],
         // apt's own cache describes this host, not the empty one asked about here.
         ...['-o', 'Dir::Cache::pkgcache=', '-o', 'Dir::Cache::srcpkgcache='],
+        // A name is a name; apt would take one it does not know for a pattern.
+        ...['-o', 'APT::Cmd::Pattern-Only=true'],
         ...['-o', 'APT::Install-Recommends=false', '-o', 'Debug::NoLocking=true'],
         ...['--yes', 'install', ...names],
       ]),
@@ -68,6 +89,19 @@ export class Apt {
     for (const file of files) {
       await this.#run('bash', ['-c', script, 'unpack', file, ...tar, ...modes, ...exclude]);
     }
+  }
+
+  /** What packages tell dpkg, one after the other: the text that describes each, and the script run after unpacking. */
+  async control(files: readonly string[]): Promise<readonly PackageControl[]> {
+    const told: PackageControl[] = [];
+    for (const [index, file] of files.entries()) {
+      const dir = join(this.#workDir, 'control', String(index));
+      await mkdir(dir, { recursive: true });
+      await this.#run('dpkg-deb', ['--control', file, dir]);
+      const fields = (await readTextIfThere(join(dir, 'control'))) ?? '';
+      told.push({ fields, postinst: (await readTextIfThere(join(dir, 'postinst'))) ?? '' });
+    }
+    return told;
   }
 
   async #listed(args: readonly string[]): Promise<readonly PackageFile[]> {
@@ -91,6 +125,9 @@ export class Apt {
         await rename(join(arriving, fileName), join(this.#cacheDir, fileName));
       }
     }
+    // When it was last used decides which one goes first.
+    const nowSeconds = this.#clock.nowMs() / 1_000;
+    for (const file of files) await utimes(pathOf(file), nowSeconds, nowSeconds);
     return files.map(pathOf);
   }
 

@@ -1,43 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { removeTree } from '../platform/files.ts';
-import { addBlob, blobPath, writeByWayOf } from './blobs.ts';
-import { ImageStore, tagPath } from './image-store.ts';
-import { encodeManifest, type ImageManifest } from './manifest.ts';
-
-async function makeDir(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'blixard-images-'));
-  onTestFinished(() => removeTree(dir));
-  return dir;
-}
-
-async function blobOf(dir: string, contents: string) {
-  const part = join(dir, 'part');
-  await writeFile(part, contents);
-  return addBlob(dir, part);
-}
-
-async function tagged(dir: string, name: string, tag: string, digest: string): Promise<void> {
-  await writeByWayOf(join(dir, 'part'), tagPath(dir, name, tag), `${digest}\n`);
-}
-
-async function addImage(dir: string, name: string, tag: string, changes: Partial<ImageManifest> = {}) {
-  const manifest: ImageManifest = {
-    formatVersion: 1,
-    kernel: await blobOf(dir, 'kernel'),
-    initrd: await blobOf(dir, `initrd of ${name}`),
-    root: await blobOf(dir, 'root'),
-    rootFsType: 'squashfs',
-    labels: { kernel: '6.1.0' },
-    ...changes,
-  };
-  const { digest } = await blobOf(dir, encodeManifest(manifest));
-  await tagged(dir, name, tag, digest);
-  return digest;
-}
+import { blobPath } from './blobs.ts';
+import { addImage, blobOf, makeDir, tagged } from './image-scene.suite.ts';
+import { ImageStore } from './image-store.ts';
 
 describe('a blob', () => {
   it('is named by its contents, and the same contents are one blob', async () => {

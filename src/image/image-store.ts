@@ -1,12 +1,11 @@
 /** The images of a host: reads tags and manifests, and says which image is damaged and how. */
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdirSync, watch } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { imagePattern } from '../contract/job.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
-import { limits } from '../domain/limits.ts';
-import { readTextIfThere } from '../platform/files.ts';
 import { blobPath } from './blobs.ts';
-import { type BlobRef, decodeManifest, digestPattern, type ImageManifest } from './manifest.ts';
+import type { BlobRef } from './manifest.ts';
+import { listTags, readManifest, readTag } from './tags.ts';
 
 /** An image whose parts are all there. */
 export interface Image {
@@ -26,12 +25,6 @@ export interface Image {
 }
 
 const imageName = new RegExp(imagePattern);
-const digestText = new RegExp(digestPattern);
-
-/** Path of the file that holds the digest of `name:tag`. */
-export function tagPath(dir: string, name: string, tag: string): string {
-  return join(dir, 'tags', name, tag);
-}
 
 export class ImageStore {
   readonly #dir: string;
@@ -43,11 +36,9 @@ export class ImageStore {
   /** Every image, by name and tag. Rejects with IMAGE_INVALID when one is damaged. */
   async list(): Promise<readonly Image[]> {
     const images: Image[] = [];
-    for (const name of await namesIn(join(this.#dir, 'tags'))) {
-      for (const tag of await namesIn(join(this.#dir, 'tags', name))) {
-        const image = await this.find(`${name}:${tag}`);
-        if (image !== undefined) images.push(image);
-      }
+    for (const { name, tag } of await listTags(this.#dir)) {
+      const image = await this.find(`${name}:${tag}`);
+      if (image !== undefined) images.push(image);
     }
     return images;
   }
@@ -56,36 +47,38 @@ export class ImageStore {
   async find(nameOrTag: string): Promise<Image | undefined> {
     if (!imageName.test(nameOrTag)) return undefined;
     const [name = '', tag = 'latest'] = nameOrTag.split(':');
-    const digest = (await readTextIfThere(tagPath(this.#dir, name, tag)))?.trim();
-    if (digest === undefined) return undefined;
     try {
-      return await this.#read(name, tag, digest);
+      const digest = await readTag(this.#dir, { name, tag });
+      return digest === undefined ? undefined : await this.#read(name, tag, digest);
     } catch (error) {
       const details = { image: `${name}:${tag}`, problem: problemOf(error) };
       throw new BlixardError('IMAGE_INVALID', details, { cause: error });
     }
   }
 
-  async #read(name: string, tag: string, digest: string): Promise<Image> {
-    if (!digestText.test(digest)) throw new TypeError(`its tag holds ${JSON.stringify(digest.slice(0, 80))}`);
-    const { manifest, builtAtMs } = await this.#manifest(digest);
-    return {
-      ...{ name, tag, digest, builtAtMs },
-      kernelPath: await this.#wholeBlob('kernel', manifest.kernel),
-      initrdPath: await this.#wholeBlob('initrd', manifest.initrd),
-      rootPath: await this.#wholeBlob('root', manifest.root),
-      rootFsType: manifest.rootFsType,
-      bytes: manifest.kernel.bytes + manifest.initrd.bytes + manifest.root.bytes,
-      labels: manifest.labels,
-    };
+  /**
+   * Calls `onChange` whenever an image may have come or gone, until the returned function is called. Throws when the
+   * folder, which is made if need be, cannot be watched.
+   */
+  watch({ onChange, onError }: { onChange(): void; onError(error: unknown): void }): () => void {
+    mkdirSync(this.#dir, { recursive: true });
+    // Tags move through this folder on their way in and out; see image-folder.ts.
+    const watcher = watch(this.#dir, { persistent: false }, onChange);
+    watcher.on('error', onError);
+    return () => watcher.close();
   }
 
-  async #manifest(digest: string): Promise<{ manifest: ImageManifest; builtAtMs: number }> {
-    const path = blobPath(this.#dir, digest);
-    const { size, mtimeMs } = await stat(path);
-    if (size > limits.imageManifestBytes) throw new TypeError(`its manifest has ${size} bytes`);
-    const manifest = decodeManifest((await readTextIfThere(path)) ?? '');
-    return { manifest, builtAtMs: Math.floor(mtimeMs) };
+  async #read(name: string, tag: string, digest: string): Promise<Image> {
+    const { manifest, builtAtMs } = await readManifest(this.#dir, digest);
+    const { kernel, initrd, root, rootFsType, labels } = manifest;
+    return {
+      ...{ name, tag, digest, builtAtMs },
+      kernelPath: await this.#wholeBlob('kernel', kernel),
+      initrdPath: await this.#wholeBlob('initrd', initrd),
+      rootPath: await this.#wholeBlob('root', root),
+      ...{ rootFsType, labels },
+      bytes: kernel.bytes + initrd.bytes + root.bytes,
+    };
   }
 
   async #wholeBlob(part: string, blob: BlobRef): Promise<string> {
@@ -93,14 +86,5 @@ export class ImageStore {
     const { size } = await stat(path);
     if (size === blob.bytes) return path;
     throw new TypeError(`its ${part} has ${size} bytes instead of ${blob.bytes}: ${path}`);
-  }
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return (await readdir(dir)).sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** The initial file system of a guest: the agent as /init and the modules it loads, as an uncompressed cpio. */
 import { chmod, copyFile, lutimes, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { recipe } from './recipe.ts';
+import { everyImage } from './recipe.ts';
 import { runProgram } from './run-program.ts';
 
 /** Writes the initramfs to `outFile`; equal inputs give equal bytes. */
@@ -34,7 +34,7 @@ async function pack(root: string, outFile: string): Promise<void> {
   for (const name of names) {
     const path = join(root, name);
     await chmod(path, 0o755);
-    await lutimes(path, recipe.timeSeconds, recipe.timeSeconds);
+    await lutimes(path, everyImage.timeSeconds, everyImage.timeSeconds);
   }
   await runProgram({
     program: 'cpio',

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Apt } from './apt.ts';
 import { moduleLoadOrder } from './modules.ts';
-import { recipe } from './recipe.ts';
+import { everyImage } from './recipe.ts';
 import { buildFailed, runProgram } from './run-program.ts';
 import { extractVmlinux } from './vmlinux.ts';
 
@@ -18,7 +18,7 @@ export interface GuestKernel {
 
 /** Downloads the newest kernel package and unpacks it below `workDir`. */
 export async function fetchKernel(apt: Apt, workDir: string): Promise<GuestKernel> {
-  const packagePath = await apt.file(await apt.dependencyOf(recipe.kernelPackage));
+  const packagePath = await apt.file(await apt.dependencyOf(everyImage.kernelPackage));
   const unpackedDir = join(workDir, 'kernel');
   await mkdir(unpackedDir);
   await runProgram({ program: 'dpkg-deb', args: ['--extract', packagePath, unpackedDir] });
@@ -27,7 +27,7 @@ export async function fetchKernel(apt: Apt, workDir: string): Promise<GuestKerne
   const path = join(workDir, 'vmlinux');
   await writeFile(path, extractVmlinux(await readFile(bzImage)));
   const modulesDir = join(unpackedDir, 'lib', 'modules', release);
-  return { release, path, modulePaths: await moduleLoadOrder(modulesDir, recipe.modules) };
+  return { release, path, modulePaths: await moduleLoadOrder(modulesDir, everyImage.modules) };
 }
 
 async function theOnly(dir: string, prefix: string): Promise<string> {

@@ -1,8 +1,9 @@
-/** What goes into the base image. Any change here makes the next build a new image. */
+/** What goes into images: what they have in common, and the recipes that ship. Any change here asks for new images. */
 
-export const recipe = {
+/** What every image has. */
+export const everyImage = {
   /** Raise it when the code of the build changes what comes out. */
-  version: 1,
+  version: 2,
   /** Debian's package that depends on the newest kernel for virtual machines. */
   kernelPackage: 'linux-image-cloud-amd64',
   /** What the agent needs to find its channel and its root; what these need is added, in load order. */
@@ -15,3 +16,24 @@ export const recipe = {
   /** The time of every file made here, epoch seconds (2024-01-01): equal inputs give equal bytes. */
   timeSeconds: 1_704_067_200,
 } as const;
+
+/** What an image may have beyond that. */
+export interface Recipe {
+  readonly about: string;
+  /** Debian packages; apt adds what they depend on. */
+  readonly packages: readonly string[];
+  /** With the Node.js that runs the build, and the libraries it needs. */
+  readonly hasNode: boolean;
+}
+
+/** The recipes that ship, by name. */
+export const recipes = {
+  base: { about: 'bash, coreutils and busybox', packages: [], hasNode: false },
+  python: { about: 'base and Python 3', packages: ['python3'], hasNode: false },
+  node: { about: 'base and the Node.js that runs Blixard', packages: ['libstdc++6'], hasNode: true },
+} as const satisfies Readonly<Record<string, Recipe>>;
+
+export type RecipeName = keyof typeof recipes;
+
+/** Names of the recipes, `base` first. */
+export const recipeNames: readonly RecipeName[] = ['base', 'python', 'node'];

@@ -1,9 +1,14 @@
-/** The root file system of the base image: Debian packages unpacked, a few files of our own, packed as squashfs. */
+/** The root file system of an image: Debian packages unpacked and finished, a few files of our own, as squashfs. */
 import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BlixardError } from '../domain/errors.ts';
 import type { Apt } from './apt.ts';
-import { recipe } from './recipe.ts';
-import { runProgram } from './run-program.ts';
+import type { BuildProgress } from './build-progress.ts';
+import { finishRoot } from './finish-root.ts';
+import type { ImageOrder } from './image-order.ts';
+import { addNode, type HostNode } from './node-binary.ts';
+import { everyImage } from './recipe.ts';
+import { buildFailed, runProgram } from './run-program.ts';
 
 /** Folders that Debian keeps below /usr and links from /. */
 const merged = ['bin', 'lib', 'lib64', 'sbin'];
@@ -28,23 +33,57 @@ const files: Readonly<Record<string, string>> = {
   'etc/machine-id': '',
 };
 
+/** What a root file system is built from. */
+export interface RootParts {
+  readonly apt: Apt;
+  readonly workDir: string;
+  readonly outFile: string;
+  readonly order: ImageOrder;
+  readonly node: HostNode | undefined;
+  readonly progress: BuildProgress;
+}
+
 /** Writes the root file system to `outFile`; equal inputs give equal bytes. */
-export async function buildRoot(apt: Apt, workDir: string, outFile: string): Promise<void> {
+export async function buildRoot(parts: RootParts): Promise<void> {
+  const { apt, workDir, outFile, node, progress } = parts;
   const root = join(workDir, 'root');
   for (const name of merged) {
     await makeFolder(join(root, 'usr', name), 0o755);
     await symlink(`usr/${name}`, join(root, name));
   }
-  await apt.unpack(await apt.files(recipe.rootPackages), root);
+  progress.step('Fetching Debian packages and what they depend on');
+  const files = await apt.files(parts.order.packages);
+  progress.step(`Building the root file system from ${files.length} packages`);
+  await apt.unpack(files, root);
   await addOwnFiles(root);
+  await finishRoot(root, await apt.control(files), progress);
+  if (node !== undefined) await addNode(root, node);
   await linkApplets(root);
-  const time = String(recipe.timeSeconds);
+  await pack(root, outFile);
+}
+
+/** Rejects with USAGE for a package that there is not, before anything is fetched. */
+export async function refuseUnknown(apt: Apt, { packages }: ImageOrder): Promise<void> {
+  const unknown = await apt.unknown(packages);
+  if (unknown.length === 0) return;
+  const names = unknown.join(', ');
+  const isOurs = everyImage.rootPackages.some((name) => unknown.includes(name));
+  if (isOurs)
+    throw buildFailed(`the package lists of this host do not have ${names}; apt-get update fetches them`);
+  const way = 'apt-get update renews the lists, apt-cache search finds names';
+  throw new BlixardError('USAGE', {
+    problem: `--packages: this host's package lists do not have ${names}; ${way}`,
+  });
+}
+
+async function pack(root: string, outFile: string): Promise<void> {
+  const time = String(everyImage.timeSeconds);
   await runProgram({
     program: 'mksquashfs',
     args: [
       ...[root, outFile, '-noappend', '-no-progress', '-quiet', '-all-root'],
       ...['-mkfs-time', time, '-all-time', time],
-      ...recipe.squashfsOptions,
+      ...everyImage.squashfsOptions,
     ],
   });
 }

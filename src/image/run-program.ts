@@ -9,21 +9,28 @@ export interface ProgramCall {
   readonly args: readonly string[];
   readonly cwd?: string;
   readonly stdin?: string;
+  /** Beside the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Characters of a failed program's output that go into the error. */
 const tailLength = 2_000;
 
-/** The error of an image build that cannot go on. */
+/** The error of an image build that cannot go on; who knows which image it is tells it. */
 export function buildFailed(problem: string, cause?: unknown): BlixardError {
-  return new BlixardError('IMAGE_BUILD_FAILED', { what: 'the base image', problem }, { cause });
+  return failedBuild('an image', problem, cause);
+}
+
+/** The error of a build of `what`, for example `the image base:latest`. */
+export function failedBuild(what: string, problem: string, cause?: unknown): BlixardError {
+  return new BlixardError('IMAGE_BUILD_FAILED', { what, problem }, { cause });
 }
 
 /** Resolves with standard output. Rejects with IMAGE_BUILD_FAILED, which has the end of the program's output. */
 export function runProgram(call: ProgramCall): Promise<string> {
   const options = {
     cwd: call.cwd,
-    env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
+    env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', ...call.env },
     maxBuffer: limits.buildOutputBytes,
   };
   return new Promise((resolve, reject) => {

@@ -48,10 +48,24 @@ export function hostCommands(machine: Machine): HostCommands {
       const { listImages } = await import('./images.ts');
       return await listImages((await valuesOf(flags)).imagesDir);
     },
-    async buildImage(flags, name, step) {
-      const { buildImage } = await import('./images.ts');
+    async getImage(flags, name) {
+      const { getImage } = await import('./images.ts');
+      return await getImage((await valuesOf(flags)).imagesDir, name);
+    },
+    async removeImages(flags, names, step) {
+      const { removeImages } = await import('./images.ts');
       const { imagesDir: dir } = await valuesOf(flags);
-      return await buildImage({ dir, clock: machine.clock, step }, name);
+      return await removeImages({ dir, clock: machine.clock, step }, names);
+    },
+    async collectImageGarbage(flags, packageBytes, step) {
+      const { collectGarbageOf } = await import('./images.ts');
+      const { imagesDir: dir } = await valuesOf(flags);
+      return await collectGarbageOf({ dir, clock: machine.clock, step }, packageBytes);
+    },
+    async buildImage(flags, wish, step) {
+      const { buildImageOf } = await import('./images.ts');
+      const { imagesDir: dir } = await valuesOf(flags);
+      return await buildImageOf({ dir, clock: machine.clock, step }, wish);
     },
     async warmImage(flags, name, size) {
       const { warmImage } = await import('./warm-image.ts');

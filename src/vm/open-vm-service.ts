@@ -113,7 +113,8 @@ function prepareInBackground(starter: VmStarter, image: Image, log: Log): void {
 
 async function imageToProbe(images: OpenVmServiceDeps['images']): Promise<Image> {
   const image = (await images.find(defaults.image)) ?? (await images.list())[0];
-  if (image === undefined) throw unavailable('there is no image; blixard image build base builds one');
+  if (image === undefined)
+    throw unavailable('there is no image; after blixard image build base this worker must be started again');
   return image;
 }
 

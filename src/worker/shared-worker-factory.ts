@@ -5,8 +5,9 @@ import { ExecutorRegistry } from '../executor/registry.ts';
 import type { Ids } from '../platform/random.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { takeIdentity } from './identity.ts';
+import type { ImageList } from './image-teller.ts';
 import type { CallerDeps } from './until-answered.ts';
-import { type ImageList, Worker, type WorkerConfig, type WorkerDeps } from './worker.ts';
+import { Worker, type WorkerConfig, type WorkerDeps } from './worker.ts';
 import type { WorkerFactory } from './worker-factory.ts';
 
 /** The infrastructure given, and what is said of the worker. */

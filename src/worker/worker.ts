@@ -10,12 +10,8 @@ import type { Ids } from '../platform/random.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { Generation } from './generation.ts';
 import type { WorkerIdentity } from './identity.ts';
+import { type ImageList, ImageTeller } from './image-teller.ts';
 import { answerTimeoutMs, type CallerDeps, serverBackoff, untilAnswered } from './until-answered.ts';
-
-/** What of an image the server is told. */
-export interface ImageList {
-  list(): Promise<readonly { readonly name: string; readonly tag: string; readonly digest: string }[]>;
-}
 
 /** What an operator says of a worker. */
 export interface WorkerConfig {
@@ -47,6 +43,7 @@ export interface WorkerDeps extends CallerDeps {
 /** A worker of one identity; `start` once, then `drain` or `kill`. */
 export class Worker {
   readonly #deps: WorkerDeps;
+  readonly #images: ImageTeller;
   readonly #leaving = new AbortController();
   #generation: Generation | undefined;
   #ending: Promise<void> | undefined;
@@ -56,6 +53,7 @@ export class Worker {
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
+    this.#images = new ImageTeller({ ...deps, workerId: deps.identity.id });
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -70,6 +68,7 @@ export class Worker {
    * itself, and with WORKER_STOPPED when the worker is drained or killed first.
    */
   async start(): Promise<void> {
+    this.#images.start();
     const first = await this.#register();
     this.#serve(first).catch((error: unknown) => {
       this.#deps.log.error({ err: error }, 'the worker did not end in good order');
@@ -94,6 +93,7 @@ export class Worker {
 
   async #end(end: (generation: Generation) => Promise<void>): Promise<void> {
     this.#leaving.abort(new BlixardError('WORKER_STOPPED'));
+    this.#images.stop();
     try {
       if (this.#generation !== undefined) await end(this.#generation);
       await this.#deps.onEnd?.();
@@ -124,11 +124,13 @@ export class Worker {
   async #register(): Promise<Generation> {
     const { client, config, identity, log } = this.#deps;
     const { signal } = this.#leaving;
-    const body = await this.#registration();
+    const images = await this.#images.list();
+    const body = this.#registration(images);
     const registered: Registered = await untilAnswered(this.#deps, 'registerWorker', signal, () =>
       client.call('registerWorker', { body, signal, timeoutMs: answerTimeoutMs }),
     );
     signal.throwIfAborted();
+    this.#images.registered(registered.generation, images);
     log.info({ workerId: identity.id, requeued: registered.requeued.length }, 'registered');
     const generation = new Generation({
       ...this.#deps,
@@ -142,7 +144,7 @@ export class Worker {
     return generation;
   }
 
-  async #registration(): Promise<RegisterWorker> {
+  #registration(images: RegisterWorker['images']): RegisterWorker {
     const { executors, identity, config } = this.#deps;
     return {
       id: identity.id,
@@ -152,19 +154,8 @@ export class Worker {
       slots: config.slots,
       queues: [...config.queues],
       executors: executors.offers(),
-      images: await this.#images(),
+      images,
       registration: this.#deps.ids(),
     };
-  }
-
-  async #images(): Promise<RegisterWorker['images']> {
-    try {
-      const images = await this.#deps.images.list();
-      const told = images.slice(0, limits.workerImagesMax);
-      return told.map(({ name, tag, digest }) => ({ name: `${name}:${tag}`, digest }));
-    } catch (error) {
-      this.#deps.log.error({ err: error }, 'the images of this host cannot be read, it offers none');
-      return [];
-    }
   }
 }

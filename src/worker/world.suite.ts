@@ -41,6 +41,7 @@ import { loadMigrations } from '../store/migration-files.ts';
 import { openSqlite, type SqliteDatabase } from '../store/sqlite/sqlite.ts';
 import { VmService } from '../vm/vm-service.ts';
 import { takeIdentity } from './identity.ts';
+import type { ImageList } from './image-teller.ts';
 import { Worker } from './worker.ts';
 
 export const heartbeatMs = 100;
@@ -87,6 +88,13 @@ export interface TestWorker {
   readonly executor: FakeExecutor;
   readonly wire: TestWire;
   readonly dataDir: string;
+}
+
+interface WorkerOptions {
+  slots?: number;
+  dataDir?: string;
+  executor?: FakeExecutor;
+  images?: ImageList;
 }
 
 export class World {
@@ -156,9 +164,7 @@ export class World {
   }
 
   /** A worker with a fake executor named `microvm`, so that jobs need not name another; not started yet. */
-  async makeWorker(
-    options: { slots?: number; dataDir?: string; executor?: FakeExecutor; onEnd?: () => Promise<void> } = {},
-  ): Promise<TestWorker> {
+  async makeWorker(options: WorkerOptions & { onEnd?: () => Promise<void> } = {}): Promise<TestWorker> {
     const dataDir = options.dataDir ?? join(this.dir, testIds());
     const executor = options.executor ?? new FakeExecutor({ clock: realClock, name: 'microvm' });
     const wire = new TestWire(appTransport(this.app));
@@ -166,7 +172,7 @@ export class World {
       ...baseDeps,
       client: new BlixardClient({ transport: wire }),
       executors: new ExecutorRegistry([executor]),
-      images: oneImage,
+      images: options.images ?? oneImage,
       vms: VmService.unavailable('fakes need none'),
       identity: await takeIdentity({ dataDir, ids: testIds }),
       config: { name: 'test', version: '0', slots: options.slots ?? 4, queues: ['default'] },
@@ -176,9 +182,7 @@ export class World {
     return { worker, executor, wire, dataDir };
   }
 
-  async startWorker(
-    options: { slots?: number; dataDir?: string; executor?: FakeExecutor } = {},
-  ): Promise<TestWorker> {
+  async startWorker(options: WorkerOptions = {}): Promise<TestWorker> {
     const made = await this.makeWorker(options);
     await made.worker.start();
     return made;

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ChannelClient } from '../../src/hypervisor/channel-client.suite.ts';
 import type { Hypervisor, VmSpec } from '../../src/hypervisor/hypervisor.ts';
-import { buildBaseImage } from '../../src/image/build-base.ts';
+import { buildImage } from '../../src/image/build-image.ts';
+import { imageOrder } from '../../src/image/image-order.ts';
 import type { Image } from '../../src/image/image-store.ts';
 import { realClock } from '../../src/platform/clock.ts';
 import { makeIds, realRandom } from '../../src/platform/random.ts';
@@ -20,7 +21,10 @@ const ids = makeIds(realClock, realRandom);
 /** The base image of these agent sources; built when there is none. */
 export function baseImage(agentSourceDir = guestDir): Promise<Image> {
   const progress = { step: (title: string) => process.stderr.write(`${title}\n`) };
-  return buildBaseImage({ dir: imagesDir, agentSourceDir, progress, clock: realClock });
+  return buildImage(
+    { dir: imagesDir, agentSourceDir, progress, clock: realClock },
+    imageOrder({ image: 'base' }),
+  );
 }
 
 /** Makes orders for VMs of an image, which share a folder to run in. */

@@ -70,14 +70,14 @@ export const vmErrors = {
     status: 503,
     exitCode: 69,
     message: 'The image {image} is not on this host; there are: {known}.',
-    hint: 'blixard image build base builds the base image.',
+    hint: 'blixard image build makes one, from a recipe (base, python, node) or from Debian packages.',
   },
   IMAGE_INVALID: {
     fault: 'system',
     status: 503,
     exitCode: 69,
     message: 'The image {image} on this host is damaged: {problem}',
-    hint: 'blixard image build base builds the base image anew.',
+    hint: 'blixard image build makes it anew, blixard image rm removes it.',
   },
   IMAGE_BUILD_FAILED: {
     fault: 'system',

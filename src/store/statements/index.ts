@@ -16,6 +16,7 @@ import * as submit from './submit.ts';
 import * as together from './together.ts';
 import * as webhooks from './webhooks.ts';
 import * as work from './work.ts';
+import * as workerImages from './worker-images.ts';
 import * as workers from './workers.ts';
 
 interface Listed {
@@ -44,6 +45,7 @@ export const allStatements: readonly Listed[] = [
     together,
     webhooks,
     work,
+    workerImages,
     workers,
   ],
 ]

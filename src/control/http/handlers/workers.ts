@@ -7,6 +7,7 @@ type WorkerRoutes =
   | 'listWorkers'
   | 'getWorker'
   | 'work'
+  | 'tellImages'
   | 'heartbeat'
   | 'drainWorker'
   | 'removeWorker';
@@ -32,6 +33,7 @@ export function workerHandlers({
       }
       return vms.during(params.id, body, () => workers.work(params.id, body, signal));
     },
+    tellImages: ({ params, body }) => workers.tellImages(params.id, body),
     heartbeat: ({ params, body }) => workers.heartbeat(params.id, body.generation),
     drainWorker: ({ params, query }) => workers.drain(params.id, query.generation),
     removeWorker: ({ params, query }) => workers.remove(params.id, query.generation),

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { realClock } from '../platform/clock.ts';
 import { removeTree } from '../platform/files.ts';
-import { buildBaseImage } from './build-base.ts';
+import { buildImage } from './build-image.ts';
+import { imageOrder } from './image-order.ts';
 
 it('what the disk refuses is told as a failed build, as any other failure', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'blixard-build-'));
@@ -12,7 +13,9 @@ it('what the disk refuses is told as a failed build, as any other failure', asyn
   await writeFile(join(folder, 'agent.c'), '');
   await writeFile(join(folder, 'file'), '');
   const build = { agentSourceDir: folder, progress: { step: () => undefined }, clock: realClock };
-  await expect(buildBaseImage({ ...build, dir: join(folder, 'file', 'images') })).rejects.toMatchObject({
+  await expect(
+    buildImage({ ...build, dir: join(folder, 'file', 'images') }, imageOrder({ image: 'base' })),
+  ).rejects.toMatchObject({
     code: 'IMAGE_BUILD_FAILED',
     message: expect.stringContaining('ENOTDIR'),
   });
