@@ -12,7 +12,7 @@
 #include "command.h"
 #include "outcome.h"
 
-/** What a zygote prints when it is ready, and how it answers to a command that it takes. */
+/** What a zygote prints first when it is ready, and how it answers to a command that it takes. */
 enum { READY = 'R', TAKEN = 'Y' };
 
 /** How long it may take to look at a command; compiling a long script takes some time. */
@@ -52,8 +52,9 @@ int zygotes_start(struct zygotes *zygotes, struct stream *stream, const struct s
 
 bool zygotes_hear(struct zygotes *zygotes, struct stream *stream) {
     struct zygote *zygote = stream->pid > 0 ? find(zygotes, stream->pid) : NULL;
-    char word = 0;
-    if (zygote == NULL || zygote->ready || read(stream->output.fd, &word, 1) != 1 || word != READY) return false;
+    char words[256] = "";
+    if (zygote == NULL || zygote->ready || read(stream->output.fd, words, sizeof words) <= 0 || words[0] != READY)
+        return false;
     zygote->ready = true;
     zygote->output = take_end(&stream->output.fd);
     zygote->error = take_end(&stream->error.fd);

@@ -9,6 +9,7 @@
 'use strict';
 
 const fs = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 const v8 = require('node:v8');
 const vm = require('node:vm');
@@ -153,7 +154,7 @@ function setTimeOrigin() {
 }
 
 function become(runMain) {
-  fs.writeSync(1, 'R');
+  rehearse();
   try {
     const { cwd, argv, env } = readCommand();
     process.chdir(cwd);
@@ -173,11 +174,21 @@ function become(runMain) {
   }
 }
 
-function prepare() {
-  // What nearly every script needs first.
-  for (const name of ['node:net', 'node:tty', 'node:stream', 'node:url', 'node:diagnostics_channel'])
-    require(name);
+/**
+ * Says that it is ready, in the way in which nearly every script prints: what is compiled on the way is there for the
+ * command. By a descriptor of its own for the same pipe, so that nothing is left of it.
+ */
+function rehearse() {
+  const fd = fs.openSync('/proc/self/fd/1', 'w');
+  const output = new net.Socket({ fd, readable: false, writable: true });
+  const { log } = new console.Console(output);
+  new vm.Script('(log) => log("R", { a: [1, 2.5, "b"] }, String(process.argv.length))').runInThisContext()(
+    log,
+  );
+  output.destroy();
+}
 
+function prepare() {
   const { runMain } = Module;
   const shape = { configurable: true, enumerable: true };
   Object.defineProperty(Module, 'runMain', {

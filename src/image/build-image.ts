@@ -108,12 +108,18 @@ async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<
       recipe: order.recipe,
       packages: order.packages.join(' '),
       ...(node === undefined ? {} : { node: node.version }),
+      zygotes: zygotesIn(order),
     },
   });
   await writeFile(path('manifest.json'), manifest);
   const { digest } = await addBlob(dir, path('manifest.json'));
   // Moved from here, so that whoever watches this folder is told in the moment in which the image is there.
   await writeByWayOf(join(dir, partOfTag), tagPath(dir, order.name, order.tag), `${digest}\n`);
+}
+
+/** Interpreters that its templates shall have running already, see `zygotesOf`. */
+function zygotesIn({ packages, hasNode }: ImageOrder): string {
+  return [...(packages.includes('python3') ? ['python3'] : []), ...(hasNode ? ['node'] : [])].join(' ');
 }
 
 /** What is asked for. Kernel and packages are the newest at build time: newer ones alone do not ask for network. */
