@@ -12,6 +12,7 @@ const pages = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'docs/functions.md',
+  'docs/images.md',
   'docs/queues.md',
   'docs/submit.md',
   'docs/together.md',

@@ -116,7 +116,7 @@ export interface HostCommands {
   /** Changes nothing, and may run while a server does. */
   verify(flags: Flags, files: VerifyFiles): Promise<readonly VerifyLine[]>;
   config(flags: Flags): Promise<readonly ConfigLine[]>;
-  listImages(flags: Flags): Promise<readonly ImageLine[]>;
+  listImages(flags: Flags, onDamaged: (problem: string) => void): Promise<readonly ImageLine[]>;
   /** Rejects with USAGE, IMAGE_MISSING, IMAGE_INVALID. */
   getImage(flags: Flags, name: string): Promise<ImageFacts>;
   /** Once no build runs. Rejects with USAGE before anything is removed, with IMAGE_MISSING at the first such one. */

@@ -17,7 +17,7 @@ const commands = [
   ['events'],
   ...['ls', 'get', 'set', 'rm', 'test', 'deliveries', 'redeliver'].map((verb) => ['webhook', verb]),
   ...['ls', 'drain'].map((verb) => ['worker', verb]),
-  ...['ls', 'build'].map((verb) => ['image', verb]),
+  ...['ls', 'get', 'build', 'warm', 'rm', 'gc'].map((verb) => ['image', verb]),
 ];
 
 describe('the program', () => {
@@ -115,39 +115,5 @@ describe('the commands about this host', () => {
     const host = { worker: async (flags: unknown) => seen.push(flags) - 1 };
     expect((await call(['worker', '--server', 'http://x'], { host })).code).toBe(0);
     expect(seen).toEqual([{ server: 'http://x' }]);
-  });
-
-  it('image build tells its steps on standard error and its image on standard output', async () => {
-    const image = { name: 'base', tag: 'latest', digest: 'sha256:1', bytes: 1_024, builtAtMs: 0 };
-    const wishes: unknown[] = [];
-    const buildImage = async (_flags: unknown, wish: unknown, step: (title: string) => void) => {
-      wishes.push(wish);
-      step('Compiling');
-      return image;
-    };
-    const { stdout, stderr } = await call(['image', 'build', 'base'], { host: { buildImage } });
-    expect(stderr).toBe('blixard: Compiling\n');
-    expect(stdout).toBe('base:latest  1.0 KiB  sha256:1\n');
-    const args = ['image', 'build', 'py:2', '--recipe', 'python', '--packages', 'git,curl'];
-    await call([...args, '-o', 'json'], { host: { buildImage } });
-    expect(wishes).toEqual([{ image: 'base' }, { image: 'py:2', recipe: 'python', packages: 'git,curl' }]);
-  });
-
-  it('image warm takes the size of the VMs, and tells the template', async () => {
-    const asked: unknown[] = [];
-    const warmImage = async (_flags: unknown, image: string, size: unknown) => {
-      asked.push(size);
-      return { image, key: 'k1', bytes: 1_024 };
-    };
-    const { stdout } = await call(['image', 'warm', 'base', '-m', '1g', '--cpus', '2'], {
-      host: { warmImage },
-    });
-    expect(stdout).toBe('base  1.0 KiB  k1\n');
-    const told = await call(['image', 'warm', 'base', '-o', 'json'], { host: { warmImage } });
-    expect(JSON.parse(told.stdout)).toEqual({ image: 'base', key: 'k1', bytes: 1_024 });
-    expect(asked).toEqual([
-      { memoryMiB: 1_024, vcpus: 2 },
-      { memoryMiB: 128, vcpus: 1 },
-    ]);
   });
 });

@@ -1,6 +1,7 @@
 /** Debian's alternatives (awk, cc, nc, …): read from what packages would have run when installed, and linked. */
-import { lstat, mkdir, realpath, symlink } from 'node:fs/promises';
+import { lstat, realpath, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { ensureFolder } from './root-files.ts';
 
 /** One way to provide a name: a link, such as /usr/bin/awk, by way of /etc/alternatives/awk, to a program. */
 export interface Alternative {
@@ -40,7 +41,7 @@ export async function linkAlternatives(root: string, found: readonly Alternative
 async function link(root: string, one: { link: string; name: string; path: string }): Promise<void> {
   const place = join(root, one.link);
   const middle = join(root, 'etc/alternatives', one.name);
-  for (const dir of [dirname(place), dirname(middle)]) await mkdir(dir, { recursive: true });
+  for (const dir of [dirname(place), dirname(middle)]) await ensureFolder(dir);
   // A link of a package could lead out of the image.
   if (!(await realpath(dirname(place))).startsWith(await realpath(root))) return;
   // A package's own file stays, as with Debian's program.

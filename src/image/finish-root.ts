@@ -1,9 +1,10 @@
 /** What Debian's scripts would have made after unpacking, as far as a job would miss it; they themselves never run. */
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linkAlternatives, parseAlternatives } from './alternatives.ts';
 import type { PackageControl } from './apt.ts';
 import type { BuildProgress } from './build-progress.ts';
+import { ensureFolder, writeRootFile } from './root-files.ts';
 import { runProgram } from './run-program.ts';
 
 /** Finishes the file system below `root`; equal packages give equal files. */
@@ -25,8 +26,7 @@ async function listPackages(root: string, packages: readonly PackageControl[]): 
   const entries = packages.map(({ fields }) =>
     fields.trimEnd().replace(/^(Package: .*)$/m, '$1\nStatus: install ok installed'),
   );
-  await mkdir(join(root, 'var/lib/dpkg'), { recursive: true });
-  await writeFile(join(root, 'var/lib/dpkg/status'), `${entries.join('\n\n')}\n`);
+  await writeRootFile(join(root, 'var/lib/dpkg/status'), `${entries.join('\n\n')}\n`);
 }
 
 /** Without bytecode each start of Python in a fresh VM would compile what it imports. */
@@ -55,19 +55,19 @@ async function bundleCertificates(root: string): Promise<void> {
   const names = (await namesIn(root, from)).filter((name) => name.endsWith('.crt'));
   if (names.length === 0) return;
   const dir = join(root, 'etc/ssl/certs');
-  await mkdir(dir, { recursive: true });
+  await ensureFolder(dir);
   const texts: Buffer[] = [];
   for (const name of names) {
     texts.push(await readFile(join(root, from, name)));
     await symlink(`../../../${from}/${name}`, join(dir, name.replace(/crt$/, 'pem')));
   }
   await runInRoot(root, 'usr/bin/openssl', ['rehash', dir], { OPENSSL_CONF: '/dev/null' });
-  await writeFile(join(dir, 'ca-certificates.crt'), Buffer.concat(texts));
+  await writeRootFile(join(dir, 'ca-certificates.crt'), Buffer.concat(texts));
 }
 
 /** Libraries outside the loader's own folders are found by its cache only. */
 async function cacheLibraries(root: string): Promise<void> {
-  await writeFile(join(root, 'etc/ld.so.conf'), 'include /etc/ld.so.conf.d/*.conf\n');
+  await writeRootFile(join(root, 'etc/ld.so.conf'), 'include /etc/ld.so.conf.d/*.conf\n');
   await runProgram({ program: '/sbin/ldconfig', args: ['-X', '-r', root] });
   await rm(join(root, 'var/cache/ldconfig'), { recursive: true, force: true });
 }

@@ -18,6 +18,7 @@ describe('removing an image', () => {
   it('takes its name and what no other image shares', async () => {
     const dir = await makeDir();
     await addImage(dir, 'base', 'latest');
+    await blobOf(dir, 'garbage, which is not its own');
     const before = await blobsIn(dir);
     await addImage(dir, 'tools', 'latest');
     expect(await remove(dir, 'tools')).toEqual({ blobs: 2, packages: 0, bytes: expect.any(Number) });

@@ -3,6 +3,7 @@ import { readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import { syncDirectory } from '../platform/files.ts';
+import { blobPath } from './blobs.ts';
 import type { BuildProgress } from './build-progress.ts';
 import { clearBuilds, lockFolder, packagesDir, removedTag } from './image-folder.ts';
 import { hasTag, listTags, missingImage, namesIn, readManifest, readTag, type Tag, tagPath } from './tags.ts';
@@ -33,13 +34,14 @@ export async function removeImage(deps: GarbageDeps, image: Tag): Promise<Remove
     const tags = await listTags(dir);
     if (!hasTag(tags, image)) throw missingImage(image, tags);
     await clearBuilds(dir);
+    const own = await blobsOf(dir, [image]);
     const path = tagPath(dir, image.name, image.tag);
     // Moved to here, so that whoever watches this folder is told in the moment in which the image is gone.
     await rename(path, join(dir, removedTag));
     await syncDirectory(dirname(path));
     if ((await readdir(dirname(path))).length === 0) await rmdir(dirname(path));
     await clearBuilds(dir);
-    return { ...(await removeUnnamed(dir)), packages: 0 };
+    return { ...(await removeUnnamed(dir, own)), packages: 0 };
   } finally {
     await lock.release();
   }
@@ -53,7 +55,8 @@ export async function collectGarbage(
   const lock = await lockFolder(deps);
   try {
     await clearBuilds(dir);
-    const { blobs, bytes } = await removeUnnamed(dir);
+    const all = (await namesIn(blobPath(dir, 'sha256:'))).map((hex) => `sha256:${hex}`);
+    const { blobs, bytes } = await removeUnnamed(dir, all);
     const packages = await removePackages(join(dir, packagesDir), packageBytes);
     return { blobs, packages: packages.count, bytes: bytes + packages.bytes };
   } finally {
@@ -61,33 +64,38 @@ export async function collectGarbage(
   }
 }
 
-async function removeUnnamed(dir: string): Promise<{ blobs: number; bytes: number }> {
-  const named = await namedBlobs(dir);
-  const folder = join(dir, 'blobs', 'sha256');
+/** Removes those of `digests` that no image has. */
+async function removeUnnamed(
+  dir: string,
+  digests: Iterable<string>,
+): Promise<{ blobs: number; bytes: number }> {
+  const named = await blobsOf(dir, await listTags(dir));
   let blobs = 0;
   let bytes = 0;
-  for (const hex of await namesIn(folder)) {
-    if (named.has(`sha256:${hex}`)) continue;
-    bytes += (await stat(join(folder, hex))).size;
-    await unlink(join(folder, hex));
+  for (const digest of digests) {
+    const path = blobPath(dir, digest);
+    const size = named.has(digest) ? undefined : await sizeIfThere(path);
+    if (size === undefined) continue;
+    await unlink(path);
+    bytes += size;
     blobs++;
   }
   return { blobs, bytes };
 }
 
-/** Manifests that a tag names, and their parts. */
-async function namedBlobs(dir: string): Promise<ReadonlySet<string>> {
-  const named = new Set<string>();
-  for (const tag of await listTags(dir)) {
+/** The manifests of these images, and their parts. */
+async function blobsOf(dir: string, tags: readonly Tag[]): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const tag of tags) {
     const digest = await unlessDamaged(readTag(dir, tag));
     if (digest === undefined) continue;
-    named.add(digest);
+    found.add(digest);
     const read = await unlessDamaged(readManifest(dir, digest));
     if (read === undefined) continue;
     const { kernel, initrd, root } = read.manifest;
-    for (const part of [kernel, initrd, root]) named.add(part.digest);
+    for (const part of [kernel, initrd, root]) found.add(part.digest);
   }
-  return named;
+  return found;
 }
 
 async function removePackages(folder: string, keepBytes: number): Promise<{ count: number; bytes: number }> {
@@ -104,6 +112,10 @@ async function removePackages(folder: string, keepBytes: number): Promise<{ coun
     count++;
   }
   return { count, bytes: all - left };
+}
+
+async function sizeIfThere(path: string): Promise<number | undefined> {
+  return (await unlessDamaged(stat(path)))?.size;
 }
 
 async function sizeAndUse(path: string): Promise<{ size: number; mtimeMs: number }> {

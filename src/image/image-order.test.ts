@@ -12,6 +12,7 @@ describe('an order of an image', () => {
       tag: 'latest',
       recipe: 'base',
       packages: rootPackages,
+      named: [],
       hasNode: false,
     });
     expect(imageOrder({ image: 'python:3' })).toMatchObject({ name: 'python', tag: '3', recipe: 'python' });
@@ -21,9 +22,13 @@ describe('an order of an image', () => {
 
   it('adds packages to base, or to the recipe that is named', () => {
     const tools = imageOrder({ image: 'tools', packages: 'git, curl,git,' });
-    expect(tools).toMatchObject({ recipe: 'base', packages: [...rootPackages, 'curl', 'git'].sort() });
+    expect(tools).toMatchObject({
+      recipe: 'base',
+      named: ['curl', 'git'],
+      packages: [...rootPackages, 'curl', 'git'].sort(),
+    });
     const more = imageOrder({ image: 'python', packages: 'g++' });
-    expect(more.packages).toEqual([...rootPackages, 'python3', 'g++'].sort());
+    expect(more.packages).toEqual([...rootPackages, ...recipes.python.packages, 'g++'].sort());
     expect(imageOrder({ image: 'python', recipe: 'base', packages: 'git' }).packages).not.toContain(
       'python3',
     );

@@ -20,6 +20,8 @@ export interface ImageOrder extends Tag {
   readonly recipe: RecipeName;
   /** All Debian packages it is asked to have: those of every image, of the recipe, and the named ones, sorted. */
   readonly packages: readonly string[];
+  /** Those that the user named. */
+  readonly named: readonly string[];
   readonly hasNode: boolean;
 }
 
@@ -51,7 +53,7 @@ export function imageOrder({ image, recipe, packages }: ImageWish): ImageOrder {
   }
   const { packages: own, hasNode }: Recipe = recipes[recipeName];
   const all = new Set([...everyImage.rootPackages, ...own, ...named]);
-  return { name, tag, recipe: recipeName, packages: [...all].sort(), hasNode };
+  return { name, tag, recipe: recipeName, packages: [...all].sort(), named, hasNode };
 }
 
 function packageNames(list: string): readonly string[] {
@@ -69,7 +71,7 @@ function packageNames(list: string): readonly string[] {
       `--packages ${one.slice(0, 80)}: it must be the name of a Debian package: lower-case letters, digits, . + and -`,
     );
   }
-  return names;
+  return [...new Set(names)].sort();
 }
 
 function isRecipe(name: string): name is RecipeName {

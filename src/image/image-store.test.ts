@@ -66,6 +66,7 @@ describe('the image store', () => {
 describe('a damaged image', () => {
   const damaged = async (damage: (dir: string, digest: string) => Promise<void>, problem: string) => {
     const dir = await makeDir();
+    await addImage(dir, 'whole', 'latest', { root: await blobOf(dir, 'of its own') });
     await damage(dir, await addImage(dir, 'base', 'latest'));
     const store = new ImageStore({ dir });
     const error = {
@@ -74,6 +75,10 @@ describe('a damaged image', () => {
     };
     await expect(store.find('base')).rejects.toMatchObject(error);
     await expect(store.list()).rejects.toMatchObject(error);
+    const told: unknown[] = [];
+    const { length } = await store.list((problem) => told.push(problem));
+    expect(told).toEqual([expect.objectContaining(error)]);
+    expect(length).toBe(1);
   };
   const rootDigest = `sha256:${createHash('sha256').update('root').digest('hex')}`;
 

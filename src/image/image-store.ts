@@ -2,7 +2,7 @@
 import { mkdirSync, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { imagePattern } from '../contract/job.ts';
-import { BlixardError, problemOf } from '../domain/errors.ts';
+import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import { blobPath } from './blobs.ts';
 import type { BlobRef } from './manifest.ts';
 import { listTags, readManifest, readTag } from './tags.ts';
@@ -33,12 +33,20 @@ export class ImageStore {
     this.#dir = deps.dir;
   }
 
-  /** Every image, by name and tag. Rejects with IMAGE_INVALID when one is damaged. */
-  async list(): Promise<readonly Image[]> {
+  /**
+   * Every image, by name and tag. Damaged ones are left out when `onDamaged` is told of them, and else the reason to
+   * reject with IMAGE_INVALID.
+   */
+  async list(onDamaged?: (error: BlixardError) => void): Promise<readonly Image[]> {
     const images: Image[] = [];
     for (const { name, tag } of await listTags(this.#dir)) {
-      const image = await this.find(`${name}:${tag}`);
-      if (image !== undefined) images.push(image);
+      try {
+        const image = await this.find(`${name}:${tag}`);
+        if (image !== undefined) images.push(image);
+      } catch (error) {
+        if (onDamaged === undefined || !isBlixardError(error, 'IMAGE_INVALID')) throw error;
+        onDamaged(error);
+      }
     }
     return images;
   }

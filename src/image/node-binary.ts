@@ -1,9 +1,10 @@
 /** The Node.js that runs the build, put into an image with the libraries it is linked with. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir } from 'node:fs/promises';
+import { access, chmod, copyFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { ensureFolder } from './root-files.ts';
 import { buildFailed, runProgram } from './run-program.ts';
 
 /** The Node.js of this host. */
@@ -61,7 +62,7 @@ async function isInOneOf(dirs: readonly string[], root: string, name: string): P
 }
 
 async function copyProgram(from: string, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true });
+  await ensureFolder(dirname(to));
   await copyFile(from, to);
   await chmod(to, 0o755);
 }

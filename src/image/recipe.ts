@@ -29,7 +29,7 @@ export interface Recipe {
 /** The recipes that ship, by name. */
 export const recipes = {
   base: { about: 'bash, coreutils and busybox', packages: [], hasNode: false },
-  python: { about: 'base and Python 3', packages: ['python3'], hasNode: false },
+  python: { about: 'base and Python 3', packages: ['python-is-python3', 'python3'], hasNode: false },
   node: { about: 'base and the Node.js that runs Blixard', packages: ['libstdc++6'], hasNode: true },
 } as const satisfies Readonly<Record<string, Recipe>>;
 

@@ -1,5 +1,5 @@
 /** The root file system of an image: Debian packages unpacked and finished, a few files of our own, as squashfs. */
-import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlixardError } from '../domain/errors.ts';
 import type { Apt } from './apt.ts';
@@ -8,7 +8,8 @@ import { finishRoot } from './finish-root.ts';
 import type { ImageOrder } from './image-order.ts';
 import { addNode, type HostNode } from './node-binary.ts';
 import { everyImage } from './recipe.ts';
-import { buildFailed, runProgram } from './run-program.ts';
+import { makeFolder, writeRootFile } from './root-files.ts';
+import { runProgram } from './run-program.ts';
 
 /** Folders that Debian keeps below /usr and links from /. */
 const merged = ['bin', 'lib', 'lib64', 'sbin'];
@@ -62,18 +63,13 @@ export async function buildRoot(parts: RootParts): Promise<void> {
   await pack(root, outFile);
 }
 
-/** Rejects with USAGE for a package that there is not, before anything is fetched. */
-export async function refuseUnknown(apt: Apt, { packages }: ImageOrder): Promise<void> {
-  const unknown = await apt.unknown(packages);
+/** Rejects with USAGE for a package that was named and is not there, before anything is fetched. */
+export async function refuseUnknown(apt: Apt, { named }: ImageOrder): Promise<void> {
+  const unknown = named.length === 0 ? [] : await apt.unknown(named);
   if (unknown.length === 0) return;
-  const names = unknown.join(', ');
-  const isOurs = everyImage.rootPackages.some((name) => unknown.includes(name));
-  if (isOurs)
-    throw buildFailed(`the package lists of this host do not have ${names}; apt-get update fetches them`);
+  const problem = `--packages: this host's package lists do not have ${unknown.join(', ')}`;
   const way = 'apt-get update renews the lists, apt-cache search finds names';
-  throw new BlixardError('USAGE', {
-    problem: `--packages: this host's package lists do not have ${names}; ${way}`,
-  });
+  throw new BlixardError('USAGE', { problem: `${problem}; ${way}` });
 }
 
 async function pack(root: string, outFile: string): Promise<void> {
@@ -93,15 +89,8 @@ async function addOwnFiles(root: string): Promise<void> {
     await makeFolder(join(root, path), mode);
   }
   for (const [path, text] of Object.entries(files)) {
-    await writeFile(join(root, path), text);
-    await chmod(join(root, path), 0o644);
+    await writeRootFile(join(root, path), text);
   }
-}
-
-/** The mode is set on its own: what mkdir gives depends on the umask. */
-async function makeFolder(path: string, mode: number): Promise<void> {
-  await mkdir(path, { recursive: true });
-  await chmod(path, mode);
 }
 
 async function linkApplets(root: string): Promise<void> {

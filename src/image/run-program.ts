@@ -16,6 +16,9 @@ export interface ProgramCall {
 /** Characters of a failed program's output that go into the error. */
 const tailLength = 2_000;
 
+/** What a program makes shall not depend on whose umask it is. */
+const withUsualUmask = 'umask 022 && exec setpriv --pdeathsig KILL -- "$0" "$@"';
+
 /** The error of an image build that cannot go on; who knows which image it is tells it. */
 export function buildFailed(problem: string, cause?: unknown): BlixardError {
   return failedBuild('an image', problem, cause);
@@ -35,8 +38,8 @@ export function runProgram(call: ProgramCall): Promise<string> {
   };
   return new Promise((resolve, reject) => {
     let unread = '';
-    const args = ['--pdeathsig', 'KILL', '--', call.program, ...call.args];
-    const child = execFile('setpriv', args, options, (error, stdout, stderr) => {
+    const args = ['-c', withUsualUmask, call.program, ...call.args];
+    const child = execFile('sh', args, options, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
       const ending = `${call.program} ended with ${error.code ?? error.signal ?? 'no status'}${unread}`;
       const words = (stderr.trim() || stdout.trim() || error.message).slice(-tailLength);

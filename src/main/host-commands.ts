@@ -44,9 +44,9 @@ export function hostCommands(machine: Machine): HostCommands {
       return await verifyDataDir({ dataDir, clock: machine.clock, ...files });
     },
     config: async (flags) => linesOf(await load(machine, flags)),
-    async listImages(flags) {
+    async listImages(flags, onDamaged) {
       const { listImages } = await import('./images.ts');
-      return await listImages((await valuesOf(flags)).imagesDir);
+      return await listImages((await valuesOf(flags)).imagesDir, onDamaged);
     },
     async getImage(flags, name) {
       const { getImage } = await import('./images.ts');

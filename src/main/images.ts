@@ -15,9 +15,12 @@ interface Folder {
   readonly step: (title: string) => void;
 }
 
-/** All images in the folder `dir`. */
-export async function listImages(dir: string): Promise<readonly ImageLine[]> {
-  return (await new ImageStore({ dir }).list()).map(lineOf);
+/** All images in the folder `dir`; damaged ones are told instead. */
+export async function listImages(
+  dir: string,
+  onDamaged: (problem: string) => void,
+): Promise<readonly ImageLine[]> {
+  return (await new ImageStore({ dir }).list(({ message }) => onDamaged(message))).map(lineOf);
 }
 
 /** Rejects with USAGE, IMAGE_MISSING, IMAGE_INVALID. */

@@ -8,7 +8,9 @@ import { answerTimeoutMs, type CallerDeps, untilAnswered } from './until-answere
 
 /** What of an image the server is told. */
 export interface ImageList {
-  list(): Promise<readonly { readonly name: string; readonly tag: string; readonly digest: string }[]>;
+  list(
+    onDamaged: (error: unknown) => void,
+  ): Promise<readonly { readonly name: string; readonly tag: string; readonly digest: string }[]>;
   /** Calls `onChange` when the list may have changed, until the returned function is called. */
   watch?(watcher: { onChange(): void; onError(error: unknown): void }): () => void;
 }
@@ -51,14 +53,17 @@ export class ImageTeller {
     }
   }
 
-  /** The images as they are now; none when they cannot be read. */
+  /** The images as they are now, those left out that are damaged; none when they cannot be read. */
   async list(): Promise<Told> {
+    const { log } = this.#deps;
     try {
-      const images = await this.#deps.images.list();
+      const images = await this.#deps.images.list((error) =>
+        log.error({ err: error }, 'a damaged image is not offered'),
+      );
       const told = images.slice(0, limits.workerImagesMax);
       return told.map(({ name, tag, digest }) => ({ name: `${name}:${tag}`, digest }));
     } catch (error) {
-      this.#deps.log.error({ err: error }, 'the images of this host cannot be read, it offers none');
+      log.error({ err: error }, 'the images of this host cannot be read, it offers none');
       return [];
     }
   }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ChannelClient } from '../../src/hypervisor/channel-client.suite.ts';
 import type { Hypervisor, VmSpec } from '../../src/hypervisor/hypervisor.ts';
 import { buildImage } from '../../src/image/build-image.ts';
-import { imageOrder } from '../../src/image/image-order.ts';
+import { type ImageWish, imageOrder } from '../../src/image/image-order.ts';
 import type { Image } from '../../src/image/image-store.ts';
 import { realClock } from '../../src/platform/clock.ts';
 import { makeIds, realRandom } from '../../src/platform/random.ts';
@@ -20,11 +20,16 @@ const ids = makeIds(realClock, realRandom);
 
 /** The base image of these agent sources; built when there is none. */
 export function baseImage(agentSourceDir = guestDir): Promise<Image> {
+  return builtImage({ image: 'base' }, { agentSourceDir });
+}
+
+/** An image for tests, built when there is none of its inputs. */
+export function builtImage(
+  wish: ImageWish,
+  { dir = imagesDir, agentSourceDir = guestDir } = {},
+): Promise<Image> {
   const progress = { step: (title: string) => process.stderr.write(`${title}\n`) };
-  return buildImage(
-    { dir: imagesDir, agentSourceDir, progress, clock: realClock },
-    imageOrder({ image: 'base' }),
-  );
+  return buildImage({ dir, agentSourceDir, progress, clock: realClock }, imageOrder(wish));
 }
 
 /** Makes orders for VMs of an image, which share a folder to run in. */

@@ -1,7 +1,7 @@
 /** blixard image ls: the images on this host. */
 import type { Command } from 'commander';
 import { formatBytes } from '../../../domain/units.ts';
-import { addCommand, type Call, type CommandHome, print, printJson } from '../../command.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, say } from '../../command.ts';
 import type { ImageLine } from '../../context.ts';
 import { type Column, renderTable } from '../../output/table.ts';
 import type { ShowTime } from '../../output/time.ts';
@@ -18,10 +18,15 @@ export function addImageLs(parent: Command, home: CommandHome): void {
 }
 
 async function run(call: Call): Promise<undefined> {
-  const images = await call.context.host.listImages(call.flags);
+  const { context, flags } = call;
+  const told: Promise<void>[] = [];
+  const images = await context.host.listImages(flags, (problem) => {
+    told.push(say(context, problem));
+  });
+  await Promise.all(told);
   if (call.json) return void (await printJson(call, { images }));
   const columns = imageColumns(call.time);
-  await print(call, renderTable(images, columns, call.paint, call.context.terminal.columns));
+  await print(call, renderTable(images, columns, call.paint, context.terminal.columns));
 }
 
 function imageColumns(time: ShowTime): readonly Column<ImageLine>[] {
