@@ -113,9 +113,10 @@ export class ExecStream implements GuestExec {
 
   /** Takes a frame of the guest. Throws GUEST_PROTOCOL. */
   accept(frame: Frame): void {
-    if (frame.type === guestFrames.taken) return this.#take(frame.payload);
-    this.#mayBeTaken = false;
     switch (frame.type) {
+      case guestFrames.taken:
+        this.#take(frame.payload);
+        break;
       case guestFrames.stdout:
         this.#takeOutput('stdout', frame.payload);
         break;
@@ -134,6 +135,7 @@ export class ExecStream implements GuestExec {
       default:
         throw guestBroke(`frame type ${frame.type} on the stream of a command`);
     }
+    this.#mayBeTaken = false;
   }
 
   /** Ends the stream with an error; what the guest had sent before is delivered first. */
@@ -150,7 +152,6 @@ export class ExecStream implements GuestExec {
 
   #take(payload: Buffer): void {
     if (!this.#mayBeTaken || payload.length > 0) throw guestBroke('a command taken that was not handed over');
-    this.#mayBeTaken = false;
     this.#byZygote = true;
   }
 

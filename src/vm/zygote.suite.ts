@@ -1,6 +1,6 @@
 /** Commands that must end alike whether a zygote takes them or not, and what runs them both ways. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { constants, tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ExecSpec, ExitReply } from '../contract/guest.ts';
 import type { LogStream } from '../contract/log.ts';
@@ -25,31 +25,44 @@ export interface CaseEnd extends Pick<ExitReply, 'code' | 'signal'> {
   readonly stderr: string;
 }
 
-/** Of every case; the node of this process comes first. */
-export const caseEnv = [`PATH=${dirname(process.execPath)}:/usr/bin:/bin`, 'HOME=/root'];
+/** Of every case; the node of this process comes first, that of an image last. */
+export const caseEnv = [`PATH=${dirname(process.execPath)}:/usr/bin:/bin:/usr/local/bin`, 'HOME=/root'];
 
 /** A case whose script is one text: the interpreter's `-c` or `-e`. */
 export function inline(name: string, argv: readonly string[], rest: Partial<ZygoteCase> = {}): ZygoteCase {
   return { name, argv, taken: true, ...rest };
 }
 
-/** Runs a case by `start` in a folder of its own, which is there no more afterwards. */
+/** Where cases run. */
+export interface CasePlace {
+  /** The folder they run in. */
+  readonly cwd: string;
+  readonly uid: number;
+  write(path: string, text: string): Promise<void>;
+  start(spec: ExecSpec, io: GuestIo): GuestExec;
+}
+
+/** In a folder of this host, which is to be removed afterwards. */
+export function hostPlace(dir: string, start: CasePlace['start']): CasePlace {
+  const write = async (path: string, text: string): Promise<void> => {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  };
+  return { cwd: dir, uid: process.getuid?.() ?? 0, write, start };
+}
+
+/** How a command ends, and who ran it. */
 export async function runCase(
   { argv, files, stdin, env, signal }: ZygoteCase,
-  start: (spec: ExecSpec, io: GuestIo) => GuestExec,
+  { cwd, uid, write, start }: CasePlace,
 ): Promise<CaseEnd & { readonly byZygote: boolean }> {
-  const cwd = join(tmpdir(), 'blixard-zygote-case');
-  await mkdir(cwd, { recursive: true });
-  for (const [name, text] of Object.entries(files ?? {})) {
-    await mkdir(dirname(join(cwd, name)), { recursive: true });
-    await writeFile(join(cwd, name), text);
-  }
+  for (const [name, text] of Object.entries(files ?? {})) await write(join(cwd, name), text);
   const parts: Record<LogStream, Buffer[]> = { stdout: [], stderr: [] };
   const spec = {
     argv,
     env: environmentOf(['GREETING=grüß dich', ...(env ?? [])]),
     cwd,
-    uid: process.getuid?.() ?? 0,
+    uid,
   };
   const exec = start(spec, {
     stdin: Buffer.from(stdin ?? ''),
@@ -59,7 +72,6 @@ export async function runCase(
     },
   });
   const exit = await exec.exited;
-  await rm(cwd, { recursive: true });
   const text = (stream: LogStream): string => Buffer.concat(parts[stream]).toString('latin1');
   const { code, signal: ended } = exit;
   return { code, signal: ended, stdout: text('stdout'), stderr: text('stderr'), byZygote: exec.byZygote };
