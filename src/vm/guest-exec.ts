@@ -26,10 +26,14 @@ export interface GuestExec {
   readonly exited: Promise<ExitReply>;
   /** Resolves when the command has ended, while its output may still wait for its reader; else never. */
   readonly told: Promise<ExitReply>;
-  /** A zygote took it; known before its first output. */
-  readonly byZygote: boolean;
   /** Signals the command's process group; does nothing when it has ended. */
   signal(number: number): void;
+}
+
+/** The command of a job. */
+export interface GuestCommand extends GuestExec {
+  /** A zygote took it; known before its first output. */
+  readonly byZygote: boolean;
 }
 
 /** What a stream may begin with. */
@@ -39,7 +43,7 @@ export type StartVerb = (typeof hostFrames)['exec' | 'task' | 'run' | 'handOver'
 const creditStepBytes = limits.streamCreditBytes / 2;
 
 /** The stream of one command. */
-export class ExecStream implements GuestExec {
+export class ExecStream implements GuestCommand {
   readonly exited: Promise<ExitReply>;
   readonly told: Promise<ExitReply>;
   readonly #streamId: number;

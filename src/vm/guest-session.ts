@@ -18,12 +18,12 @@ import {
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
-import { ExecStream, type GuestExec, type StartVerb } from './guest-exec.ts';
+import { ExecStream, type GuestCommand, type GuestExec, type StartVerb } from './guest-exec.ts';
 import type { GuestOutput } from './guest-output.ts';
 import { Pending } from './guest-pending.ts';
 import { guestBroke, readHelloReply, readRefusal } from './guest-replies.ts';
 
-export type { GuestExec } from './guest-exec.ts';
+export type { GuestCommand, GuestExec } from './guest-exec.ts';
 export type { GuestOutput } from './guest-output.ts';
 
 /** The stream id of what is not about a command. */
@@ -135,7 +135,7 @@ export class GuestSession {
   }
 
   /** Starts the command of a job as `exec` does, after which no zygote is left; by a zygote that takes it, if it may be. */
-  run(spec: ExecSpec, io: GuestIo, mayBeByZygote: boolean): GuestExec {
+  run(spec: ExecSpec, io: GuestIo, mayBeByZygote: boolean): GuestCommand {
     return this.#start(spec, io, mayBeByZygote ? hostFrames.handOver : hostFrames.run);
   }
 
@@ -144,7 +144,7 @@ export class GuestSession {
     return this.#start(spec, io, hostFrames.task);
   }
 
-  #start(spec: ExecSpec, io: GuestIo, verb: StartVerb): GuestExec {
+  #start(spec: ExecSpec, io: GuestIo, verb: StartVerb): GuestCommand {
     const streamId = ++this.#lastStreamId;
     const stream = new ExecStream({ ...io, streamId, send: (frames) => this.#send(frames) });
     try {

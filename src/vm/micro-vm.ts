@@ -6,7 +6,7 @@ import { type VmState, vmMachine } from '../domain/vm.ts';
 import type { RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
-import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
+import type { GuestCommand, GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
 import { startZygote } from './zygote-start.ts';
 import type { Zygote } from './zygotes.ts';
@@ -63,7 +63,7 @@ export class MicroVm {
   #start: VmStart = { start: 'boot', bootMs: 0 };
   #endAsked = false;
   #purpose: string | undefined;
-  #command: GuestExec | undefined;
+  #command: GuestCommand | undefined;
   readonly #startedAtMs: number;
 
   constructor(deps: MicroVmDeps) {
@@ -151,7 +151,7 @@ export class MicroVm {
   }
 
   /** Runs the one command of this VM, by a zygote that takes it if it may be. Throws VM_CRASHED when the VM has ended already. */
-  exec(spec: ExecSpec, io: GuestIo, mayBeByZygote = true): GuestExec {
+  exec(spec: ExecSpec, io: GuestIo, mayBeByZygote = true): GuestCommand {
     if (this.#state === 'failed' || this.#state === 'terminated') {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
     }

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ExecSpec, ExitReply } from '../contract/guest.ts';
 import type { LogStream } from '../contract/log.ts';
-import type { GuestExec, GuestIo } from './guest-session.ts';
+import type { GuestCommand, GuestIo } from './guest-session.ts';
 
 /** A command, and whether a zygote takes it. */
 export interface ZygoteCase {
@@ -39,7 +39,7 @@ export interface CasePlace {
   readonly cwd: string;
   readonly uid: number;
   write(path: string, text: string): Promise<void>;
-  start(spec: ExecSpec, io: GuestIo): GuestExec;
+  start(spec: ExecSpec, io: GuestIo): GuestCommand;
 }
 
 /** In a folder of this host, which is to be removed afterwards. */
