@@ -1,7 +1,7 @@
 /**
  * The zygote of Node: an interpreter that has started and waits for the one command it will take.
  *
- * It runs as `node -r THIS zygote`. At the end of its start Node asks for `Module.runMain`; here that is a getter, which
+ * It runs as `node -r THIS zygote`. At the end of its start Node asks for `Module.runMain`; here that is a getter. It
  * first waits for the command, makes everything as if Node had been started for it, and then gives a bound function: no
  * frame of this file is on the stack of the command. guest/zygote.h tells the rest. Threads of the command load this
  * file, too, and get nothing of it.
@@ -71,7 +71,7 @@ function addBuiltinNames() {
   }
 }
 
-/** `node -e CODE`: what is called in its place. Throws where it is no script, which a start of its own knows to handle. */
+/** `node -e CODE`: what is called in its place. Throws where it is no script: a start of its own knows what to do. */
 function evaluation(code) {
   // There, `crypto` is another one, and `import()` has another way.
   if (/\b(crypto|import)\b/.test(code)) return undefined;

@@ -134,7 +134,7 @@ export class GuestSession {
     return this.#start(spec, io, hostFrames.exec);
   }
 
-  /** Starts the command of a job as `exec` does, after which no zygote is left; by a zygote that takes it, if it may be. */
+  /** Starts the command of a job as `exec` does, or by a zygote that takes it; no other zygote is left then. */
   run(spec: ExecSpec, io: GuestIo, mayBeByZygote: boolean): GuestCommand {
     return this.#start(spec, io, mayBeByZygote ? hostFrames.handOver : hostFrames.run);
   }

@@ -150,7 +150,10 @@ export class MicroVm {
     return this.#deps.session.ping(timeoutMs);
   }
 
-  /** Runs the one command of this VM, by a zygote that takes it if it may be. Throws VM_CRASHED when the VM has ended already. */
+  /**
+   * Runs the one command of this VM, by a zygote that takes it if it may be. Throws VM_CRASHED when the VM has ended
+   * already.
+   */
   exec(spec: ExecSpec, io: GuestIo, mayBeByZygote = true): GuestCommand {
     if (this.#state === 'failed' || this.#state === 'terminated') {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });

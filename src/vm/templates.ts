@@ -200,7 +200,7 @@ export class Templates {
     try {
       await vm.warmUp(warmUpMs);
       await vm.startZygotes(warmUpMs).catch((error: unknown) => {
-        // Its commands are started as any other then.
+        // Commands are started plainly then.
         this.#deps.log.warn({ err: error, image: order.image.digest }, 'a zygote does not start');
       });
       await vm.save(saveMs);

@@ -37,7 +37,8 @@ export const nodeCases: readonly ZygoteCase[] = [
   }),
   ...both(
     'names',
-    'console.log(typeof require, typeof module, module.id, module.filename, module.paths, __filename, __dirname, require.main === module, this === module.exports, this === globalThis)',
+    'console.log(typeof require, module.id, module.filename, module.paths, __filename, __dirname);' +
+      'console.log(require.main === module, this === module.exports, this === globalThis)',
   ),
   ...both('globals', 'console.log(Object.getOwnPropertyNames(globalThis).sort().join())'),
   ...both(

@@ -62,7 +62,8 @@ export const pythonCases: readonly ZygoteCase[] = [
   ...both('abort', 'import os; os.abort()'),
   ...both(
     'own handler',
-    'import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(5))\nprint("go", flush=True); time.sleep(60)',
+    'import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(5))\n' +
+      'print("go", flush=True); time.sleep(60)',
     { signal: 'SIGTERM' },
   ),
   ...both(

@@ -95,7 +95,8 @@ const numbers = {
   node: [
     'node',
     '-e',
-    'const c = require("cry" + "pto"); console.log(Math.random(), c.randomUUID(), c.randomBytes(8).toString("hex"), Date.now() / 1000)',
+    'const c = require("cry" + "pto"); const bytes = c.randomBytes(8).toString("hex");' +
+      'console.log(Math.random(), c.randomUUID(), bytes, Date.now() / 1000)',
   ],
 } as const;
 

@@ -121,7 +121,7 @@ def become():
 
 
 def caller_of(function):
-    """The interpreter gives its callable two arguments, which here only lead to a missing key: no frame is in between."""
+    """The interpreter gives its callable two arguments; here they only lead to a missing key, with no frame between."""
     from _collections import defaultdict
 
     class Caller(defaultdict):
@@ -156,6 +156,6 @@ class Runpy(type(sys)):
         return caller
 
 
-#: What happens between a start and its first line is looked up in the interpreter's own source, so only where that was done.
+#: What happens between a start and its first line was looked up in the interpreter's own source, of these versions.
 if sys.version_info[:2] in ((3, 11), (3, 12)) and sys.orig_argv[1:] == ["-m", "zygote"]:
     sys.modules["runpy"] = Runpy("runpy")
