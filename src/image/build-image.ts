@@ -11,7 +11,7 @@ import type { BuildProgress } from './build-progress.ts';
 import { buildsDir, clearBuilds, lockFolder, packagesDir, partOfTag } from './image-folder.ts';
 import type { ImageOrder } from './image-order.ts';
 import { type Image, ImageStore } from './image-store.ts';
-import { encodeManifest } from './manifest.ts';
+import { encodeManifest, zygotesLabel } from './manifest.ts';
 import { type HostNode, hostNode } from './node-binary.ts';
 import { everyImage } from './recipe.ts';
 import { buildRoot, refuseUnknown } from './rootfs.ts';
@@ -108,7 +108,7 @@ async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<
       recipe: order.recipe,
       packages: order.packages.join(' '),
       ...(node === undefined ? {} : { node: node.version }),
-      zygotes: zygotesIn(order),
+      [zygotesLabel]: zygotesIn(order),
     },
   });
   await writeFile(path('manifest.json'), manifest);
@@ -117,7 +117,7 @@ async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<
   await writeByWayOf(join(dir, partOfTag), tagPath(dir, order.name, order.tag), `${digest}\n`);
 }
 
-/** Interpreters that its templates shall have running already, see `zygotesOf`. */
+/** The interpreters of an image that can be zygotes. */
 function zygotesIn({ packages, hasNode }: ImageOrder): string {
   return [...(packages.includes('python3') ? ['python3'] : []), ...(hasNode ? ['node'] : [])].join(' ');
 }

@@ -47,11 +47,13 @@ export const nodeCases: readonly ZygoteCase[] = [
   ),
   ...both(
     'module cache',
-    'console.log(Object.keys(require.cache), module.children, process.mainModule?.id, require("module").globalPaths)',
+    'console.log(Object.keys(require.cache), module.children, process.mainModule?.id, ' +
+      'require("module").globalPaths)',
   ),
   ...both(
     'patched loader',
-    'const m = require("module"); console.log(Object.getOwnPropertyDescriptor(m, "runMain").get, m.runMain.name)',
+    'const m = require("module"); console.log(Object.getOwnPropertyDescriptor(m, "runMain").get, ' +
+      'm.runMain.name)',
   ),
   ...both(
     'standard input',
@@ -68,13 +70,15 @@ export const nodeCases: readonly ZygoteCase[] = [
   ),
   ...both(
     'terminal',
-    'console.log(process.stdin.isTTY, process.stdout.isTTY, process.stdout.constructor.name, process.stdin.constructor.name, process.stdout._type)',
+    'console.log(process.stdin.isTTY, process.stdout.isTTY, process.stdout.constructor.name, ' +
+      'process.stdin.constructor.name, process.stdout._type)',
   ),
   ...both('exit', 'process.exit(7)'),
   ...both('exit code', 'process.exitCode = 9; setTimeout(() => console.log("late"), 10)'),
   ...both(
     'exit listeners',
-    'process.on("beforeExit", (c) => console.log("before", c)); process.on("exit", (c) => console.log("exit", c))',
+    'process.on("beforeExit", (c) => console.log("before", c)); process.on("exit", (c) => ' +
+      'console.log("exit", c))',
   ),
   ...both('error', 'function f(x) { return x.y.z; }\nfunction g() { f({}); }\ng();'),
   ...both('error with a cause', 'throw new Error("a", { cause: new TypeError("b") });'),
@@ -99,7 +103,8 @@ export const nodeCases: readonly ZygoteCase[] = [
   ...both('interrupt', 'setInterval(() => {}, 1000); console.log("go")', { signal: 'SIGINT' }),
   ...both(
     'own handler',
-    'process.on("SIGTERM", (s, n) => { console.log(s, n); process.exit(5); }); setInterval(() => {}, 1000); console.log("go")',
+    'process.on("SIGTERM", (s, n) => { console.log(s, n); process.exit(5); }); setInterval(() => {}, ' +
+      '1000); console.log("go")',
     { signal: 'SIGTERM' },
   ),
   ...both('kill', 'process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000)'),
@@ -113,18 +118,20 @@ export const nodeCases: readonly ZygoteCase[] = [
   ...both('unicode', 'console.log("ä日本😀", process.env.GREETING, "\\u2028".length)'),
   ...both(
     'async',
-    '(async () => { for (const n of [1, 2]) { await new Promise((r) => setTimeout(r, 5)); console.log(n); } })()',
+    '(async () => { for (const n of [1, 2]) { await new Promise((r) => setTimeout(r, 5)); ' +
+      'console.log(n); } })()',
   ),
   ...both(
     'order',
-    'setTimeout(() => console.log("timeout"), 0); setImmediate(() => console.log("immediate")); process.nextTick(() => console.log("tick")); queueMicrotask(() => console.log("micro")); console.log("now")'.replace(
-      'setImmediate(() => console.log("immediate")); ',
-      '',
-    ),
+    'setTimeout(() => console.log("timeout"), 0); ' +
+      'process.nextTick(() => console.log("tick")); queueMicrotask(() => console.log("micro")); ' +
+      'console.log("now")',
   ),
   ...both(
     'child',
-    'const r = require("child_process").spawnSync(process.execPath, ["-e", "console.error(process.argv, process.execArgv); process.exit(4)", "a"]); console.log(r.status, String(r.stderr))',
+    'const r = require("child_process").spawnSync(process.execPath, ["-e", ' +
+      '"console.error(process.argv, process.execArgv); process.exit(4)", "a"]); ' +
+      'console.log(r.status, String(r.stderr))',
   ),
   ...both(
     'child with the same output',
@@ -133,7 +140,10 @@ export const nodeCases: readonly ZygoteCase[] = [
   ),
   ...both(
     'worker',
-    'const { Worker } = require("worker_threads"); new Worker("require(\'worker_threads\').parentPort.postMessage([process.argv, require(\'worker_threads\').isMainThread])", { eval: true, argv: ["w"] }).on("message", (m) => console.log(m)).on("exit", (c) => console.log(c))',
+    'const { Worker } = require("worker_threads"); new ' +
+      "Worker(\"require('worker_threads').parentPort.postMessage([process.argv, " +
+      'require(\'worker_threads\').isMainThread])", { eval: true, argv: ["w"] }).on("message", (m) ' +
+      '=> console.log(m)).on("exit", (c) => console.log(c))',
   ),
   script('dynamic import of a module', 'import("fs").then((m) => console.log(typeof m.readFileSync))'),
   script('import of a file', 'import("./other.mjs").then((m) => console.log(m.default))', {
@@ -151,17 +161,20 @@ export const nodeCases: readonly ZygoteCase[] = [
   ...both('internal', 'try { require("internal/options") } catch (e) { console.log(e.code) }'),
   ...both(
     'random',
-    'console.log(Math.random.name, Math.random.length, String(Math.random), Math.random() < 1, Object.getOwnPropertyDescriptor(Math, "random").enumerable)',
+    'console.log(Math.random.name, Math.random.length, String(Math.random), Math.random() < 1, ' +
+      'Object.getOwnPropertyDescriptor(Math, "random").enumerable)',
   ),
   ...both(
     'clocks',
-    'console.log(Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 50, Object.keys(performance.toJSON()))',
+    'console.log(Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 50, ' +
+      'Object.keys(performance.toJSON()))',
   ),
   ...both(
     'flags of the process',
-    'console.log(process.exitCode, process.noDeprecation, process.connected, process.channel, process.debugPort, process.report.signal, Error.stackTraceLimit, RegExp.$1, RegExp.lastMatch)',
+    'console.log(process.exitCode, process.noDeprecation, process.connected, process.channel, ' +
+      'process.debugPort, process.report.signal, Error.stackTraceLimit, RegExp.$1, RegExp.lastMatch)',
   ),
-  ...both('warnings', 'process.emitWarning("old"); new Buffer(1)'.replace(' new Buffer(1)', '')),
+  ...both('warnings', 'process.emitWarning("old")'),
   ...both('timers keep it', 'setTimeout(() => console.log("a"), 20); setTimeout(() => {}, 60000).unref()'),
   ...both(
     'last statement',
@@ -169,7 +182,8 @@ export const nodeCases: readonly ZygoteCase[] = [
   ),
   ...both(
     'strict',
-    '"use strict"; (function () { console.log(this) })(); try { nothing = 1 } catch (e) { console.log(e.name) }',
+    '"use strict"; (function () { console.log(this) })(); try { nothing = 1 } catch (e) { ' +
+      'console.log(e.name) }',
   ),
   ...both(
     'fetch is there',
@@ -182,7 +196,8 @@ export const nodeCases: readonly ZygoteCase[] = [
   }),
   code(
     'built-in names',
-    'console.log(fs === require("fs"), typeof os.cpus, path.join("a", "b")); fs = 5; console.log(fs, Object.keys(globalThis).includes("os"))',
+    'console.log(fs === require("fs"), typeof os.cpus, path.join("a", "b")); fs = 5; console.log(fs, ' +
+      'Object.keys(globalThis).includes("os"))',
   ),
   code('crypto', 'console.log(typeof crypto.createHash)', plain),
   code('import', 'import("fs").then((m) => console.log(typeof m.readFileSync))', plain),
@@ -199,7 +214,8 @@ export const nodeCases: readonly ZygoteCase[] = [
   inline('module', ['node', 'job.mjs', 'a'], {
     files: {
       'job.mjs':
-        'import "./b.mjs"; console.log(process.argv, import.meta.url, import.meta.dirname, typeof require); await 1; throw new Error("x")',
+        'import "./b.mjs"; console.log(process.argv, import.meta.url, import.meta.dirname, typeof ' +
+        'require); await 1; throw new Error("x")',
       'b.mjs': 'console.log("b")',
     },
   }),

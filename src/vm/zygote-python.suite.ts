@@ -68,7 +68,8 @@ export const pythonCases: readonly ZygoteCase[] = [
   ),
   ...both(
     'handlers',
-    'import signal; print([signal.getsignal(n) for n in (1, 2, 13, 15, 17, 25)], signal.pthread_sigmask(0, []))',
+    'import signal; print([signal.getsignal(n) for n in (1, 2, 13, 15, 17, 25)], ' +
+      'signal.pthread_sigmask(0, []))',
   ),
   ...both(
     'session',
@@ -78,10 +79,9 @@ export const pythonCases: readonly ZygoteCase[] = [
   ...both('hook', 'import sys; sys.excepthook = lambda *e: print("hook", e[0], e[2].tb_next); 1 / 0'),
   ...both(
     'threads',
-    'import threading\nt = [threading.Thread(target=print, args=(1,)) for _ in range(3)]\n[x.start() for x in t]; [x.join() for x in t]; print(threading.current_thread(), threading.main_thread() is threading.current_thread())'.replace(
-      'print(threading.current_thread(), ',
-      'print(threading.current_thread().name, ',
-    ),
+    'import threading\nt = [threading.Thread(target=print, args=(n,)) for n in range(3)]\n' +
+      'for x in t: x.start(); x.join()\n' +
+      'print(threading.current_thread().name, threading.main_thread() is threading.current_thread())',
   ),
   ...both(
     'thread that fails',
@@ -93,7 +93,8 @@ export const pythonCases: readonly ZygoteCase[] = [
   ),
   ...both(
     'subprocess',
-    'import subprocess, sys; print(subprocess.run([sys.executable, "-c", "import sys; print(sys.argv, file=sys.stderr); sys.exit(4)", "a"], capture_output=True))',
+    'import subprocess, sys; print(subprocess.run([sys.executable, "-c", "import sys; ' +
+      'print(sys.argv, file=sys.stderr); sys.exit(4)", "a"], capture_output=True))',
   ),
   ...both(
     'child with the same output',
@@ -103,7 +104,8 @@ export const pythonCases: readonly ZygoteCase[] = [
   ...both('fork', 'import os\np = os.fork()\nif p == 0: os._exit(9)\nprint(os.waitpid(p, 0)[1])'),
   ...both(
     'async',
-    'import asyncio\nasync def f(n):\n    await asyncio.sleep(0.01 * n); print(n)\nasync def m(): await asyncio.gather(*map(f, range(3)))\nasyncio.run(m())',
+    'import asyncio\nasync def f(n):\n    await asyncio.sleep(0.01 * n); print(n)\nasync def m(): ' +
+      'await asyncio.gather(*map(f, range(3)))\nasyncio.run(m())',
   ),
   ...both(
     'much output',
@@ -117,21 +119,21 @@ export const pythonCases: readonly ZygoteCase[] = [
   ...both('unicode', 'import os; print("ä日本😀", os.environ["GREETING"])'),
   ...both(
     'encodings',
-    'import sys, locale; print(sys.stdout.encoding, sys.stdin.errors, sys.getfilesystemencoding(), locale.getpreferredencoding(), sys.stdout.line_buffering)',
+    'import sys, locale; print(sys.stdout.encoding, sys.stdin.errors, sys.getfilesystemencoding(), ' +
+      'locale.getpreferredencoding(), sys.stdout.line_buffering)',
   ),
   ...both('broken pipe', 'import os, sys\nr, w = os.pipe(); os.close(r); os.write(w, b"x")'),
   ...both('closed output', 'import os; os.close(1); print("lost")'),
   ...both('warnings', 'import warnings; warnings.warn("old"); warnings.warn("older", stacklevel=2)'),
   ...both(
     'locals are globals',
-    'a = 1\nprint(locals() is globals(), __builtins__.__name__)\nclass C:\n    b = a\nprint(C.b, [a for _ in range(2)], eval("a"))',
+    'a = 1\nprint(locals() is globals(), __builtins__.__name__)\nclass C:\n    b = a\nprint(C.b, [a ' +
+      'for _ in range(2)], eval("a"))',
   ),
   ...both(
     'main module',
-    'import __main__, sys; print(sys.modules["__main__"] is __main__, __main__.__dict__ is globals(), getattr(__main__, "__file__", None), __loader__)'.replace(
-      ', __loader__)',
-      ', type(__loader__))',
-    ),
+    'import __main__, sys; print(sys.modules["__main__"] is __main__, __main__.__dict__ is ' +
+      'globals(), getattr(__main__, "__file__", None), type(__loader__))',
   ),
   ...both('pickle of main', 'import pickle\nclass P: pass\nprint(type(pickle.loads(pickle.dumps(P()))))'),
   ...both('recursion', 'def f(): f()\ntry:\n    f()\nexcept RecursionError as e:\n    print(e)'),
@@ -141,7 +143,8 @@ export const pythonCases: readonly ZygoteCase[] = [
   ...both('memory', 'x = bytearray(20_000_000); print(len(x))'),
   ...both(
     'limits',
-    'import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_STACK))',
+    'import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE), ' +
+      'resource.getrlimit(resource.RLIMIT_STACK))',
   ),
   ...both('locale by environment', 'import locale; print(locale.setlocale(0, ""))', {
     env: ['LC_ALL=C'],
@@ -162,7 +165,8 @@ export const pythonCases: readonly ZygoteCase[] = [
   script('future', 'from __future__ import annotations\nx: unknown = 1\nprint(__annotations__)'),
   script(
     'multiprocessing',
-    'import multiprocessing as m\ndef f(x): return x * x\nif __name__ == "__main__":\n    with m.get_context("spawn").Pool(1) as p: print(p.map(f, [1, 2, 3]))',
+    'import multiprocessing as m\ndef f(x): return x * x\nif __name__ == "__main__":\n    with ' +
+      'm.get_context("spawn").Pool(1) as p: print(p.map(f, [1, 2, 3]))',
   ),
   script('runpy of another', 'import runpy; print(runpy.run_path("other.py")["x"])', {
     files: { 'other.py': 'x = __name__' },

@@ -3,9 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ExecSpec } from '../contract/guest.ts';
+import { zygotesLabel } from '../image/manifest.ts';
 
-/** The label of an image that names its zygotes, blanks in between. */
-export const zygotesLabel = 'zygotes';
 /** Where their files are in a guest. */
 export const zygotesGuestDir = '/run/blixard-zygotes';
 
