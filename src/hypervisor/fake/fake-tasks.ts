@@ -10,7 +10,12 @@ export const fakeTasks: FakeCommands = {
     io.files.pipe(`${io.spec.cwd}/progress`, (data) => void io.stdout(data));
     return never;
   },
-  zygote: async () => success,
+  /** Of all interpreters only Python is there. */
+  zygote: async ({ args: [name = ''], guest }) => {
+    if (name !== 'python3') return { code: 127 };
+    guest.note('zygote', name);
+    return success;
+  },
   put: async (io) => {
     const [offset = '0', name = ''] = io.args;
     const parts: Buffer[] = [];
