@@ -8,17 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "limits.h"
+#include "path.h"
 
 /** Exit codes as every shell has them. */
 enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
-/** Each pair is read end, write end. */
+/** Each pair is read end, write end; of control, which need not be, the agent's end and the command's. */
 struct pipes {
-    int input[2], output[2], error[2];
+    int input[2], output[2], error[2], control[2];
 };
 
 _Noreturn static void give_up(int code, const char *doing, const char *what) {
@@ -29,23 +31,10 @@ _Noreturn static void give_up(int code, const char *doing, const char *what) {
 
 /** execve by the PATH of the command's own environment; returns only on failure, with errno. */
 static void execute(const struct spec *spec) {
-    char *name = spec->argv[0];
-    if (strchr(name, '/') != NULL) {
-        execve(name, spec->argv, spec->env);
-        return;
-    }
-    const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    for (char **entry = spec->env; *entry != NULL; entry++)
-        if (strncmp(*entry, "PATH=", 5) == 0) path = *entry + 5;
+    struct path_search search = {0};
+    char file[PROGRAM_BYTES_MAX];
     int cause = ENOENT;
-    while (name[0] != 0 && path != NULL) {
-        const char *end = strchrnul(path, ':');
-        char file[4096];
-        const char *folder = end == path ? "." : path;
-        int folder_length = end == path ? 1 : (int)(end - path);
-        int length = snprintf(file, sizeof file, "%.*s/%s", folder_length, folder, name);
-        path = *end == 0 ? NULL : end + 1;
-        if (length < 0 || (size_t)length >= sizeof file) continue;
+    while (path_next(&search, spec, file)) {
         execve(file, spec->argv, spec->env);
         /* As in a shell, one that may not be run does not hide a later one that may. */
         if (errno == EACCES) cause = EACCES;
@@ -81,6 +70,12 @@ _Noreturn static void run_task(const struct spec *spec, task_body *task) {
     _exit(task(spec));
 }
 
+/** The one descriptor besides its pipes that a command may have from the agent. */
+static void hand_control(int end) {
+    if (end == CONTROL_FILENO) fcntl(end, F_SETFD, 0);
+    else if (end >= 0) dup2(end, CONTROL_FILENO);
+}
+
 _Noreturn static void run(const struct spec *spec, const struct pipes *pipes, task_body *task) {
     sigset_t none;
     sigemptyset(&none);
@@ -88,6 +83,7 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes, ta
     dup2(pipes->input[0], STDIN_FILENO);
     dup2(pipes->output[1], STDOUT_FILENO);
     dup2(pipes->error[1], STDERR_FILENO);
+    hand_control(pipes->control[1]);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (task != NULL) run_task(spec, task);
@@ -110,12 +106,14 @@ static void pipes_close(struct pipes *pipes) {
     close_pair(pipes->input);
     close_pair(pipes->output);
     close_pair(pipes->error);
+    close_pair(pipes->control);
 }
 
-static int pipes_open(struct pipes *pipes) {
-    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
+static int pipes_open(struct pipes *pipes, bool with_control) {
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     if (pipe2(pipes->input, O_CLOEXEC) == 0 && pipe2(pipes->output, O_CLOEXEC) == 0 &&
-        pipe2(pipes->error, O_CLOEXEC) == 0)
+        pipe2(pipes->error, O_CLOEXEC) == 0 &&
+        (!with_control || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes->control) == 0))
         return 0;
     int cause = errno;
     pipes_close(pipes);
@@ -130,9 +128,9 @@ static int keep(int *end) {
     return fd;
 }
 
-int command_start(struct stream *stream, const struct spec *spec, task_body *task) {
+static int start(struct stream *stream, const struct spec *spec, task_body *task, int *control) {
     struct pipes pipes;
-    int cause = pipes_open(&pipes);
+    int cause = pipes_open(&pipes, control != NULL);
     if (cause != 0) return cause;
     pid_t pid = fork();
     if (pid == 0) run(spec, &pipes, task);
@@ -141,9 +139,18 @@ int command_start(struct stream *stream, const struct spec *spec, task_body *tas
         stream->input.fd = keep(&pipes.input[1]);
         stream->output.fd = keep(&pipes.output[0]);
         stream->error.fd = keep(&pipes.error[0]);
+        if (control != NULL) *control = pipes.control[0], pipes.control[0] = -1;
     } else {
         cause = errno;
     }
     pipes_close(&pipes);
     return cause;
+}
+
+int command_start(struct stream *stream, const struct spec *spec, task_body *task) {
+    return start(stream, spec, task, NULL);
+}
+
+int command_start_controlled(struct stream *stream, const struct spec *spec, int *control) {
+    return start(stream, spec, NULL, control);
 }

@@ -57,7 +57,7 @@ static void collect_children(struct loop *loop) {
     struct signalfd_siginfo news;
     if (loop->polls[POLL_CHILDREN].revents == 0) return;
     while (read(loop->children, &news, sizeof news) > 0) continue;
-    outcome_reap(&loop->agent->streams);
+    outcome_reap(&loop->agent->streams, &loop->agent->zygotes);
 }
 
 /** Serves the streams that were polled, another first each time: a loud one must not take all the room. */
@@ -68,6 +68,7 @@ static void pump_streams(struct loop *loop, size_t polled) {
         struct stream *stream = &loop->agent->streams.slots[slot];
         const struct pollfd *polls = &loop->polls[POLL_STREAMS + POLLS_PER_STREAM * slot];
         if (stream->id == 0) continue;
+        if (polls[1].revents != 0 && zygotes_hear(&loop->agent->zygotes, stream)) continue;
         if (polls[0].revents != 0) pump_input(&loop->agent->channel, stream);
         if ((polls[1].revents | polls[2].revents) != 0) pump_output(&loop->agent->channel, stream);
     }

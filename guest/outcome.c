@@ -47,12 +47,13 @@ void outcome_end(struct stream *stream) {
     if (!stream->ended) note_end(stream, 0, &none);
 }
 
-void outcome_reap(struct streams *streams) {
+void outcome_reap(struct streams *streams, struct zygotes *zygotes) {
     int status;
     struct rusage usage;
     for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;) {
         struct stream *stream = streams_find_running(streams, pid);
         if (stream != NULL) note_end(stream, status, &usage);
+        zygotes_forget(zygotes, pid);
     }
 }
 
@@ -79,6 +80,12 @@ static long long milliseconds(struct timeval time) {
     return (long long)time.tv_sec * 1000 + time.tv_usec / 1000;
 }
 
+static long long cpu_ms(const struct stream *stream) {
+    long long all = milliseconds(stream->usage.ru_utime) + milliseconds(stream->usage.ru_stime);
+    long long before = (long long)stream->cpu_before_ms;
+    return all > before ? all - before : 0;
+}
+
 static void tell(struct channel *channel, const struct stream *stream) {
     char json[REPLY_BYTES_MAX];
     bool signaled = WIFSIGNALED(stream->status);
@@ -87,8 +94,7 @@ static void tell(struct channel *channel, const struct stream *stream) {
         "{\"code\":%d,\"signal\":%d,\"wallMs\":%llu,\"cpuMs\":%lld,\"maxRssKiB\":%ld,\"oom\":%s,"
         "\"diskFull\":%s}",
         signaled ? -1 : WEXITSTATUS(stream->status), signaled ? WTERMSIG(stream->status) : 0,
-        (unsigned long long)(stream->ended_ms - stream->started_ms),
-        milliseconds(stream->usage.ru_utime) + milliseconds(stream->usage.ru_stime), stream->usage.ru_maxrss,
+        (unsigned long long)(stream->ended_ms - stream->started_ms), cpu_ms(stream), stream->usage.ru_maxrss,
         killed_for_memory(stream) ? "true" : "false", failed_for_disk(stream) ? "true" : "false");
     channel_reply(channel, GUEST_EXITED, stream->id, json, (size_t)length);
 }

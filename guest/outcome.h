@@ -4,6 +4,7 @@
 
 #include "channel.h"
 #include "streams.h"
+#include "zygote.h"
 
 /** Kills of the kernel's out-of-memory killer since boot; 0 where the kernel does not count them. */
 uint64_t outcome_oom_kills(void);
@@ -12,7 +13,7 @@ uint64_t outcome_oom_kills(void);
 void outcome_end(struct stream *stream);
 
 /** Collects every ended process, also orphans that are nobody's. */
-void outcome_reap(struct streams *streams);
+void outcome_reap(struct streams *streams, struct zygotes *zygotes);
 
 /** Ends each stream whose command and output are over, as far as the channel has room. */
 void outcome_tell(struct channel *channel, struct streams *streams);

@@ -6,7 +6,7 @@
 #define BLIXARD_PROTOCOL_H
 
 enum {
-    PROTOCOL_VERSION = 2,
+    PROTOCOL_VERSION = 3,
     FRAME_HEADER_BYTES = 9,
     FRAME_BYTES_MAX = 64 * 1024,
     EXEC_SPEC_BYTES_MAX = 512 * 1024,
@@ -29,6 +29,8 @@ enum host_frame {
     HOST_CREDIT = 0x08,
     HOST_POWER_OFF = 0x09,
     HOST_TASK = 0x10,
+    HOST_RUN = 0x11,
+    HOST_HAND_OVER = 0x12,
     HOST_RESUME = 0x18,
     HOST_NOTE = 0x19,
     HOST_RESET = 0x1a,
@@ -42,6 +44,7 @@ enum guest_frame {
     GUEST_EXITED = 0x85,
     GUEST_FAILED = 0x86,
     GUEST_STDIN_CREDIT = 0x87,
+    GUEST_TAKEN = 0x91,
     GUEST_RESUMED = 0x98,
     GUEST_DONE = 0x99,
 };

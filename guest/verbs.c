@@ -89,9 +89,11 @@ static void exec_part(struct agent *agent, const struct frame *frame) {
 }
 
 /** Of a spec that is a task; 0, or errno. */
-static int start_task(struct stream *stream, const struct spec *spec) {
+static int start_task(struct agent *agent, struct stream *stream, const struct spec *spec) {
     task_body *task = task_find(spec);
-    if (task_is_watch(spec)) {
+    if (zygote_is_asked(spec)) {
+        return zygotes_start(&agent->zygotes, stream, spec);
+    } else if (task_is_watch(spec)) {
         stream->output.fd = task_watch(spec);
         if (stream->output.fd < 0) return errno;
         stream->pid = NO_PROCESS;
@@ -109,7 +111,23 @@ static int start_task(struct stream *stream, const struct spec *spec) {
     return 0;
 }
 
-static void start(struct agent *agent, const struct frame *frame, bool is_task) {
+/** Of a spec that is the command of a job; 0, or errno. */
+static int start_command(struct agent *agent, struct stream *stream, const struct spec *spec, bool by_zygote) {
+    if (by_zygote && zygotes_hand_over(&agent->zygotes, stream, spec)) {
+        channel_reply(&agent->channel, GUEST_TAKEN, stream->id, "", 0);
+        return 0;
+    }
+    zygotes_end(&agent->zygotes);
+    return command_start(stream, spec, NULL);
+}
+
+static int start_by(struct agent *agent, struct stream *stream, const struct spec *spec, uint8_t verb) {
+    if (verb == HOST_TASK) return start_task(agent, stream, spec);
+    if (verb == HOST_EXEC) return command_start(stream, spec, NULL);
+    return start_command(agent, stream, spec, verb == HOST_HAND_OVER);
+}
+
+static void start(struct agent *agent, const struct frame *frame) {
     struct stream *stream = find_or_open(agent, frame);
     if (stream == NULL) return;
     if (stream->pid != 0) return fail(agent, stream, "an exec of a command that runs already");
@@ -118,7 +136,7 @@ static void start(struct agent *agent, const struct frame *frame, bool is_task) 
     if (problem != NULL) return fail(agent, stream, problem);
     stream->oom_kills = outcome_oom_kills();
     stream->started_ms = monotonic_ms();
-    int cause = is_task ? start_task(stream, &spec) : command_start(stream, &spec, NULL);
+    int cause = start_by(agent, stream, &spec, frame->type);
     spec_free(&spec);
     free(stream->spec);
     stream->spec = NULL;
@@ -185,8 +203,10 @@ static enum verdict handle(struct agent *agent, const struct frame *frame) {
         case HOST_HELLO: hello(agent, frame); break;
         case HOST_PING: ping(agent, frame); break;
         case HOST_EXEC_PART: exec_part(agent, frame); break;
-        case HOST_EXEC: start(agent, frame, false); break;
-        case HOST_TASK: start(agent, frame, true); break;
+        case HOST_EXEC:
+        case HOST_RUN:
+        case HOST_HAND_OVER:
+        case HOST_TASK: start(agent, frame); break;
         case HOST_STDIN: take_stdin(agent, frame); break;
         case HOST_STDIN_END: end_stdin(agent, frame); break;
         case HOST_SIGNAL: send_signal(agent, frame); break;

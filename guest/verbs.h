@@ -4,10 +4,12 @@
 
 #include "channel.h"
 #include "streams.h"
+#include "zygote.h"
 
 struct agent {
     struct channel channel;
     struct streams streams;
+    struct zygotes zygotes;
 };
 
 enum verdict {

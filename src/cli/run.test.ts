@@ -66,12 +66,13 @@ describe('blixard run', () => {
     const { run } = prepared();
     const flags =
       '-d --priority -5 --delay 1h --expire-in 90s --label team=a=b --label kind=x --tenant acme --isolation shared';
-    expect(await run('run', ...flags.split(' '), 'true')).toBe(0);
+    expect(await run('run', ...flags.split(' '), '--no-zygote', 'true')).toBe(0);
     const job = await newestJob();
     expect(job).toMatchObject({ state: 'scheduled', runAtMs: job.createdAtMs + 3_600_000 });
     expect(job.spec).toMatchObject({ priority: -5, delayMs: 3_600_000, expireInMs: 90_000, tenant: 'acme' });
     expect(job.spec.isolation).toBe('shared');
     expect(job.spec.labels).toEqual({ team: 'a=b', kind: 'x' });
+    expect(job.spec.zygote).toBe(false);
     const atMs = Math.floor(Date.now() / 1_000) * 1_000 + 86_400_000;
     expect(await run('run', '-d', '--at', new Date(atMs).toISOString(), 'true')).toBe(0);
     expect(await newestJob()).toMatchObject({ state: 'scheduled', runAtMs: atMs });

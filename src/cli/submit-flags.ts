@@ -18,6 +18,8 @@ export interface SubmitFlags {
   readonly label?: readonly string[];
   readonly tenant?: string;
   readonly isolation?: Isolation;
+  /** True unless `--no-zygote` was given. */
+  readonly zygote?: boolean;
 }
 
 /** Adds them to a command. */
@@ -37,12 +39,14 @@ export function declareSubmitFlags(command: Command): Command {
       new Option('--isolation <level>', 'a VM of its own, or one shared with its queue and tenant').choices(
         isolations,
       ),
-    );
+    )
+    .option('--no-zygote', 'start the interpreter anew, although the image has one that runs already');
 }
 
 /** What was given; the rest is left to the server. A policy without a key is for the server to refuse. */
 export function submitOptionsOfFlags(flags: SubmitFlags): SubmitOptions {
-  const { priority, delay, at, expireIn, unique, uniquePolicy, retry, label, tenant, isolation } = flags;
+  const { priority, delay, at, expireIn, unique, uniquePolicy, retry, label, tenant, isolation, zygote } =
+    flags;
   return {
     ...(priority === undefined ? {} : { priority: readSignedInteger('--priority', priority) }),
     ...(delay === undefined ? {} : { delayMs: readDurationMs('--delay', delay) }),
@@ -53,6 +57,7 @@ export function submitOptionsOfFlags(flags: SubmitFlags): SubmitOptions {
     ...(label === undefined ? {} : { labels: labelsOf(label) }),
     ...(tenant === undefined ? {} : { tenant }),
     ...(isolation === undefined ? {} : { isolation }),
+    ...(zygote === false ? { zygote } : {}),
   };
 }
 

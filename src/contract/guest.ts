@@ -10,7 +10,7 @@
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 
-export const guestProtocolVersion = 2;
+export const guestProtocolVersion = 3;
 export const frameHeaderBytes = 9;
 
 /** Host to guest. */
@@ -35,6 +35,10 @@ export const hostFrames = {
    * folder is `cwd` and its user `uid`.
    */
   task: 0x10,
+  /** As `exec`, for the command of a job: no zygote is left then. */
+  run: 0x11,
+  /** As `run`, but a zygote that is its program and takes it becomes the command: then `taken` comes first. */
+  handOver: 0x12,
   /** See `encodeIdentity`. Answered by `resumed`, or by `failed`: then the guest is not fit for use. Stream 0. */
   resume: 0x18,
   /** Notes how the kernel is set, before the first command: `reset` compares with it. Answered as that. Stream 0. */
@@ -60,6 +64,8 @@ export const guestFrames = {
   failed: 0x86,
   /** u32 bytes of stdin the command has taken: the host may send that much more. */
   stdinCredit: 0x87,
+  /** A zygote has taken the command of this stream. */
+  taken: 0x91,
   /** Time, entropy and names are those of the `resume`. */
   resumed: 0x98,
   /** What a `note` or a `reset` asked for. */
@@ -120,6 +126,8 @@ export const guestTasks = {
     String(limits.artifactsMax),
     ...paths,
   ],
+  /** Starts an interpreter that waits for the command of a job; ends with 0 when it is ready. */
+  zygote: (argv: readonly string[]) => ['zygote', ...argv],
 } as const;
 
 /** What makes a guest one of its own: all that the clones of a template would otherwise have in common. */

@@ -154,6 +154,11 @@ export const VmFacts = strict({
   hostCpuMs: Type.Optional(wholeNumber(0, { description: 'CPU time of the VMM until its command ended' })),
   hostMemoryPeakKiB: Type.Optional(wholeNumber(0, { description: 'most memory the VMM had by then' })),
   jobsServed: Type.Optional(wholeNumber(0, { description: 'jobs that a service VM had served before' })),
+  zygote: Type.Optional(
+    Type.Boolean({
+      description: 'whether an interpreter that ran already took the command; only where the image has such',
+    }),
+  ),
 });
 export type VmFacts = Static<typeof VmFacts>;
 

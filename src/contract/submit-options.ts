@@ -67,6 +67,11 @@ export const submitOptions = {
         'tenant alone; standard: a new VM; shared: a VM that may have served jobs of the same queue and tenant before',
     }),
   ),
+  zygote: Type.Optional(
+    Type.Boolean({
+      description: 'false: never by an interpreter that runs already, always by a start of its own',
+    }),
+  ),
   ...togetherOptions,
 };
 

@@ -8,6 +8,7 @@ import { formatDurationMs } from '../domain/units.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { lastWords } from '../vm/console-tail.ts';
+import type { GuestIo } from '../vm/guest-session.ts';
 import type { MicroVm } from '../vm/micro-vm.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { type CommandEnd, CommandRun, type Cut } from './command-run.ts';
@@ -78,10 +79,12 @@ export class MicrovmExecutor implements Executor {
   }
 
   async #command(vm: MicroVm, execution: Execution, errands: Errands): Promise<Ended> {
-    const exec = vm.exec(execSpecOf(execution, errands.env), {
-      stdin: Buffer.from(execution.spec.stdinBase64, 'base64'),
+    const { stdinBase64, zygote } = execution.spec;
+    const io: GuestIo = {
+      stdin: Buffer.from(stdinBase64, 'base64'),
       output: (stream, data) => execution.output(stream, data),
-    });
+    };
+    const exec = vm.exec(execSpecOf(execution, errands.env), io, zygote !== false);
     const run = new CommandRun({
       exec,
       clock: this.#deps.clock,

@@ -11,7 +11,7 @@ import type { BuildProgress } from './build-progress.ts';
 import { buildsDir, clearBuilds, lockFolder, packagesDir, partOfTag } from './image-folder.ts';
 import type { ImageOrder } from './image-order.ts';
 import { type Image, ImageStore } from './image-store.ts';
-import { encodeManifest } from './manifest.ts';
+import { encodeManifest, zygotesLabel } from './manifest.ts';
 import { type HostNode, hostNode } from './node-binary.ts';
 import { everyImage } from './recipe.ts';
 import { buildRoot, refuseUnknown } from './rootfs.ts';
@@ -108,12 +108,18 @@ async function build(deps: BuildDeps, workDir: string, inputs: Inputs): Promise<
       recipe: order.recipe,
       packages: order.packages.join(' '),
       ...(node === undefined ? {} : { node: node.version }),
+      [zygotesLabel]: zygotesIn(order),
     },
   });
   await writeFile(path('manifest.json'), manifest);
   const { digest } = await addBlob(dir, path('manifest.json'));
   // Moved from here, so that whoever watches this folder is told in the moment in which the image is there.
   await writeByWayOf(join(dir, partOfTag), tagPath(dir, order.name, order.tag), `${digest}\n`);
+}
+
+/** The interpreters of an image that can be zygotes. */
+function zygotesIn({ packages, hasNode }: ImageOrder): string {
+  return [...(packages.includes('python3') ? ['python3'] : []), ...(hasNode ? ['node'] : [])].join(' ');
 }
 
 /** What is asked for. Kernel and packages are the newest at build time: newer ones alone do not ask for network. */

@@ -5,6 +5,9 @@ import { strict } from '../contract/schema.ts';
 
 export const digestPattern = '^sha256:[0-9a-f]{64}$';
 
+/** The label that names the interpreters its templates have running, blanks in between. */
+export const zygotesLabel = 'zygotes';
+
 /** A blob and its size, for a cheap check that it is whole. */
 export const BlobRef = strict({
   digest: Type.String({ pattern: digestPattern }),

@@ -3,7 +3,7 @@
 /** What every image has. */
 export const everyImage = {
   /** Raise it when the code of the build changes what comes out. */
-  version: 2,
+  version: 3,
   /** Debian's package that depends on the newest kernel for virtual machines. */
   kernelPackage: 'linux-image-cloud-amd64',
   /** What the agent needs to find its channel and its root; what these need is added, in load order. */

@@ -17,6 +17,7 @@ import { lastWords } from './console-tail.ts';
 import { GuestSession } from './guest-session.ts';
 import { MicroVm } from './micro-vm.ts';
 import type { VmRegistry } from './registry.ts';
+import { zygotesOf } from './zygotes.ts';
 
 const lastWordsLength = 300;
 /** Nobody waits for a VM that makes a template, and it is built while the host has other things to do. */
@@ -137,7 +138,9 @@ export class VmController {
     const { sandbox } = lockIn;
     const origin = { vmId: running.id, hypervisor, accel, sandbox, image: order.image.digest };
     const { memoryMiB, vcpus } = order;
-    const vm = new MicroVm({ running, session, clock, random, origin, size: { memoryMiB, vcpus } });
+    const size = { memoryMiB, vcpus };
+    const zygotes = zygotesOf(order.image.labels);
+    const vm = new MicroVm({ running, session, clock, random, origin, size, zygotes });
     return { vm, gone: vm.exited.then(() => this.#clear(running.id)) };
   }
 

@@ -11,6 +11,7 @@ import type { FastStarts } from './starter.ts';
 import { TemplateFiles } from './template-files.ts';
 import { describeHost, templateKey } from './template-key.ts';
 import { Templates } from './templates.ts';
+import { digestOfZygotes, zygotesOf } from './zygotes.ts';
 
 /** Slower than this is an overloaded host: a boot is then no better, but it is tried. */
 const restoreTimeoutMs = 5_000;
@@ -53,7 +54,8 @@ export async function openFastStarts(deps: FastStartDeps): Promise<FastStarts | 
   const keys = new Map<string, Promise<string>>();
   const keyOf = (order: StartOrder): Promise<string> => {
     const spec = controller.specOf(order);
-    const of = { imageDigest: order.image.digest, spec, tenant: order.tenant };
+    const zygotes = digestOfZygotes(zygotesOf(order.image.labels));
+    const of = { imageDigest: order.image.digest, spec, tenant: order.tenant, zygotes };
     const name = JSON.stringify([of.imageDigest, spec, of.tenant ?? null]);
     const known = keys.get(name) ?? templateKey({ hypervisor, host, ...of });
     // Few orders differ; a digest made anew now and then costs nothing.

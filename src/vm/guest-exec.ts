@@ -30,11 +30,20 @@ export interface GuestExec {
   signal(number: number): void;
 }
 
+/** The command of a job. */
+export interface GuestCommand extends GuestExec {
+  /** A zygote took it; known before its first output. */
+  readonly byZygote: boolean;
+}
+
+/** What a stream may begin with. */
+export type StartVerb = (typeof hostFrames)['exec' | 'task' | 'run' | 'handOver'];
+
 /** Credit is given back in steps: half of the window keeps the guest busy meanwhile. */
 const creditStepBytes = limits.streamCreditBytes / 2;
 
 /** The stream of one command. */
-export class ExecStream implements GuestExec {
+export class ExecStream implements GuestCommand {
   readonly exited: Promise<ExitReply>;
   readonly told: Promise<ExitReply>;
   readonly #streamId: number;
@@ -44,6 +53,8 @@ export class ExecStream implements GuestExec {
   #stdinCreditBytes = stdinCreditBytes;
   #windowBytes: number = limits.streamCreditBytes;
   #owedBytes = 0;
+  #mayBeTaken = false;
+  #byZygote = false;
   #state: 'open' | 'abandoned' | 'ended' = 'open';
   #tell: ((reply: ExitReply) => void) | undefined;
   #resolve: ((reply: ExitReply) => void) | undefined;
@@ -75,6 +86,10 @@ export class ExecStream implements GuestExec {
     void Promise.allSettled([this.exited]);
   }
 
+  get byZygote(): boolean {
+    return this.#byZygote;
+  }
+
   /** The guest has said its last word about this stream. */
   get ended(): boolean {
     return this.#state === 'ended';
@@ -84,12 +99,13 @@ export class ExecStream implements GuestExec {
    * Sends the command, or the task of the agent, and the first of its stdin. Throws GUEST_REFUSED for one that no
    * guest takes.
    */
-  start(spec: ExecSpec, verb: typeof hostFrames.exec | typeof hostFrames.task = hostFrames.exec): void {
+  start(spec: ExecSpec, verb: StartVerb = hostFrames.exec): void {
     const bytes = encodeExecSpec(spec);
     if (bytes.length > execSpecBytesMax) {
       const problem = `command and env are ${bytes.length} bytes; at most ${execSpecBytesMax} are allowed`;
       throw new BlixardError('GUEST_REFUSED', { problem });
     }
+    this.#mayBeTaken = verb === hostFrames.handOver;
     this.#send([...this.#frames(hostFrames.execPart, bytes), ...this.#frames(verb)]);
     this.#sendStdin();
   }
@@ -102,6 +118,9 @@ export class ExecStream implements GuestExec {
   /** Takes a frame of the guest. Throws GUEST_PROTOCOL. */
   accept(frame: Frame): void {
     switch (frame.type) {
+      case guestFrames.taken:
+        this.#take(frame.payload);
+        break;
       case guestFrames.stdout:
         this.#takeOutput('stdout', frame.payload);
         break;
@@ -120,6 +139,7 @@ export class ExecStream implements GuestExec {
       default:
         throw guestBroke(`frame type ${frame.type} on the stream of a command`);
     }
+    this.#mayBeTaken = false;
   }
 
   /** Ends the stream with an error; what the guest had sent before is delivered first. */
@@ -132,6 +152,11 @@ export class ExecStream implements GuestExec {
     this.#queue.drop();
     this.#state = 'ended';
     this.#reject?.(error);
+  }
+
+  #take(payload: Buffer): void {
+    if (!this.#mayBeTaken || payload.length > 0) throw guestBroke('a command taken that was not handed over');
+    this.#byZygote = true;
   }
 
   #takeOutput(stream: LogStream, data: Buffer): void {

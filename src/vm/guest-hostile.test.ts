@@ -84,6 +84,7 @@ const lies: [string, (guest: Duplex) => void][] = [
     'a credit of nothing, which could be said without end',
     (guest) => say(guest, guestFrames.stdinCredit, 1, uint32(0)),
   ],
+  ['a command taken that was not handed over', (guest) => say(guest, guestFrames.taken, 1)],
   ['a credit of three bytes', (guest) => say(guest, guestFrames.stdinCredit, 1, Buffer.alloc(3))],
   ['a frame over the limit', (guest) => guest.write(Buffer.from('\x01\x00\x01\x00\x83\x01\0\0\0', 'latin1'))],
   [

@@ -18,12 +18,13 @@ import {
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
-import { ExecStream, type GuestExec } from './guest-exec.ts';
+import { ExecStream, type GuestCommand, type GuestExec, type StartVerb } from './guest-exec.ts';
 import type { GuestOutput } from './guest-output.ts';
 import { Pending } from './guest-pending.ts';
+import { type Asked, GuestQuestion } from './guest-question.ts';
 import { guestBroke, readHelloReply, readRefusal } from './guest-replies.ts';
 
-export type { GuestExec } from './guest-exec.ts';
+export type { GuestCommand, GuestExec } from './guest-exec.ts';
 export type { GuestOutput } from './guest-output.ts';
 
 /** The stream id of what is not about a command. */
@@ -48,14 +49,6 @@ export interface GuestIo {
   readonly output: GuestOutput;
 }
 
-/** What is asked on stream 0 and answered by an empty frame. */
-interface Question {
-  readonly words: string;
-  readonly answer: number;
-  readonly failure: 'VM_BOOT_FAILED' | 'VM_CRASHED';
-  readonly pending: Pending<undefined>;
-}
-
 interface PendingPing {
   readonly payload: Buffer;
   readonly sentMs: number;
@@ -73,7 +66,7 @@ export class GuestSession {
   readonly #execs = new Map<number, ExecStream>();
   #pings: PendingPing[] = [];
   #hello: Pending<HelloReply> | undefined;
-  #question: Question | undefined;
+  readonly #question: GuestQuestion;
   #lastStreamId = controlStreamId;
   #lastPing = 0n;
   #closing: Timer | undefined;
@@ -85,6 +78,7 @@ export class GuestSession {
     this.#channel = deps.channel;
     this.#clock = deps.clock;
     this.#token = deps.token;
+    this.#question = new GuestQuestion(deps.clock);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -114,12 +108,10 @@ export class GuestSession {
 
   /** Makes the guest one of its own. Rejects with VM_BOOT_FAILED when it does not take it, or not in time. */
   async resume(identity: GuestIdentity, timeoutMs: number): Promise<void> {
-    const failed = (problem: string) => new BlixardError('VM_BOOT_FAILED', { problem });
     const frame = encodeFrame(hostFrames.resume, controlStreamId, encodeIdentity(identity));
-    const late = () => failed(`its agent did not take its identity within ${timeoutMs} ms`);
-    const pending = new Pending<undefined>({ clock: this.#clock, timeoutMs, late });
-    const question = { words: 'a resume', answer: guestFrames.resumed, failure: 'VM_BOOT_FAILED' } as const;
-    await this.#ask({ ...question, pending }, frame);
+    const lateProblem = `its agent did not take its identity within ${timeoutMs} ms`;
+    const asked = { words: 'a resume', answer: guestFrames.resumed, failure: 'VM_BOOT_FAILED' } as const;
+    await this.#ask({ ...asked, lateProblem, timeoutMs }, frame);
   }
 
   /** Has a guest note how it is before its first command. Rejects with VM_CRASHED when it cannot. */
@@ -151,29 +143,27 @@ export class GuestSession {
     return this.#start(spec, io, hostFrames.exec);
   }
 
+  /** Starts the command of a job as `exec` does, or by a zygote that takes it; no other zygote is left then. */
+  run(spec: ExecSpec, io: GuestIo, mayBeByZygote: boolean): GuestCommand {
+    return this.#start(spec, io, mayBeByZygote ? hostFrames.handOver : hostFrames.run);
+  }
+
   /** Starts a task of the agent itself, see `guestTasks`; otherwise as `exec`. */
   task(spec: ExecSpec, io: GuestIo): GuestExec {
     return this.#start(spec, io, hostFrames.task);
   }
 
   async #askDone(verb: 'note' | 'reset', timeoutMs: number): Promise<void> {
-    const problem = `its agent did not answer a ${verb} within ${timeoutMs} ms`;
-    const late = () => new BlixardError('VM_CRASHED', { problem });
-    const pending = new Pending<undefined>({ clock: this.#clock, timeoutMs, late });
-    const question = { words: `a ${verb}`, answer: guestFrames.done, failure: 'VM_CRASHED' } as const;
-    await this.#ask({ ...question, pending }, encodeFrame(hostFrames[verb], controlStreamId));
+    const lateProblem = `its agent did not answer a ${verb} within ${timeoutMs} ms`;
+    const asked = { words: `a ${verb}`, answer: guestFrames.done, failure: 'VM_CRASHED' } as const;
+    await this.#ask({ ...asked, lateProblem, timeoutMs }, encodeFrame(hostFrames[verb], controlStreamId));
   }
 
-  async #ask(question: Question, frame: Buffer): Promise<void> {
-    const failed = (problem: string) => new BlixardError(question.failure, { problem });
-    this.#question?.pending.reject(failed('something else was asked of it meanwhile'));
-    this.#question = question;
-    if (this.#over !== undefined) question.pending.reject(failed('its channel is over'));
-    this.#send([frame]);
-    await question.pending.answer;
+  #ask(asked: Asked, frame: Buffer): Promise<void> {
+    return this.#question.ask(asked, this.#over !== undefined, () => this.#send([frame]));
   }
 
-  #start(spec: ExecSpec, io: GuestIo, verb: typeof hostFrames.exec | typeof hostFrames.task): GuestExec {
+  #start(spec: ExecSpec, io: GuestIo, verb: StartVerb): GuestCommand {
     const streamId = ++this.#lastStreamId;
     const stream = new ExecStream({ ...io, streamId, send: (frames) => this.#send(frames) });
     try {
@@ -221,17 +211,8 @@ export class GuestSession {
   #accept(frame: Frame): void {
     if (frame.streamId !== controlStreamId) this.#acceptOfCommand(frame);
     else if (frame.type === guestFrames.pong) this.#acceptPong(frame.payload);
-    else if (this.#hello === undefined && this.#question !== undefined)
-      this.#acceptAnswer(this.#question, frame);
+    else if (this.#hello === undefined && this.#question.isOpen) this.#question.accept(frame);
     else this.#acceptAnswerToHello(frame);
-  }
-
-  #acceptAnswer({ words, answer, failure, pending }: Question, { type, payload }: Frame): void {
-    const problem = type === guestFrames.failed ? readRefusal(payload) : undefined;
-    if (problem !== undefined) pending.reject(new BlixardError(failure, { problem }));
-    else if (type === answer && payload.length === 0) pending.resolve(undefined);
-    else throw guestBroke(`frame type ${type} in answer to ${words}`);
-    this.#question = undefined;
   }
 
   #acceptOfCommand(frame: Frame): void {
@@ -300,7 +281,7 @@ export class GuestSession {
   #settle(helloError: BlixardError, pingError: BlixardError): void {
     this.#closing?.cancel();
     this.#hello?.reject(helloError);
-    this.#question?.pending.reject(helloError);
+    this.#question.fail(helloError);
     for (const { pong } of this.#pings) pong.reject(pingError);
     this.#pings = [];
   }

@@ -6,9 +6,11 @@ import { type VmState, vmMachine } from '../domain/vm.ts';
 import type { ProcessIdentity, RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
-import type { GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
+import type { GuestCommand, GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
 import type { VmUsage } from './resource-monitor.ts';
+import { startZygote } from './zygote-start.ts';
+import type { Zygote } from './zygotes.ts';
 
 /** How a VM came to be at hand. */
 export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
@@ -17,7 +19,7 @@ export type VmStart = Pick<VmFacts, 'start' | 'bootMs' | 'startReason'>;
 export type VmCost = Pick<VmFacts, 'hostCpuMs' | 'hostMemoryPeakKiB'>;
 
 /** What is known of a VM before its agent has said hello. */
-export type VmOrigin = Omit<VmFacts, keyof VmStart | keyof VmCost | 'jobsServed'>;
+export type VmOrigin = Omit<VmFacts, keyof VmStart | keyof VmCost | 'jobsServed' | 'zygote'>;
 
 /** How large a VM is. */
 export interface VmSize {
@@ -55,6 +57,8 @@ export interface MicroVmDeps {
   readonly size: VmSize;
   readonly clock: Clock;
   readonly random: Random;
+  /** Of its image; whether they run depends on its template. */
+  readonly zygotes: readonly Zygote[];
 }
 
 /** A live VM; its folder and record are cleared away by whoever started it, once `exited` has resolved. */
@@ -74,6 +78,7 @@ export class MicroVm {
   #tellUsed: () => void = () => undefined;
   #purpose: string | undefined;
   #jobsServed: number | undefined;
+  #command: GuestCommand | undefined;
   readonly #startedAtMs: number;
 
   constructor(deps: MicroVmDeps) {
@@ -112,7 +117,9 @@ export class MicroVm {
 
   get facts(): VmFacts {
     const served = this.#jobsServed === undefined ? {} : { jobsServed: this.#jobsServed };
-    return { ...this.#deps.origin, ...this.#start, ...served, ...this.#cost };
+    const command = this.#deps.zygotes.length === 0 ? undefined : this.#command;
+    const zygote = command === undefined ? {} : { zygote: command.byZygote };
+    return { ...this.#deps.origin, ...this.#start, ...served, ...zygote, ...this.#cost };
   }
 
   /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
@@ -167,14 +174,22 @@ export class MicroVm {
     this.#cost = cost;
   }
 
-  /** Runs a command of no consequence, so that the next one finds all it needs in memory. */
+  /** Runs commands of no consequence, so that the next one finds all it needs in memory. */
   async warmUp(timeoutMs: number): Promise<void> {
     const output: GuestOutput = async () => undefined;
-    const { session } = this.#deps;
-    await this.#killedUnless(
-      timeoutMs,
-      session.exec(warmUpCommand, { stdin: new Uint8Array(), output }).exited,
-    );
+    const { session, zygotes } = this.#deps;
+    for (const spec of [warmUpCommand, ...zygotes.map(({ warmUp }) => warmUp)]) {
+      const { exited } = session.exec(spec, { stdin: new Uint8Array(), output });
+      await this.#killedUnless(timeoutMs, exited);
+    }
+  }
+
+  /** Starts the zygotes of its image; its clock is set back by it. Rejects with what hinders one. */
+  async startZygotes(timeoutMs: number): Promise<void> {
+    const { session, zygotes } = this.#deps;
+    for (const zygote of zygotes) {
+      await this.#killedUnless(timeoutMs, startZygote(session, this.id, zygote, this.#deps, timeoutMs));
+    }
   }
 
   /** Stops the guest's processors. */
@@ -201,14 +216,18 @@ export class MicroVm {
     return this.#deps.session.ping(timeoutMs);
   }
 
-  /** Runs a command, the only one until a reset. Throws VM_CRASHED when the VM has ended already. */
-  exec(spec: ExecSpec, io: GuestIo): GuestExec {
+  /**
+   * Runs a command, the only one until a reset, by a zygote that takes it if it may be. Throws VM_CRASHED when the VM
+   * has ended already.
+   */
+  exec(spec: ExecSpec, io: GuestIo, mayBeByZygote = true): GuestCommand {
     if (this.#state === 'failed' || this.#state === 'terminated') {
       throw new BlixardError('VM_CRASHED', { problem: `it was ${this.#state} before the command` });
     }
     this.#become('busy');
     this.#tellUsed();
-    const exec = this.#deps.session.exec(spec, io);
+    const exec = this.#deps.session.run(spec, io, mayBeByZygote);
+    this.#command = exec;
     const settled = (): void => {
       if (this.#state === 'busy' && this.#jobsServed === undefined) this.#become('draining');
     };

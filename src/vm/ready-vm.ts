@@ -4,6 +4,7 @@ import type { Admission, Place } from './admission.ts';
 import type { StartedVm, StartOrder, VmController } from './controller.ts';
 import type { Templates } from './templates.ts';
 
+/** For each command of it. */
 const warmUpMs = 10_000;
 const pauseMs = 5_000;
 

@@ -21,10 +21,12 @@ export async function templateKey(deps: {
   readonly host: string;
   readonly imageDigest: string;
   readonly spec: TemplateSpec;
+  /** See `digestOfZygotes`. */
+  readonly zygotes: string;
   /** Whose alone the template is; undefined: everybody's but theirs. */
   readonly tenant: string | undefined;
 }): Promise<string> {
-  const { hypervisor, host, imageDigest, spec, tenant } = deps;
+  const { hypervisor, host, imageDigest, spec, zygotes, tenant } = deps;
   const fingerprint = await hypervisor.fingerprint(spec);
   const parts = [
     formatVersion,
@@ -33,6 +35,7 @@ export async function templateKey(deps: {
     imageDigest,
     spec,
     host,
+    zygotes,
     ...(tenant === undefined ? [] : [tenant]),
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');

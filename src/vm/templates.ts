@@ -12,7 +12,8 @@ import type { Template, TemplateFiles } from './template-files.ts';
 const retryMs = 60_000;
 /** VMs in a row that a template may fail to start before it is thrown away. */
 const failuresMax = 3;
-const warmUpMs = 10_000;
+/** For each command of it. */
+const warmUpMs = 30_000;
 const saveMs = 10_000;
 
 /** What templates are built with, and how much room they may take. */
@@ -198,6 +199,10 @@ export class Templates {
     signal.addEventListener('abort', kill, { once: true });
     try {
       await vm.warmUp(warmUpMs);
+      await vm.startZygotes(warmUpMs).catch((error: unknown) => {
+        // Commands are started plainly then.
+        this.#deps.log.warn({ err: error, image: order.image.digest }, 'a zygote does not start');
+      });
       await vm.save(saveMs);
     } finally {
       signal.removeEventListener('abort', kill);

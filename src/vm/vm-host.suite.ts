@@ -23,7 +23,7 @@ export const testIds = makeIds(realClock, realRandom);
 
 export class VmHost {
   readonly dataDir: string;
-  readonly image: Image;
+  image: Image;
   readonly host = new FakeHost();
   /** Every driver made, oldest first. */
   readonly drivers: FakeHypervisor[] = [];

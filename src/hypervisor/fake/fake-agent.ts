@@ -49,6 +49,8 @@ export class FakeAgent {
       [hostFrames.ping, (frame) => this.#ping(frame)],
       [hostFrames.execPart, (frame) => this.#addPart(frame)],
       [hostFrames.exec, (frame) => this.#exec(frame, fakeCommands)],
+      [hostFrames.run, (frame) => this.#exec(frame, fakeCommands)],
+      [hostFrames.handOver, (frame) => this.#exec(frame, fakeCommands, true)],
       [hostFrames.task, (frame) => this.#exec(frame, fakeTasks)],
       [hostFrames.stdin, (frame) => this.#execs.get(frame.streamId)?.giveStdin(frame.payload)],
       [hostFrames.stdinEnd, (frame) => this.#execs.get(frame.streamId)?.endStdin()],
@@ -112,9 +114,11 @@ export class FakeAgent {
     this.#parts.set(streamId, [...(this.#parts.get(streamId) ?? []), payload]);
   }
 
-  #exec({ streamId }: Frame, commands: FakeCommands): void {
+  #exec({ streamId }: Frame, commands: FakeCommands, mayBeTaken = false): void {
     const spec = decodeExecSpec(Buffer.concat(this.#parts.get(streamId) ?? []));
     this.#parts.delete(streamId);
+    if (mayBeTaken && this.#deps.guest.noted('zygote') === spec.argv[0])
+      this.#send(guestFrames.taken, streamId, Buffer.alloc(0));
     const exec = new FakeExec({
       ...{ spec, commands, files: this.#files, limits: this.#limits, guest: this.#deps.guest },
       ...{ clock: this.#deps.clock, vm: this.#deps.vm },

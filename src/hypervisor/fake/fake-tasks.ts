@@ -14,6 +14,12 @@ export const fakeTasks: FakeCommands = {
     set.set(Number(args[0]), Number(args[1]));
     return success;
   },
+  /** Of all interpreters only Python is there. */
+  zygote: async ({ args: [name = ''], guest }) => {
+    if (name !== 'python3') return { code: 127 };
+    guest.note('zygote', name);
+    return success;
+  },
   put: async (io) => {
     const [offset = '0', name = ''] = io.args;
     const parts: Buffer[] = [];

@@ -177,12 +177,17 @@ function infraText({ infraFailures }: Job): string {
   return infraFailures === 0 ? '' : `, ${infraFailures} more failed through no fault of the job`;
 }
 
+function startOf({ vm }: Attempt): string {
+  if (vm === null) return '-';
+  return `${vm.start} ${formatDurationMs(vm.bootMs)}${vm.zygote === true ? ', zygote' : ''}`;
+}
+
 const attemptColumns: readonly Column<Attempt>[] = [
   { head: 'ATTEMPT', align: 'right', cell: ({ attempt }) => String(attempt) },
   { head: 'STATE', cell: ({ state }) => state },
   { head: 'END', cell: endOf },
   { head: 'VM', optional: true, cell: ({ vm }) => (vm === null ? '-' : vmText(vm)) },
-  { head: 'START', cell: ({ vm }) => (vm === null ? '-' : `${vm.start} ${formatDurationMs(vm.bootMs)}`) },
+  { head: 'START', cell: startOf },
   { head: 'WHY', optional: true, cell: ({ vm }) => printable(vm?.startReason ?? '') },
   {
     head: 'WALL',

@@ -1,0 +1,203 @@
+/**
+ * The zygote of Node: an interpreter that has started and waits for the one command it will take.
+ *
+ * It runs as `node -r THIS zygote`. At the end of its start Node asks for `Module.runMain`; here that is a getter. It
+ * first waits for the command, makes everything as if Node had been started for it, and then gives a bound function: no
+ * frame of this file is on the stack of the command. guest/zygote.h tells the rest. Threads of the command load this
+ * file, too, and get nothing of it.
+ */
+'use strict';
+
+const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+const v8 = require('node:v8');
+const vm = require('node:vm');
+const Module = require('node:module');
+const { TextDecoder } = require('node:util');
+const control = 3;
+/** What they say was looked at when Node started. */
+const startupName =
+  /^(NODE_(?!ENV$).*|LANG|LANGUAGE|LC_.*|TZ|LD_.*|MALLOC_.*|GLIBC_TUNABLES|UV_.*|OPENSSL_.*|SSL_.*|ICU_.*)$/;
+
+function readExactly(length) {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; ) {
+    const got = fs.readSync(control, bytes, at, length - at, null);
+    if (got === 0) process.reallyExit(0);
+    at += got;
+  }
+  return bytes;
+}
+
+/** Working directory, arguments and environment, as the agent's exec spec has them. */
+function readCommand() {
+  const spec = readExactly(readExactly(4).readUInt32LE());
+  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(spec.subarray(12, -1));
+  const [cwd, ...strings] = text.split('\0');
+  const count = spec.readUInt32LE(4);
+  return { cwd, argv: strings.slice(0, count), env: strings.slice(count) };
+}
+
+/** False: some of it was looked at when Node started. */
+function takeEnvironment(entries) {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  for (const entry of entries) {
+    const at = entry.indexOf('=');
+    const name = entry.slice(0, at);
+    if (startupName.test(name)) return false;
+    process.env[name] = entry.slice(at + 1);
+  }
+  Module._initPaths();
+  return true;
+}
+
+/** As `node -e` has them: the modules of Node as global names, loaded when first used. */
+function addBuiltinNames() {
+  const loader = new Module('<eval>');
+  for (const name of Module.builtinModules) {
+    if (name.startsWith('_') || name.includes('/') || Object.hasOwn(globalThis, name)) continue;
+    const set = (value) => {
+      delete globalThis[name];
+      globalThis[name] = value;
+    };
+    const rest = { set, configurable: true, enumerable: false };
+    const get = () => {
+      const lib = loader.require(name);
+      Object.defineProperty(globalThis, name, { get: () => lib, ...rest });
+      return lib;
+    };
+    Object.defineProperty(globalThis, name, { get, ...rest });
+  }
+}
+
+/** `node -e CODE`: what is called in its place. Throws where it is no script: a start of its own knows what to do. */
+function evaluation(code) {
+  // There, `crypto` is another one, and `import()` has another way.
+  if (/\b(crypto|import)\b/.test(code)) return undefined;
+  const script = new vm.Script(code, { filename: '[eval]' });
+  addBuiltinNames();
+  const module = new Module('[eval]');
+  module.filename = path.join(process.cwd(), '[eval]');
+  module.paths = Module._nodeModulePaths(process.cwd());
+  globalThis.__filename = '[eval]';
+  const begin = module._compile(
+    `
+    globalThis.module = module;
+    globalThis.exports = exports;
+    globalThis.__dirname = __dirname;
+    globalThis.require = require;
+    return (main) => main();
+  `,
+    '[eval]-wrapper',
+  );
+  Object.defineProperty(process, '_eval', {
+    value: code,
+    enumerable: true,
+    configurable: true,
+    writable: false,
+  });
+  return begin.bind(undefined, script.runInThisContext.bind(script, { displayErrors: true }));
+}
+
+/** What is called in place of the command; undefined: it is not for a zygote. */
+function plan(argv, runMain) {
+  const [name, first, ...rest] = argv;
+  if (name !== process.argv0 || first === undefined) return undefined;
+  if (first === '-e' || first === '--eval') {
+    const [code, ...more] = rest;
+    if (code === undefined || more[0]?.startsWith('-')) return undefined;
+    setArguments([first, code], more);
+    return evaluation(code);
+  }
+  if (first === '' || first.startsWith('-') || first === 'inspect' || first === 'debug') return undefined;
+  const script = path.resolve(first);
+  setArguments([], [script, ...rest]);
+  return runMain.bind(Module, script);
+}
+
+function setArguments(execArgv, argv) {
+  process.execArgv.splice(0, Infinity, ...execArgv);
+  process.argv.splice(1, Infinity, ...argv);
+}
+
+/** A seed from the kernel's randomness, which is this clone's own. */
+function seed() {
+  const bytes = Buffer.alloc(4);
+  const random = fs.openSync('/dev/urandom', 'r');
+  fs.readSync(random, bytes, 0, 4, null);
+  fs.closeSync(random);
+  return bytes.readUInt32LE() >>> 1 || 1;
+}
+
+/** Takes the seed when the first number is asked for; the flag is not for what the command makes itself. */
+function reseed() {
+  v8.setFlagsFromString(`--random-seed=${seed()}`);
+  Math.random();
+  v8.setFlagsFromString('--random-seed=0');
+}
+
+/** Since the start of Node the clock of the guest was set; origin and `now` shall go together. */
+function setTimeOrigin() {
+  const origin = Date.now() - performance.now();
+  const prototype = Object.getPrototypeOf(performance);
+  const known = Object.getOwnPropertyDescriptor(prototype, 'timeOrigin');
+  const { get } = Object.getOwnPropertyDescriptor(
+    {
+      get timeOrigin() {
+        return known.get.call(this) && origin;
+      },
+    },
+    'timeOrigin',
+  );
+  Object.defineProperty(prototype, 'timeOrigin', { ...known, get });
+}
+
+function become(runMain) {
+  rehearse();
+  try {
+    const { cwd, argv, env } = readCommand();
+    process.chdir(cwd);
+    const main = takeEnvironment(env) ? plan(argv, runMain) : undefined;
+    if (main === undefined) process.reallyExit(0);
+    delete require.cache[__filename];
+    Object.defineProperty(process, '_preload_modules', { value: [], enumerable: true, configurable: true });
+    reseed();
+    setTimeOrigin();
+    fs.writeSync(control, 'Y');
+    fs.closeSync(control);
+    // Of the last match, which scripts can see.
+    /^/.exec('');
+    return main;
+  } catch {
+    process.reallyExit(0);
+  }
+}
+
+/**
+ * Says that it is ready, in the way in which nearly every script prints: what is compiled on the way is there for the
+ * command. By a descriptor of its own for the same pipe, so that nothing is left of it.
+ */
+function rehearse() {
+  const fd = fs.openSync('/proc/self/fd/1', 'w');
+  const output = new net.Socket({ fd, readable: false, writable: true });
+  const { log } = new console.Console(output);
+  new vm.Script('(log) => log("R", { a: [1, 2.5, "b"] }, String(process.argv.length))').runInThisContext()(
+    log,
+  );
+  output.destroy();
+}
+
+function prepare() {
+  const { runMain } = Module;
+  const shape = { configurable: true, enumerable: true };
+  Object.defineProperty(Module, 'runMain', {
+    ...shape,
+    get() {
+      Object.defineProperty(Module, 'runMain', { ...shape, writable: true, value: runMain });
+      return become(runMain);
+    },
+  });
+}
+
+if (require('node:worker_threads').isMainThread) prepare();
