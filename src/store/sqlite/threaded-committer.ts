@@ -64,6 +64,7 @@ export class ThreadedCommitter implements Committer {
     if (this.#gone !== undefined) return;
     const ended = once(this.#thread, 'exit');
     await this.#ask(() => this.#thread.postMessage('close'));
+    this.#thread.ref();
     await ended;
   }
 
