@@ -178,7 +178,7 @@ async function usualSteps(db: Database, id: string): Promise<unknown> {
   });
 }
 
-it('a filled store without 0011_jobs_anew keeps all of its jobs, its indexes and triggers, and what they tell', async () => {
+it('a filled store without 0011_jobs_anew keeps its jobs, indexes and triggers, and what they tell', async () => {
   const db = await storeBefore('0011_jobs_anew');
   const allJobs = { sql: 'SELECT * FROM jobs ORDER BY seq' };
   const columns = await db.query({ sql: "SELECT name, type FROM pragma_table_info('jobs')" });
