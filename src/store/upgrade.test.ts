@@ -147,3 +147,69 @@ it('a filled store without 0009_speed keeps the memory of attempts, groups, and 
   expect(await db.query(groupByName.with({ name: 'g' }))).toMatchObject([{ blocked: 0, failed: 1 }]);
   await db.close();
 });
+
+/** The texts of all triggers and indexes but those of the usual steps; and the triggers of jobs in their order. */
+async function schemaOf(db: Database): Promise<unknown> {
+  const usual = "name NOT IN ('job_moved', 'job_claimed', 'job_completed')";
+  return [
+    await db.query({
+      sql: `SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND ${usual} ORDER BY name`,
+    }),
+    await db.query({
+      sql: `SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'jobs' AND ${usual} ORDER BY rowid`,
+    }),
+  ];
+}
+
+/** All that a job tells that takes the usual steps, once with a message. */
+async function usualSteps(db: Database, id: string): Promise<unknown> {
+  await play(db, id, ['claimed', 'running', 'completed exit', 'pending', 'claimed', 'completed exit']);
+  for (const state of ['pending', 'claimed']) await move(db, id, state);
+  await db.batch([
+    {
+      sql: `UPDATE jobs SET state = 'completed', reason = 'exit', exit_code = 0, message = 'a "b"', ended_at_ms = 20
+            WHERE id = ?`,
+      args: [id],
+    },
+  ]);
+  return await db.query({
+    sql: 'SELECT at_ms, kind, attempt, worker_id, data FROM events WHERE job_id = ? ORDER BY seq',
+    args: [id],
+  });
+}
+
+it('a filled store without 0011_jobs_anew keeps its jobs, indexes and triggers, and what they tell', async () => {
+  const db = await storeBefore('0011_jobs_anew');
+  const allJobs = { sql: 'SELECT * FROM jobs ORDER BY seq' };
+  const columns = await db.query({ sql: "SELECT name, type FROM pragma_table_info('jobs')" });
+  const chosen = new Map([
+    ['state', 'cancelled'],
+    ['after_failed', 'run'],
+  ]);
+  const names = columns.map((column) => String(column['name']));
+  const values = columns.map(({ type }, index) => {
+    const name = names[index] ?? '';
+    return type === 'INTEGER' ? 100 + index : (chosen.get(name) ?? `a ${name}`);
+  });
+  await db.batch([
+    {
+      sql: `INSERT INTO jobs (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+      args: values,
+    },
+  ]);
+  const told = await usualSteps(db, 'before');
+  const jobs = await db.query(allJobs);
+  const schema = await schemaOf(db);
+
+  await migrate(db, await loadMigrations(), 2);
+
+  expect(jobs.length).toBe(2);
+  expect(await db.query(allJobs)).toEqual(jobs);
+  expect(await schemaOf(db)).toEqual(schema);
+  expect(await usualSteps(db, 'after')).toEqual(told);
+  for (const bad of ["state = 'done'", "after_failed = 'stop'"])
+    await expect(db.batch([{ sql: `UPDATE jobs SET ${bad} WHERE id = 'after'` }])).rejects.toMatchObject({
+      code: 'CONSTRAINT',
+    });
+  await db.close();
+});
