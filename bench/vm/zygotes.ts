@@ -15,8 +15,8 @@ const lines = {
 } as const;
 
 const environments = {
-  pool: { BLIXARD_POOL_MIN: '0', BLIXARD_POOL_TARGET: '2' },
-  restore: { BLIXARD_POOL_MIN: '0', BLIXARD_POOL_TARGET: '0' },
+  pool: { BLIXARD_TEMPLATES: 'on', BLIXARD_POOL_MIN: '0', BLIXARD_POOL_TARGET: '2' },
+  restore: { BLIXARD_TEMPLATES: 'on', BLIXARD_POOL_MIN: '0', BLIXARD_POOL_TARGET: '0' },
 } as const;
 
 /** Milliseconds; undefined: it was started another way. */
