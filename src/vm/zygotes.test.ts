@@ -1,6 +1,6 @@
 /** Commands taken by zygotes of the real agent end as when they are started on their own. */
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,13 +19,17 @@ import { nodeCases } from './zygote-node.suite.ts';
 import { pythonCases } from './zygote-python.suite.ts';
 import { zygoteKinds } from './zygotes.ts';
 
-const dir = fileURLToPath(new URL('../../guest/zygotes', import.meta.url));
+const sourceDir = fileURLToPath(new URL('../../guest/zygotes', import.meta.url));
 
 let base = '';
+/** A copy, because Python puts its bytecode beside. */
+let dir = '';
 let built: BuiltAgent;
 let greeted: Greeted;
 beforeAll(async () => {
   base = await mkdtemp(join(tmpdir(), 'blixard-zygotes-'));
+  dir = join(base, 'zygotes');
+  await cp(sourceDir, dir, { recursive: true });
   built = await buildTestAgent('checked');
   greeted = await startGreeted(built.file);
 }, 60_000);
