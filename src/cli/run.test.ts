@@ -285,18 +285,3 @@ describe('the commands about jobs', () => {
     expect(terminal.stderr).toBe('');
   });
 });
-
-describe('the commands about workers', () => {
-  it('list a worker and drain it by its name', async () => {
-    const { worker } = await world.startWorker();
-    const listed = scene();
-    expect(await listed.run('worker', 'ls')).toBe(0);
-    expect(listed.terminal.stdout).toContain(`${worker.id}  test  online   0/4  default`);
-    const drained = scene();
-    expect(await drained.run('worker', 'drain', 'test')).toBe(0);
-    expect(drained.terminal.stdout).toBe(`${worker.id}  draining\n`);
-    const absent = scene();
-    expect(await absent.run('worker', 'drain', 'nobody')).toBe(125);
-    expect(absent.terminal.stderr).toContain('There is no worker nobody.');
-  });
-});

@@ -11,9 +11,9 @@ const busyTimeoutMs = 5_000;
 
 /**
  * Page cache, KiB. The writer's: at most commits SQLite walks over all pages it has cached (100 µs for 64 MiB). A
- * reader's: each commit of the writer makes it forget its pages anyhow, and until a cache is full, each page goes to memory
- * that was never touched, which costs more than the read that fills it; a small one is soon full and uses its memory
- * again. What neither has is in the cache of the system.
+ * reader's: each commit of the writer makes it forget its pages anyhow, and until a cache is full, each page goes to
+ * memory that was never touched, which costs more than the read that fills it; a small one is soon full and uses its
+ * memory again. What neither has is in the cache of the system.
  */
 const cacheKiB = { writer: 16 * 1_024, reader: 2 * 1_024 };
 
