@@ -7,10 +7,14 @@ export interface PlainCopy {
   readonly bytesMax: number;
 }
 
-/** In JSON text a UTF-16 unit takes at most six bytes (\u0000), a number 25, and each value a comma or a colon. */
+/**
+ * Most bytes in JSON text: of a UTF-16 unit (\u0000), of a number, of a value besides (its comma with two quotes or
+ * brackets, or with `false`), of a name besides (quotes and colon).
+ */
 const bytesPerUnit = 6;
 const bytesPerNumber = 25;
-const bytesAround = 4;
+const bytesPerValue = 6;
+const bytesPerName = 3;
 
 /**
  * The same as `JSON.parse(JSON.stringify(value))`; undefined for a value whose text must tell: one with classes,
@@ -27,7 +31,7 @@ class Copier {
   bytesMax = 0;
 
   copyOf(value: unknown, depth: number): unknown {
-    this.bytesMax += bytesAround;
+    this.bytesMax += bytesPerValue;
     switch (typeof value) {
       case 'string':
         this.bytesMax += value.length * bytesPerUnit;
@@ -36,7 +40,6 @@ class Copier {
         this.bytesMax += bytesPerNumber;
         return Number.isFinite(value) ? value + 0 : null;
       case 'boolean':
-        this.bytesMax += bytesAround;
         return value;
       case 'object':
         if (value === null) return value;
@@ -61,7 +64,7 @@ class Copier {
       const entry = entries[name];
       if (entry === undefined) continue;
       if (name === '__proto__') this.isPlain = false;
-      this.bytesMax += name.length * bytesPerUnit;
+      this.bytesMax += name.length * bytesPerUnit + bytesPerName;
       copy[name] = this.copyOf(entry, depth);
       if (!this.isPlain) return undefined;
     }
