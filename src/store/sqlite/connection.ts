@@ -4,7 +4,7 @@ import { limits } from '../../domain/limits.ts';
 import { BoundedCache } from '../bounded-cache.ts';
 import type { Row, SqlValue, Statement } from '../database.ts';
 import type { BoundValue, PreparedStatement, SqliteHandle, SqliteLibrary } from './library.ts';
-import { RowReader, rowsOf, type Table } from './row-reader.ts';
+import { RowReader } from './row-reader.ts';
 
 /** How long a statement waits while another program, such as a backup, holds the file. */
 const busyTimeoutMs = 5_000;
@@ -31,7 +31,6 @@ interface Prepared {
 export class Connection {
   readonly #handle: SqliteHandle;
   readonly #prepared: BoundedCache<Prepared>;
-  #isClosed = false;
 
   constructor(handle: SqliteHandle) {
     this.#handle = handle;
@@ -56,18 +55,10 @@ export class Connection {
 
   /** Runs a statement to its end and gives its rows. */
   rows(statement: Statement): Row[] {
-    return rowsOf(this.table(statement));
-  }
-
-  /** The same as a table. */
-  table(statement: Statement): Table {
     return this.#prepared.get(statement.sql).reader.all(boundArgs(statement));
   }
 
-  /** A second time it does nothing. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
     this.#handle.close();
   }
 }

@@ -4,7 +4,7 @@ import { silentLog } from '../../platform/log.ts';
 import type { Statement } from '../database.ts';
 import { type Connection, openWriter } from './connection.ts';
 import { loadSqlite } from './library.ts';
-import { committerOn, SqliteDatabase } from './sqlite.ts';
+import { SqliteDatabase } from './sqlite.ts';
 
 const insert = (text: string): Statement => ({ sql: 'INSERT INTO t (s) VALUES (?)', args: [text] });
 const big = insert('x'.repeat(50_000));
@@ -12,10 +12,7 @@ const big = insert('x'.repeat(50_000));
 async function open(): Promise<{ db: SqliteDatabase; writer: Connection }> {
   const writer = openWriter(await loadSqlite(), ':memory:');
   writer.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT UNIQUE)');
-  return {
-    writer,
-    db: new SqliteDatabase({ committer: committerOn(writer, silentLog), reader: writer, log: silentLog }),
-  };
+  return { writer, db: new SqliteDatabase({ writer, reader: writer, log: silentLog }) };
 }
 
 const countOf = async (db: SqliteDatabase): Promise<unknown> =>

@@ -1,23 +1,28 @@
-/** Joins the batches that arrive in one turn of the event loop, or during a transaction, so they share one fsync. */
+/** Joins the batches that arrive in one turn of the event loop into one transaction, so they share one fsync. */
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Log } from '../../platform/log.ts';
+import type { StatementFacts } from '../check.ts';
 import { CommitListeners } from '../commits.ts';
-import type { Result } from '../database.ts';
-import type { Committer } from './committer.ts';
-import { unavailable } from './failure.ts';
-import { rowsOf } from './row-reader.ts';
-import type { Batch, Outcome } from './transactions.ts';
+import type { Result, Statement } from '../database.ts';
+import type { Connection } from './connection.ts';
+import { isHostFailure, refused, unavailable } from './failure.ts';
 
-/** So many batches are worth a transaction beside this thread; while it runs, the next gather. */
-const worthATransaction = 16;
+/** A statement that passed the check. */
+export interface CheckedStatement {
+  readonly statement: Statement;
+  readonly facts: StatementFacts;
+}
 
 interface Waiting {
-  readonly batch: Batch;
+  readonly statements: readonly CheckedStatement[];
   readonly resolve: (results: readonly Result[]) => void;
   readonly reject: (error: BlixardError) => void;
 }
+
+/** What became of one batch inside a transaction: its results, or why it alone was undone. */
+type Outcome = readonly Result[] | BlixardError;
 
 export interface CommitStats {
   /** Transactions that were committed. */
@@ -28,19 +33,24 @@ export interface CommitStats {
   readonly statements: number;
 }
 
+const begin: Statement = { sql: 'BEGIN IMMEDIATE' };
+const commit: Statement = { sql: 'COMMIT' };
+const rollBack: Statement = { sql: 'ROLLBACK' };
+const savepoint: Statement = { sql: 'SAVEPOINT batch' };
+const rollBackToSavepoint: Statement = { sql: 'ROLLBACK TO batch' };
+const release: Statement = { sql: 'RELEASE batch' };
+
 export class GroupCommit {
   /** Told after each COMMIT, once its answers are on their way. */
   readonly listeners = new CommitListeners();
-  readonly #committer: Committer;
+  readonly #writer: Connection;
   readonly #log: Log;
   readonly #stats = { commits: 0, batches: 0, statements: 0 };
   #waiting: Waiting[] = [];
   #timer: NodeJS.Immediate | undefined;
-  /** The transaction under way beside this thread. */
-  #under: Promise<void> | undefined;
 
-  constructor(deps: { committer: Committer; log: Log }) {
-    this.#committer = deps.committer;
+  constructor(deps: { writer: Connection; log: Log }) {
+    this.#writer = deps.writer;
     this.#log = deps.log;
   }
 
@@ -49,67 +59,50 @@ export class GroupCommit {
   }
 
   /** Resolves after the COMMIT. Rejects with CONSTRAINT, OVERLOADED, STORE_FULL or STORE_UNAVAILABLE. */
-  add(batch: Batch): Promise<readonly Result[]> {
+  add(statements: readonly CheckedStatement[]): Promise<readonly Result[]> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length >= limits.writeQueue) {
         reject(new BlixardError('OVERLOADED', { problem: `${limits.writeQueue} writes wait for the store` }));
         return;
       }
-      this.#waiting.push({ batch, resolve, reject });
-      const isWorthIt = this.#committer.isBeside === true && this.#waiting.length >= worthATransaction;
-      if (isWorthIt && this.#under === undefined) this.#commitGroup();
-      else this.#soon();
+      this.#waiting.push({ statements, resolve, reject });
+      this.#timer ??= setImmediate(() => this.#turn());
     });
   }
 
   /** Commits all that wait, now. */
-  async drain(): Promise<void> {
+  drain(): void {
     clearImmediate(this.#timer);
     this.#timer = undefined;
-    while (this.#waiting.length > 0 || this.#under !== undefined) {
-      if (this.#under === undefined) this.#commitGroup();
-      if (this.#under !== undefined) await this.#under;
-    }
+    while (this.#waiting.length > 0) this.#commitGroup();
   }
 
   /** One transaction per turn: between two of them the process can answer what it read. */
-  #soon(): void {
-    if (this.#under !== undefined || this.#waiting.length === 0) return;
-    this.#timer ??= setImmediate(() => {
-      this.#timer = undefined;
-      if (this.#under === undefined && this.#waiting.length > 0) this.#commitGroup();
-      this.#soon();
-    });
+  #turn(): void {
+    this.#timer = undefined;
+    this.#commitGroup();
+    if (this.#waiting.length > 0) this.#timer = setImmediate(() => this.#turn());
   }
 
   #commitGroup(): void {
     const group = this.#takeGroup();
     try {
-      const outcomes = this.#committer.commit(group.map(({ batch }) => batch));
-      if (outcomes instanceof Promise) this.#under = this.#settleLater(group, outcomes);
-      else this.#settle(group, outcomes);
+      // Batches are hardly ever refused, so a group is first run without savepoints: they cost a third of it.
+      const outcomes = this.#commit(group, 'together') ?? this.#commit(group, 'apart') ?? [];
+      for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
+      this.listeners.tell();
     } catch (error) {
-      this.#fail(group, error);
+      const failure = unavailable(error);
+      this.#log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');
+      for (const batch of group) batch.reject(failure);
     }
-  }
-
-  async #settleLater(group: readonly Waiting[], outcomes: Promise<readonly Outcome[]>): Promise<void> {
-    try {
-      const known = await outcomes;
-      this.#under = undefined;
-      this.#settle(group, known);
-    } catch (error) {
-      this.#under = undefined;
-      this.#fail(group, error);
-    }
-    this.#soon();
   }
 
   #takeGroup(): Waiting[] {
     let statements = 0;
     let batches = 0;
-    for (const { batch } of this.#waiting) {
-      statements += batch.length;
+    for (const batch of this.#waiting) {
+      statements += batch.statements.length;
       // The first batch always fits: it was checked against the same bound when it came in.
       if (batches === limits.groupCommitBatches || statements > limits.batchStatements) break;
       batches++;
@@ -119,26 +112,81 @@ export class GroupCommit {
     return group;
   }
 
-  #settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
-    failpoint('store-committed');
-    this.#stats.commits++;
-    this.#stats.batches += group.length;
-    for (const { batch } of group) this.#stats.statements += batch.length;
-    for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
-    this.listeners.tell();
+  /** Undefined when a batch of a group that runs together was refused: nothing of the group was written then. */
+  #commit(group: readonly Waiting[], how: 'together' | 'apart'): Outcome[] | undefined {
+    try {
+      this.#writer.run(begin);
+      const outcomes: Outcome[] = [];
+      let statements = 0;
+      for (const batch of group) {
+        const outcome =
+          how === 'together' ? this.#runAll(batch.statements) : this.#runApart(batch.statements);
+        if (how === 'together' && outcome instanceof BlixardError) {
+          this.#writer.run(rollBack);
+          return undefined;
+        }
+        statements += batch.statements.length;
+        outcomes.push(outcome);
+      }
+      this.#writer.run(commit);
+      failpoint('store-committed');
+      this.#count(group.length, statements);
+      return outcomes;
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
   }
 
-  #fail(group: readonly Waiting[], error: unknown): void {
-    const failure = error instanceof BlixardError ? error : unavailable(error);
-    this.#log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');
-    for (const batch of group) batch.reject(failure);
+  #count(batches: number, statements: number): void {
+    this.#stats.commits++;
+    this.#stats.batches += batches;
+    this.#stats.statements += statements;
+  }
+
+  #runApart(statements: readonly CheckedStatement[]): Outcome {
+    this.#writer.run(savepoint);
+    const outcome = this.#runAll(statements);
+    if (outcome instanceof BlixardError) this.#writer.run(rollBackToSavepoint);
+    this.#writer.run(release);
+    return outcome;
+  }
+
+  #runAll(statements: readonly CheckedStatement[]): Outcome {
+    const results: Result[] = [];
+    for (const { statement, facts } of statements) {
+      try {
+        results.push(this.#run(statement, facts));
+      } catch (error) {
+        // The whole transaction may be gone with it, so no other batch of the group may go on.
+        if (isHostFailure(error)) throw error;
+        return refused(error, results.length, statement.sql);
+      }
+    }
+    return results;
+  }
+
+  #run(statement: Statement, facts: StatementFacts): Result {
+    if (facts.givesRows) {
+      const rows = this.#writer.rows(statement);
+      return { rows, changes: rows.length };
+    }
+    const changes = this.#writer.run(statement);
+    // After a change of schema SQLite still tells the count of the write before it.
+    return { rows: [], changes: facts.kind === 'schema' ? 0 : changes };
+  }
+
+  #rollBack(): void {
+    try {
+      this.#writer.run(rollBack);
+    } catch (error) {
+      // SQLite has already rolled back after most failures of the host, and then says that there is nothing to undo.
+      this.#log.debug({ err: error }, 'nothing left to roll back');
+    }
   }
 }
 
 function answer(batch: Waiting | undefined, outcome: Outcome): void {
   if (outcome instanceof BlixardError) batch?.reject(outcome);
-  else
-    batch?.resolve(
-      outcome.map(({ rows, changes }) => ({ rows: rows === null ? [] : rowsOf(rows), changes })),
-    );
+  else batch?.resolve(outcome);
 }

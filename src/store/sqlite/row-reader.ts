@@ -1,12 +1,6 @@
-/** Reads the rows of one prepared statement: as a table, which is small to hand on, or as plain objects. */
+/** Reads the rows of one prepared statement as plain objects. */
 import type { Row, SqlValue } from '../database.ts';
 import type { BoundValue, PreparedStatement } from './library.ts';
-
-/** Rows as lists of values, in the order of the names of their columns. */
-export interface Table {
-  readonly names: readonly string[];
-  readonly values: readonly (readonly SqlValue[])[];
-}
 
 export class RowReader {
   readonly #statement: PreparedStatement;
@@ -17,31 +11,29 @@ export class RowReader {
   }
 
   /** Runs the statement to its end. */
-  all(args: readonly BoundValue[]): Table {
+  all(args: readonly BoundValue[]): Row[] {
     const statement = this.#statement;
     if (statement.setReturnArrays === undefined || statement.columns === undefined)
-      return tableOf(statement.all(...args) as Row[]);
+      return statement.all(...args).map(plainRow);
     statement.setReturnArrays(true);
-    const values = statement.all(...args) as SqlValue[][];
-    const [first] = values;
+    const rows = statement.all(...args) as SqlValue[][];
+    const [first] = rows;
+    if (first === undefined) return [];
     // A `*` gives other columns after a change of the schema.
-    if (first !== undefined && first.length !== this.#names.length)
-      this.#names = statement.columns().map(({ name }) => name);
-    return { names: this.#names, values };
+    if (first.length !== this.#names.length) this.#names = statement.columns().map(({ name }) => name);
+    return rows.map((values) => this.#rowOf(values));
+  }
+
+  #rowOf(values: readonly SqlValue[]): Row {
+    const names = this.#names;
+    const row: Record<string, SqlValue> = {};
+    // By index, because this runs for every column of every row that is read.
+    for (let index = 0; index < names.length; index++) row[names[index] ?? ''] = values[index] ?? null;
+    return row;
   }
 }
 
-/** The rows of a table as plain objects. */
-export function rowsOf({ names, values }: Table): Row[] {
-  return values.map((each) => {
-    const row: Record<string, SqlValue> = {};
-    // By index, because this runs for every column of every row that is read.
-    for (let index = 0; index < names.length; index++) row[names[index] ?? ''] = each[index] ?? null;
-    return row;
-  });
-}
-
-function tableOf(rows: readonly Row[]): Table {
-  const names = Object.keys(rows[0] ?? {});
-  return { names, values: rows.map((row) => names.map((name) => row[name] ?? null)) };
+function plainRow(row: unknown): Row {
+  // These rows have no prototype, which assertions and serialisers treat as something else.
+  return { ...(row as Row) };
 }

@@ -8,15 +8,11 @@ import type { Log } from '../../platform/log.ts';
 import { StatementCheck } from '../check.ts';
 import type { Commits } from '../commits.ts';
 import type { Database, Result, Row, Statement } from '../database.ts';
-import { AdaptiveCommitter } from './adaptive-committer.ts';
-import type { Committer } from './committer.ts';
 import { type Connection, openReader, openWriter } from './connection.ts';
 import { isHostFailure, refused, unavailable } from './failure.ts';
 import { type CommitStats, GroupCommit } from './group-commit.ts';
 import { loadSqlite } from './library.ts';
 import { lockOwner, type OwnerLock } from './owner-lock.ts';
-import { ThreadedCommitter } from './threaded-committer.ts';
-import { type Tell, Transactions } from './transactions.ts';
 
 /** What the database has done since it was opened. */
 export interface SqliteStats extends CommitStats {
@@ -32,49 +28,40 @@ export async function openSqlite(deps: {
   readonly clock: Clock;
   readonly log: Log;
 }): Promise<SqliteDatabase> {
-  const { log } = deps;
   const library = await loadSqlite();
   if (deps.file === ':memory:') {
     const only = openWriter(library, deps.file);
-    return new SqliteDatabase({ committer: committerOn(only, log), reader: only, log });
+    return new SqliteDatabase({ writer: only, reader: only, log: deps.log });
   }
   const file = await realPathOf(deps.file);
   const lock = await lockOwner(library, file, deps.clock.nowMs());
   try {
     await makePrivateFile(file);
-    const committer = new AdaptiveCommitter({
-      here: committerOn(openWriter(library, file), log),
-      open: () => ThreadedCommitter.open(file, log),
-      ...{ clock: deps.clock, log },
-    });
-    return new SqliteDatabase({ committer, reader: openReader(library, file), log, lock });
+    const writer = openWriter(library, file);
+    return new SqliteDatabase({ writer, reader: openReader(library, file), log: deps.log, lock });
   } catch (error) {
     await lock.release();
     throw isBlixardError(error) ? error : unavailable(error);
   }
 }
 
-/** Commits in this thread, in the turn in which it is asked. */
-export function committerOn(writer: Connection, log: Log): Committer {
-  const tell: Tell = (level, text, err) => log[level]({ err }, text);
-  return new Transactions({ writer, tell });
-}
-
 export class SqliteDatabase implements Database, Commits {
-  readonly #committer: Committer;
+  readonly #writer: Connection;
   readonly #reader: Connection;
   readonly #lock: OwnerLock | undefined;
   readonly #commits: GroupCommit;
+  readonly #log: Log;
   readonly #check = new StatementCheck();
   #queries = 0;
   #closed: Promise<void> | undefined;
 
-  /** `reader` may be what the committer writes with, if that commits in one turn: then it reads committed rows only. */
-  constructor(deps: { committer: Committer; reader: Connection; log: Log; lock?: OwnerLock }) {
-    this.#committer = deps.committer;
+  /** `reader` may be the writer itself: a transaction never spans a turn, so it reads committed rows only. */
+  constructor(deps: { writer: Connection; reader: Connection; log: Log; lock?: OwnerLock }) {
+    this.#writer = deps.writer;
     this.#reader = deps.reader;
     this.#lock = deps.lock;
-    this.#commits = new GroupCommit({ committer: deps.committer, log: deps.log });
+    this.#log = deps.log;
+    this.#commits = new GroupCommit({ writer: deps.writer, log: deps.log });
   }
 
   stats(): SqliteStats {
@@ -118,11 +105,21 @@ export class SqliteDatabase implements Database, Commits {
 
   async #close(): Promise<void> {
     try {
-      await this.#commits.drain();
-      await this.#committer.close();
-      this.#reader.close();
+      this.#commits.drain();
+      this.#moveWalIntoFile();
+      if (this.#reader !== this.#writer) this.#reader.close();
+      this.#writer.close();
     } finally {
       await this.#lock?.release();
+    }
+  }
+
+  /** Closing alone does not: @photostructure/sqlite keeps the file open until its statements are collected. */
+  #moveWalIntoFile(): void {
+    try {
+      this.#writer.run({ sql: 'PRAGMA wal_checkpoint(TRUNCATE)' });
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the WAL stays beside the store; the next start reads it');
     }
   }
 
