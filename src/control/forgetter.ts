@@ -62,10 +62,10 @@ export class Forgetter {
     this.#arm();
   }
 
-  /** One look at a time; what came up during one is looked at after it. */
+  /** One look at a time; what came up during one is looked at after it. News do not cut a back-off short. */
   #look(): void {
     this.#lookAgain = true;
-    this.#running ??= this.#lookUntilDone();
+    if (this.#failures === 0) this.#running ??= this.#lookUntilDone();
   }
 
   async #lookUntilDone(): Promise<void> {
@@ -77,6 +77,7 @@ export class Forgetter {
       } catch (error) {
         this.#failures++;
         this.#deps.log.error({ err: error, failures: this.#failures }, `forgetter: ${problemOf(error)}`);
+        break;
       }
     }
     this.#running = undefined;
@@ -102,8 +103,12 @@ export class Forgetter {
   }
 
   #fire(): void {
-    if (this.#failures === 0 && this.#dueAtMs > this.#deps.clock.nowMs()) this.#arm();
-    else this.#look();
+    if (this.#failures === 0 && this.#dueAtMs > this.#deps.clock.nowMs()) {
+      this.#arm();
+    } else {
+      this.#lookAgain = true;
+      this.#running ??= this.#lookUntilDone();
+    }
   }
 
   #backoffMs(): number {

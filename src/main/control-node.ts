@@ -16,6 +16,7 @@ import { Results } from '../control/results/results.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { tellingStore } from '../control/telling-store.ts';
 import { Groups } from '../control/together/groups.ts';
 import { ParentEnds } from '../control/together/parent-ends.ts';
 import { ParentWatch } from '../control/together/parent-watch.ts';
@@ -70,7 +71,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> 
   const artifacts = new ArtifactFiles({ dir: artifactDirIn(config.dataDir) });
   teardown.add(() => artifacts.close());
   const signals = new Signals();
-  const shared = { db, clock, random, ids, log, signals };
+  const shared = { db: tellingStore(db, { signals, clock }), clock, random, ids, log, signals };
   const { leaseMs, heartbeatMs } = config;
   const jobs = new JobCommands(shared);
   const workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });

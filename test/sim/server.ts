@@ -21,6 +21,7 @@ import { Results } from '../../src/control/results/results.ts';
 import { Scheduler } from '../../src/control/scheduler.ts';
 import { makeSchedules } from '../../src/control/schedules/make-schedules.ts';
 import { Signals } from '../../src/control/signals.ts';
+import { tellingStore } from '../../src/control/telling-store.ts';
 import { Groups } from '../../src/control/together/groups.ts';
 import { ParentEnds } from '../../src/control/together/parent-ends.ts';
 import { ParentWatch } from '../../src/control/together/parent-watch.ts';
@@ -80,11 +81,13 @@ export class SimServer {
     /** It cannot start, and ends. */
     readonly onFail: () => void;
   }) {
-    const { process, time, random, store: db, logs } = deps;
+    const { process, time, random, store, logs } = deps;
     this.process = process;
     this.#onBug = deps.onBug;
     const clock = time.clockOf(process);
-    const shared = { db, clock, random, ids: makeIds(clock, random), log: silentLog, signals: new Signals() };
+    const signals = new Signals();
+    const db = tellingStore(store, { signals, clock });
+    const shared = { db, clock, random, ids: makeIds(clock, random), log: silentLog, signals };
     const jobs = new JobCommands(shared);
     this.workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
     const forget = new ForgetCommands({ ...shared, logs });
