@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { ProcessIdentity } from './hypervisor.ts';
-import { identify, parseStat, undefinedIfGone } from './process-table.ts';
+import { childrenOf, identify, parseStat, undefinedIfGone } from './process-table.ts';
 
 /** A VMM may stand behind one or two that lock it in; more is not followed. */
 const processesMax = 8;
@@ -70,8 +70,7 @@ function treeOf(identity: ProcessIdentity): readonly number[] {
   if (identify(identity.pid)?.startTicks !== identity.startTicks) return [];
   const pids = [identity.pid];
   for (let at = 0; at < pids.length && pids.length < processesMax; at++) {
-    const children = readProc(`${pids[at]}/task/${pids[at]}/children`)?.trim() ?? '';
-    if (children !== '') pids.push(...children.split(' ').map(Number));
+    pids.push(...childrenOf(pids[at] ?? 0));
   }
   return pids.slice(0, processesMax);
 }

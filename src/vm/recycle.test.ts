@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { identify } from '../hypervisor/process-table.ts';
 import { vmmOverheadMiB } from './admission.ts';
 import { whyRecycle } from './recycle.ts';
-import { ownMiBOf } from './vmm-memory.ts';
+import { ownMiBOf } from './services.ts';
 
 const life = { jobsMax: 3, uptimeMaxMs: 60_000, memoryPercentMax: 50 };
 const age = { jobs: 2, uptimeMs: 59_999, memoryMiB: 76, ownMiB: (76 + vmmOverheadMiB) / 2 };
@@ -19,11 +19,11 @@ describe('a service VM', () => {
   it('takes as much memory as its process has of its own', async () => {
     const self = identify(process.pid);
     if (self === undefined) throw new Error('there is no /proc');
-    const before = (await ownMiBOf(self)) ?? 0;
+    const before = ownMiBOf(self) ?? 0;
     const more = Buffer.alloc(64 * 1024 ** 2, 1);
-    expect(((await ownMiBOf(self)) ?? 0) - before).toBeGreaterThan(50);
+    expect((ownMiBOf(self) ?? 0) - before).toBeGreaterThan(50);
     expect(before).toBeLessThan(process.memoryUsage().rss / 1024 ** 2);
     expect(more).toHaveLength(64 * 1024 ** 2);
-    expect(await ownMiBOf({ ...self, startTicks: self.startTicks + 1 })).toBeUndefined();
+    expect(ownMiBOf({ ...self, startTicks: self.startTicks + 1 })).toBeUndefined();
   });
 });

@@ -19,7 +19,7 @@ export interface ServiceVmsDeps extends Pick<ServiceFleetDeps, 'clock' | 'log'> 
   readonly fleet: ServiceFleet;
   readonly life: ServiceLife;
   /** Memory of a VMM's own; undefined where that cannot be told. */
-  readonly ownMiBOf: (vmm: ProcessIdentity) => Promise<number | undefined>;
+  readonly ownMiBOf: (vmm: ProcessIdentity) => number | undefined;
 }
 
 /** A job has a VM, or wants none any more. Safe to call again. */
@@ -145,7 +145,7 @@ export class ServiceVms {
     try {
       const { jobsServed = 0, memoryMiB } = vm.told;
       const uptimeMs = clock.monotonicMs() - servesSinceMs;
-      const ownMiB = await ownMiBOf(vm.process);
+      const ownMiB = ownMiBOf(vm.process);
       const why = whyRecycle({ jobs: jobsServed + 1, uptimeMs, memoryMiB, ownMiB }, life);
       if (why === undefined) await vm.reset(defaults.serviceResetMs);
       else log.debug({ vmId: vm.id, why }, 'a service VM has served long enough');
