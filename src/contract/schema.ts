@@ -19,7 +19,7 @@ export function strict<T extends TProperties>(
 
 /** A value or null. */
 export function nullable<T extends TSchema>(schema: T) {
-  return Type.Union([schema, Type.Null()]);
+  return Type.Union([Type.Null(), schema]);
 }
 
 export function oneOf<const T extends readonly string[]>(

@@ -11,8 +11,8 @@ import type { WorkerState } from '../domain/worker.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Database, Row, Statement } from '../store/database.ts';
 import { integer, text } from '../store/statements/columns.ts';
+import { eventsOfJob } from '../store/statements/events.ts';
 import {
-  eventsOfJob,
   jobCounts,
   listJobs,
   listJobsByQueue,

@@ -93,13 +93,6 @@ export function workerOf(row: Row): Worker {
   };
 }
 
-/** A claim as its worker gets it: the spec with the memory of this attempt. */
-export function claimedJobOf(row: Row): ClaimedJob {
-  const spec = json<JobSpec>(row, 'spec');
-  const memoryMiB = integerOrNull(row, 'memory_mib') ?? spec.memoryMiB;
-  return { jobId: text(row, 'id'), attempt: integer(row, 'attempt'), spec: { ...spec, memoryMiB } };
-}
-
 /** Of the newest attempt only. */
 function progressOf(row: Row): Job['progress'] {
   const told = jsonOrNull<Progress & { attempt: number }>(row, 'progress');

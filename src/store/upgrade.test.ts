@@ -71,12 +71,13 @@ it.each(['0006_together', '0009_speed'])(
     await play(db, 'twice', ['claimed', 'pending worker_lost', 'claimed', 'running', 'failed timeout']);
     await play(db, 'stopped', ['claimed', 'pending worker_lost', 'cancelled cancelled']);
     await db.batch([{ sql: "UPDATE attempts SET vm = '{}', usage = '{}' WHERE job_id = 'done'" }]);
-    const events = await db.query({ sql: 'SELECT * FROM events ORDER BY seq' });
+    const allEvents = { sql: 'SELECT seq, at_ms, kind, job_id, attempt, worker_id, data FROM events ORDER BY seq' };
+    const events = await db.query(allEvents);
 
     await migrate(db, await loadMigrations(), 2);
 
     expect(await checkInvariants(db)).toEqual([]);
-    expect(await db.query({ sql: 'SELECT * FROM events ORDER BY seq' })).toEqual(events);
+    expect(await db.query(allEvents)).toEqual(events);
     expect(await attempts(db, 'held')).toMatchObject([
       { attempt: 1, state: 'claimed', claimed_at_ms: 10, memory_mib: 64 },
     ]);
@@ -201,12 +202,16 @@ it('a filled store without 0011_jobs_anew keeps its jobs, indexes and triggers, 
   const jobs = await db.query(allJobs);
   const schema = await schemaOf(db);
 
-  await migrate(db, await loadMigrations(), 2);
+  const migrations = await loadMigrations();
+  await migrate(db, migrations.slice(0, 12), 2);
 
   expect(jobs.length).toBe(2);
   expect(await db.query(allJobs)).toEqual(jobs);
   expect(await schemaOf(db)).toEqual(schema);
   expect(await usualSteps(db, 'after')).toEqual(told);
+
+  await migrate(db, migrations, 3);
+  expect(await usualSteps(db, 'last')).toEqual(told);
   for (const bad of ["state = 'done'", "after_failed = 'stop'"])
     await expect(db.batch([{ sql: `UPDATE jobs SET ${bad} WHERE id = 'after'` }])).rejects.toMatchObject({
       code: 'CONSTRAINT',

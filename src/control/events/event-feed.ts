@@ -6,7 +6,7 @@ import type { Log } from '../../platform/log.ts';
 import type { Commits } from '../../store/commits.ts';
 import type { Database, Row } from '../../store/database.ts';
 import { integer, integerOrNull, textOrNull } from '../../store/statements/columns.ts';
-import { eventBySeq, eventsBetween, eventsOfJobAfter, newestEvent } from '../../store/statements/events.ts';
+import { eventBySeq, eventsBetween, eventsOfJob, newestEvent } from '../../store/statements/events.ts';
 import type { Unsubscribe } from '../signals.ts';
 import { eventOf } from '../views.ts';
 import { type EventFilter, kindRange, passes, type StoredEvent } from './filter.ts';
@@ -111,7 +111,7 @@ export class EventFeed {
     limit: number,
     newest: number,
   ): Promise<Omit<EventStretch, 'more'>> {
-    const statement = eventsOfJobAfter.with({ jobId, after, limit });
+    const statement = eventsOfJob.with({ jobId, after, limit });
     const rows = await this.#db.query(statement, { level: 'linearizable' });
     const last = rows.at(-1);
     const seen = last === undefined ? after : integer(last, 'seq');

@@ -37,6 +37,7 @@ import type { Holder } from '../fence.ts';
 import { tellMoved } from '../moved.ts';
 import type { Signals } from '../signals.ts';
 import { jobStateOf } from '../views.ts';
+import { completedSet, isOfSet, tellSet } from './completed.ts';
 
 type Details = Pick<AttemptDone, 'exitCode' | 'signal' | 'message'>;
 type End = AttemptEnd & Details;
@@ -74,18 +75,13 @@ export class EndReports {
   async plan(): Promise<Statement[]> {
     const open = [...this.#open.values()];
     if (open.length === 0) return [];
-    const first = this.#rounds++ === 0;
-    const isCompleted = (done: AttemptDone): boolean =>
-      first && done.reason === 'exit' && done.exitCode === 0;
-    const isGivenBack = (done: AttemptDone): boolean => first && done.reason === null;
-    const completed = open.filter(isCompleted);
-    const givenBack = open.filter(isGivenBack);
-    const others = open.filter((done) => !isCompleted(done) && !isGivenBack(done));
+    const { set, completed, givenBack, others } = sorted(open, this.#rounds++ === 0);
     const decided = others.length === 0 ? [] : await this.#decide(others);
     const nowMs = this.#clock.nowMs();
     const write = (statement: typeof completeAttempts, list: readonly unknown[]): Statement[] =>
       list.length === 0 ? [] : [statement.with({ ...this.#holder, attempts: JSON.stringify(list), nowMs })];
     return [
+      ...completedSet(this.#holder, set, nowMs),
       ...write(completeAttempts, completed.map(completionOf)),
       ...write(giveBackAttempts, givenBack.map(refOf)),
       ...write(endAttempts, decided),
@@ -95,8 +91,12 @@ export class EndReports {
   /** Takes the results of planned statements: what moved is done, and told. */
   settle(results: readonly Result[]): void {
     const rows = results.flatMap((result) => result.rows);
-    for (const row of rows) this.#open.delete(keyOf(text(row, 'id'), integer(row, 'attempt')));
-    tellMoved(this.#signals, rows);
+    const sets = rows.filter((row) => row['missed'] !== undefined);
+    for (const row of sets)
+      for (const [id, attempt] of tellSet(this.#signals, row)) this.#open.delete(keyOf(id, attempt));
+    const single = rows.filter((row) => row['missed'] === undefined);
+    for (const row of single) this.#open.delete(keyOf(text(row, 'id'), integer(row, 'attempt')));
+    tellMoved(this.#signals, single);
   }
 
   /** Writes what changed while it was decided, and gives the reports that are not this worker's to make. */
@@ -216,6 +216,24 @@ function endOf(done: AttemptDone): End {
     signal: null,
     message: 'It was given back after its start.',
   };
+}
+
+/** How each is written; what the first round has left must be decided. */
+function sorted(open: readonly AttemptDone[], isFirstRound: boolean) {
+  const lists = {
+    set: [] as AttemptDone[],
+    completed: [] as AttemptDone[],
+    givenBack: [] as AttemptDone[],
+    others: [] as AttemptDone[],
+  };
+  for (const done of open) {
+    if (!isFirstRound) lists.others.push(done);
+    else if (done.reason === null) lists.givenBack.push(done);
+    else if (done.reason !== 'exit' || done.exitCode !== 0) lists.others.push(done);
+    else if (isOfSet(done, lists.set[0] ?? done)) lists.set.push(done);
+    else lists.completed.push(done);
+  }
+  return lists;
 }
 
 /** One row of `completeAttempts`. */

@@ -8,14 +8,14 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
+import { claimsOfToken } from '../../store/statements/claimed.ts';
 import { integer, integerOrNull, json, text } from '../../store/statements/columns.ts';
-import { claimShaped } from '../../store/statements/lines.ts';
-import { forgetFullRates, nextOpening } from '../../store/statements/rates.ts';
-import { claimJobs, heldByToken, renewLease } from '../../store/statements/work.ts';
+import { nextOpening } from '../../store/statements/rates.ts';
+import { renewLease } from '../../store/statements/work.ts';
 import { tellExecutors, workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
-import { claimedJobOf } from '../views.ts';
+import { claimedJobsOf, claimStatements } from './claims.ts';
 import { EndReports } from './ends.ts';
 import { FruitlessClaims } from './fruitless-claims.ts';
 import { OldClaims } from './old-claims.ts';
@@ -153,19 +153,16 @@ export class WorkDesk {
     const claims = want > 0 && !(isRepoll && !shaped && this.#fruitless.covers(call.holder, nowMs));
     const mark = this.#fruitless.mark(call.holder, nowMs);
     call.seat.claims();
-    const results = await this.#deps.db.batch([
-      ...planned,
-      ...offers,
-      ...(claims ? this.#claim(call, shaped) : []),
-      this.#renewal(call.holder),
-    ]);
+    const { db, clock, signals } = this.#deps;
+    const claim = claims ? claimStatements(call.holder, call.body, clock.nowMs(), shaped) : [];
+    const results = await db.batch([...planned, ...offers, ...claim, this.#renewal(call.holder)]);
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
-    const rows = claims ? (results[planned.length + offers.length]?.rows ?? []) : [];
-    if (claims && !lease.shaped && rows.length < want) mark();
-    for (const row of rows) this.#deps.signals.changed(text(row, 'id'));
-    if (shaped && rows.length > 0) await this.#tellOpening();
-    const claimed = inOrder(call.body.repeat ? await this.#claimedBefore(call) : rows);
+    const fresh = claims ? claimedJobsOf(results.at(-2)) : [];
+    if (claims && !lease.shaped && fresh.length < want) mark();
+    for (const { jobId } of fresh) signals.changed(jobId);
+    if (shaped && fresh.length > 0) await this.#tellOpening();
+    const claimed = repeat ? await this.#claimedBefore(call) : fresh;
     return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
   }
 
@@ -174,15 +171,6 @@ export class WorkDesk {
     if (body.executors === undefined) return [];
     const nowMs = this.#deps.clock.nowMs();
     return [tellExecutors.with({ ...holder, executors: JSON.stringify(body.executors), nowMs })];
-  }
-
-  /** The buckets of keys that a shaped claim fills are taken away again at the rate at which claims make them. */
-  #claim({ holder, body }: Call, shaped: boolean): Statement[] {
-    const { token, want } = body;
-    const nowMs = this.#deps.clock.nowMs();
-    const values = { ...holder, token, want, nowMs };
-    if (!shaped) return [claimJobs.with(values)];
-    return [claimShaped.with(values), forgetFullRates.with({ nowMs, limit: 2 * want })];
   }
 
   /** A bucket may be empty now: the scheduler wakes who waits for it. */
@@ -198,8 +186,9 @@ export class WorkDesk {
   }
 
   /** What this token holds, claimed by this call or by the one whose answer was lost. */
-  #claimedBefore({ holder, body }: Call): Promise<readonly Row[]> {
-    return this.#deps.db.query(heldByToken.with({ ...holder, token: body.token }), { level: 'linearizable' });
+  async #claimedBefore({ holder, body }: Call): Promise<ClaimedJob[]> {
+    const statement = claimsOfToken.with({ ...holder, token: body.token });
+    return claimedJobsOf({ rows: await this.#deps.db.query(statement, { level: 'linearizable' }) });
   }
 
   async #leaseOf(holder: Holder, result: Result | undefined, seat?: Seat): Promise<Lease> {
@@ -286,13 +275,6 @@ export class WorkDesk {
       unsubscribe();
     };
   }
-}
-
-/** Rows of a write come in no order; the best job goes first. */
-function inOrder(rows: readonly Row[]): ClaimedJob[] {
-  const compare = (a: Row, b: Row): number =>
-    integer(a, 'rank_ms') - integer(b, 'rank_ms') || integer(a, 'seq') - integer(b, 'seq');
-  return [...rows].sort(compare).map(claimedJobOf);
 }
 
 function keyOf({ jobId, attempt }: AttemptRef): string {

@@ -15,6 +15,7 @@ import { openSnapshot } from '../../store/sqlite/snapshot.ts';
 import { openSqlite, type SqliteDatabase } from '../../store/sqlite/sqlite.ts';
 import { forgetJob } from '../../store/statements/forget.ts';
 import { insertJob, insertJobData, startAttempt } from '../../store/statements/jobs.ts';
+import { countClaimed, tellClaimed } from '../../store/statements/claimed.ts';
 import { claimJobs, completeAttempts } from '../../store/statements/work.ts';
 import { registerWorker } from '../../store/statements/workers.ts';
 import { Findings, violationLines } from '../../store/verify/findings.ts';
@@ -53,7 +54,9 @@ describe('verifyDataDir', () => {
         insertJob.with({ ...job, id }),
         insertJobData.with({ id, spec: '{}' }),
       ]),
-      claimJobs.with({ ...holder, token: 't', want: 9, nowMs: 2 }),
+      ...[claimJobs, countClaimed, tellClaimed].map((each) =>
+        each.with({ ...holder, token: 't', want: 9, nowMs: 2 }),
+      ),
       ...[completed, running, forgotten].map((id) =>
         startAttempt.with({ ...holder, id, attempt: 1, nowMs: 3 }),
       ),

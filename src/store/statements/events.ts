@@ -1,10 +1,9 @@
 /** The events of everything, in the order in which they happened. */
 import { define } from './define.ts';
+import { eachEvent, eventColumns, eventJob, eventNumber, numberedBetween } from './event-sets.ts';
 
 /** Of the job; an event whose job is gone, or that has none, may name it itself. */
-const queueOfEvent =
-  "coalesce((SELECT queue FROM jobs WHERE jobs.id = events.job_id), events.data->>'queue')";
-const eventColumns = `seq, at_ms, kind, job_id, attempt, worker_id, data, ${queueOfEvent} AS queue`;
+const queueOfEvent = `coalesce((SELECT queue FROM jobs WHERE jobs.id = ${eventJob}), log.data->>'queue')`;
 
 /** Number of the newest event; null when there is none. */
 export const newestEvent = define<Record<never, never>>(
@@ -24,21 +23,35 @@ export const eventsBetween = define<{
   queue: string | null;
 }>(
   'events.between',
-  `SELECT ${eventColumns} FROM events
-   WHERE seq > :after AND seq <= :until AND kind >= :kindFrom AND kind < :kindTo
+  `SELECT ${eventColumns}, ${queueOfEvent} AS queue FROM ${eachEvent('events')}
+   WHERE ${numberedBetween(':after', ':until')} AND log.kind >= :kindFrom AND log.kind < :kindTo
      AND (:queue IS NULL OR ${queueOfEvent} = :queue)
-   ORDER BY seq`,
+   ORDER BY log.seq, each.key`,
 );
 
+/** When a job was claimed, and when it was completed: a set that tells of it has one of these times. */
+const timesOfSets = `SELECT claimed_at_ms AS at_ms FROM jobs WHERE id = :jobId AND claimed_at_ms IS NOT NULL
+  UNION SELECT ended_at_ms FROM jobs WHERE id = :jobId AND state = 'completed'
+  UNION SELECT claimed_at_ms FROM past_attempts WHERE job_id = :jobId`;
+
 /** The events of one job after one, oldest first. */
-export const eventsOfJobAfter = define<{ jobId: string; after: number; limit: number }>(
-  'events.ofJobAfter',
-  `SELECT ${eventColumns} FROM events INDEXED BY events_by_job
-   WHERE job_id = :jobId AND seq > :after ORDER BY seq LIMIT +:limit`,
+export const eventsOfJob = define<{ jobId: string; after: number; limit: number }>(
+  'events.ofJob',
+  `SELECT seq, at_ms, kind, job_id, attempt, worker_id, data,
+     coalesce((SELECT queue FROM jobs WHERE jobs.id = job_id), data->>'queue') AS queue
+   FROM (
+     SELECT seq, at_ms, kind, job_id, attempt, worker_id, data FROM events INDEXED BY events_by_job
+     WHERE job_id = :jobId AND seq > :after
+     UNION ALL
+     SELECT ${eventColumns} FROM (${timesOfSets}) AS told CROSS JOIN ${eachEvent('events')}
+     WHERE log.at_ms = told.at_ms AND log.jobs IS NOT NULL AND each.value->>0 = :jobId AND ${eventNumber} > :after)
+   ORDER BY seq LIMIT +:limit`,
 );
 
 /** One event. */
 export const eventBySeq = define<{ seq: number }>(
   'events.bySeq',
-  `SELECT ${eventColumns} FROM events WHERE seq = :seq`,
+  `SELECT ${eventColumns}, ${queueOfEvent} AS queue
+   FROM ${eachEvent('(SELECT * FROM events WHERE seq >= :seq ORDER BY seq LIMIT 1)')}
+   WHERE ${eventNumber} = :seq`,
 );

@@ -1,5 +1,7 @@
 /** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
 import * as batch from './batch.ts';
+import * as claimed from './claimed.ts';
+import * as completed from './completed.ts';
 import * as due from './due.ts';
 import * as events from './events.ts';
 import * as forget from './forget.ts';
@@ -29,6 +31,8 @@ interface Listed {
 export const allStatements: readonly Listed[] = [
   ...[
     batch,
+    claimed,
+    completed,
     due,
     events,
     forget,

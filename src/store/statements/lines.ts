@@ -6,7 +6,6 @@ import type { QueueValues } from './queues.ts';
 import { tokensNow } from './rates.ts';
 import {
   bestOfPair,
-  claimedColumns,
   claimSet,
   heads,
   limited,
@@ -89,8 +88,7 @@ export const claimShaped = define<OfHolder & { token: string; want: number; nowM
          WHERE of_line <= room_of_line)
        WHERE place <= room)
      ORDER BY rank_ms, place, seq
-     LIMIT ${roomOfWorker})
-   RETURNING ${claimedColumns}`,
+     LIMIT ${roomOfWorker})`,
 );
 
 type Rates = Pick<QueueValues, 'rateMax' | 'ratePerMs' | 'keyRateMax' | 'keyRatePerMs'>;

@@ -67,13 +67,6 @@ export const pastAttempts = define<{ jobId: string; limit: number }>(
    FROM past_attempts WHERE job_id = :jobId ORDER BY attempt DESC LIMIT +:limit`,
 );
 
-/** The events of a job, oldest first, from the one after `after`. */
-export const eventsOfJob = define<{ jobId: string; after: number; limit: number }>(
-  'lists.eventsOfJob',
-  `SELECT seq, at_ms, kind, job_id, attempt, worker_id, data FROM events INDEXED BY events_by_job
-   WHERE job_id = :jobId AND seq > :after ORDER BY seq LIMIT +:limit`,
-);
-
 /** Totals of each queue, one column per state, as the writes keep them. */
 export const jobCounts = define<{ limit: number }>(
   'lists.counts',

@@ -10,12 +10,13 @@ import { openSqlite } from '../sqlite/sqlite.ts';
 import { allStatements } from './index.ts';
 
 /**
- * They sort a bounded number of rows that an index gave them: of each queue, line or state; or the jobs of one key that
- * is over its limit.
+ * They sort a bounded number of rows that an index gave them: of each queue, line or state; the jobs of one key that is
+ * over its limit; the jobs of one call, or of one row of events.
  */
 const sortsAFewRows = new Set([
   ...['work.claim', 'lines.claim', 'keyPolicy.apply'],
   ...['lists.jobsByState', 'lists.jobsByQueue'],
+  ...['claimed.count', 'claimed.tell', 'claimed.ofToken', 'completed.count', 'events.between', 'events.ofJob'],
 ]);
 
 describe('statements', () => {

@@ -13,23 +13,26 @@ const live = literals(workerMachine.sourcesOf('offline'));
 const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
-const isLimited =
-  'EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL) AS limited';
-const isWaitedFor = `EXISTS (
+/** Its place may be what another job of its queue waits for. */
+export const isLimited =
+  'EXISTS (SELECT 1 FROM queues WHERE name = jobs.queue AND concurrency_max IS NOT NULL)';
+/** Another job runs after it. */
+export const isWaitedFor = `EXISTS (
   SELECT 1 FROM job_parents INDEXED BY job_parents_open
-  WHERE parent_id = jobs.id AND state = 'open') AS is_waited_for`;
+  WHERE parent_id = jobs.id AND job_parents.state = 'open')`;
+const toTell = `${isLimited} AS limited, ${isWaitedFor} AS is_waited_for`;
 
 /** What is told of a job that has ended: who may claim in its place, and who waits for it. */
-const completedColumns = `id, attempt, state, queue, concurrency_key, group_name, ${isLimited}, ${isWaitedFor}`;
+const completedColumns = `id, attempt, state, queue, concurrency_key, group_name, ${toTell}`;
 
 /** What is told of a job that has moved. */
 export const movedColumns = `id, attempt, state, queue, executor, run_at_ms, expires_at_ms, concurrency_key, group_name,
-  ${isLimited}, ${isWaitedFor}`;
+  ${toTell}`;
 
 export type OfHolder = { workerId: string; generation: number };
 
 /** When an attempt was started, if that is told with its end: not before its claim, and not in the future. */
-const startedWithEnd = (toldMs: string): string =>
+export const startedWithEnd = (toldMs: string): string =>
   `coalesce(started_at_ms, max(claimed_at_ms, min(${toldMs}, :nowMs)))`;
 
 /**
@@ -94,7 +97,7 @@ export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }
 export const attemptsNamed = define<{ attempts: string }>(
   'work.attemptsNamed',
   `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, jobs.expires_at_ms,
-     jobs.group_name, ${isWaitedFor}, d.value->>'attempt' AS attempt, past.attempt IS NULL AND jobs.${held} AS held,
+     jobs.group_name, ${isWaitedFor} AS is_waited_for, d.value->>'attempt' AS attempt, past.attempt IS NULL AND jobs.${held} AS held,
      coalesce(past.worker_id, jobs.worker_id) AS worker_id,
      coalesce(past.worker_generation, jobs.worker_generation) AS worker_generation,
      iif(past.attempt IS NULL, jobs.reason, past.reason) AS reason
@@ -103,10 +106,6 @@ export const attemptsNamed = define<{ attempts: string }>(
    WHERE jobs.id = d.value->>'jobId' AND (past.attempt IS NOT NULL
      OR (+jobs.attempt = d.value->>'attempt' AND jobs.claimed_at_ms IS NOT NULL))`,
 );
-
-/** What a worker is told of a claim. */
-export const claimedColumns = `id, attempt, rank_ms, seq, memory_mib,
-  (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;
 
 /** The queues this worker serves, each with its settings if it has any. */
 export const served =
@@ -141,7 +140,8 @@ export const roomOfWorker = `max(0, min(:want, ${limits.slotsMax} - (
  * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; of a queue with
  * a limit no more than there is room for, over all its executors; of a shaped queue nothing, see `claimShaped`. None
  * while a job is still held by the same token, so that a call sent twice claims once. The cost depends on the pairs
- * and on `want`, never on the jobs stored or waiting.
+ * and on `want`, never on the jobs stored or waiting. What it claims is counted and told by `countClaimed` and
+ * `tellClaimed`, which follow in the batch.
  */
 export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
   'work.claim',
@@ -160,15 +160,7 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
          WHERE ${mayClaim} AND s.shaped = 0 AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
        WHERE place <= room)
      ORDER BY rank_ms, seq
-     LIMIT ${roomOfWorker})
-   RETURNING ${claimedColumns}`,
-);
-
-/** What a token has claimed and its worker still holds. */
-export const heldByToken = define<OfHolder & { token: string }>(
-  'work.heldByToken',
-  `SELECT ${claimedColumns} FROM jobs INDEXED BY jobs_held
-   WHERE worker_id = :workerId AND claim_token = :token AND ${held} AND worker_generation = :generation`,
+     LIMIT ${roomOfWorker})`,
 );
 
 /** Claims of a worker that were made up to a time and are not started, in the order of their jobs. */

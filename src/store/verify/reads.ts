@@ -4,6 +4,7 @@ import { limits } from '../../domain/limits.ts';
 import type { Database, Row, SqlValue } from '../database.ts';
 import { integer, text } from '../statements/columns.ts';
 import { define, type NamedStatement } from '../statements/define.ts';
+import { eachEvent, eventColumns, eventJob, numberedBetween } from '../statements/event-sets.ts';
 
 /** A store that is only read; every query of one verification should see the same state. */
 export type StoreReader = Pick<Database, 'query'>;
@@ -15,23 +16,16 @@ export const sizes = define<Record<never, never>>(
      + (SELECT count(*) FROM jobs WHERE claimed_at_ms IS NOT NULL) AS attempts,
      (SELECT count(*) FROM workers) AS workers, (SELECT count(*) FROM queues) AS queues,
      (SELECT count(*) FROM schedules) AS schedules, (SELECT count(*) FROM webhooks) AS webhooks,
-     (SELECT count(*) FROM events) AS events,
-     (SELECT coalesce(min(seq), 1) FROM events) AS first_event,
+     (SELECT coalesce(sum(job_count), 0) FROM events) AS events,
+     coalesce((SELECT seq - job_count + 1 FROM events ORDER BY seq LIMIT 1), 1) AS first_event,
      (SELECT coalesce(max(seq), 0) FROM events) AS last_event`,
 );
 
-const eventsInOrder = define<{ after: number; limit: number }>(
+const eventsInOrder = define<{ after: number; until: number }>(
   'verify.eventsInOrder',
-  `SELECT events.seq, events.at_ms, events.kind, events.job_id, events.attempt, events.worker_id, events.data,
-     jobs.queue, jobs.concurrency_key
-   FROM events LEFT JOIN jobs ON jobs.id = events.job_id
-   WHERE events.seq > :after ORDER BY events.seq LIMIT +:limit`,
-);
-
-const eventsByJob = define<{ id: string; after: number; limit: number }>(
-  'verify.eventsByJob',
-  `SELECT job_id, seq, kind, attempt, worker_id, data FROM events INDEXED BY events_by_job
-   WHERE job_id IS NOT NULL AND (job_id, seq) > (:id, :after) ORDER BY job_id, seq LIMIT +:limit`,
+  `SELECT ${eventColumns}, jobs.queue, jobs.concurrency_key
+   FROM ${eachEvent('events')} LEFT JOIN jobs ON jobs.id = ${eventJob}
+   WHERE ${numberedBetween(':after', ':until')} ORDER BY log.seq, each.key`,
 );
 
 const jobsById = define<{ after: string; limit: number }>(
@@ -63,16 +57,11 @@ export const traceOfJob = define<{ id: string; attempt: number }>(
 );
 
 /** Every event, in the order in which they happened, with queue and key of its job if that is still there. */
-export function eventsOf(store: StoreReader): AsyncGenerator<Row> {
-  return paged(store, eventsInOrder, { after: 0 }, (row) => ({ after: integer(row, 'seq') }));
-}
-
-/** The events of one job after those of another, by their ids; those of a job in the order they happened. */
-export function eventsPerJob(store: StoreReader): AsyncGenerator<Row> {
-  return paged(store, eventsByJob, { id: '', after: 0 }, (row) => ({
-    id: text(row, 'job_id'),
-    after: integer(row, 'seq'),
-  }));
+export async function* eventsOf(store: StoreReader): AsyncGenerator<Row> {
+  const [size = {}] = await store.query(sizes.with({}));
+  const last = integer(size, 'last_event');
+  for (let after = integer(size, 'first_event') - 1; after < last; after += limits.verifyPage)
+    yield* await store.query(eventsInOrder.with({ after, until: after + limits.verifyPage }));
 }
 
 /** Every job, by its id. */

@@ -1,9 +1,9 @@
-/** Replays the events of each job, one job after another, and compares where they lead with what is stored. */
+/** Replays what each job's events tell, and compares where they lead with what is stored. */
 import { isEnded, isHeld, type JobState, jobMachine } from '../../domain/job.ts';
 import type { Row } from '../database.ts';
 import { integer, integerOrNull, json, text, textOrNull } from '../statements/columns.ts';
 import type { Findings, Invariant } from './findings.ts';
-import { eventsPerJob, jobsOf, type StoreReader } from './reads.ts';
+import { eventsOf, jobsOf, type StoreReader } from './reads.ts';
 
 /** Events of a job that stays in its state. */
 const stepless = new Set(['cancel_requested', 'postponed', 'progress']);
@@ -34,52 +34,35 @@ export interface ReplayedJobs {
   readonly events: number;
 }
 
-/** I1, I3, I4 and I9 of every job. With the first events forgotten, a job may begin in the middle of its story. */
+/**
+ * I1, I3, I4 and I9 of every job. With the first events forgotten, a job may begin in the middle of its story. Keeps a
+ * few words of each job whose events are there.
+ */
 export async function replayJobs(
   store: StoreReader,
   found: Findings,
   wholeStory: boolean,
 ): Promise<ReplayedJobs> {
-  const jobs = jobsOf(store);
+  const stories = new Map<string, JobStory>();
   const seen = { jobs: 0, events: 0 };
-  let job = await nextOf(jobs);
-  let story: JobStory | undefined;
-  const passOver = async (): Promise<void> => {
-    seen.jobs++;
-    job = await nextOf(jobs);
-  };
-  const passUntold = async (until: string | undefined): Promise<void> => {
-    while (job !== undefined && (until === undefined || text(job, 'id') < until)) {
-      if (wholeStory) found.violated('I9', 'a job has no events', `job ${text(job, 'id')}`);
-      await passOver();
-    }
-  };
-  const finish = async (told: JobStory): Promise<void> => {
-    await passUntold(told.id);
-    if (job === undefined || text(job, 'id') !== told.id) {
-      told.compareWithNone();
-      return;
-    }
-    told.compare(job);
-    await passOver();
-  };
-  for await (const event of eventsPerJob(store)) {
-    const id = text(event, 'job_id');
-    if (story?.id !== id) {
-      if (story !== undefined) await finish(story);
-      story = new JobStory(id, found, wholeStory);
-    }
+  for await (const event of eventsOf(store)) {
+    const id = textOrNull(event, 'job_id');
+    if (id === null) continue;
+    const story = stories.get(id) ?? new JobStory(id, found, wholeStory);
+    stories.set(id, story);
     seen.events++;
     story.take(event);
   }
-  if (story !== undefined) await finish(story);
-  await passUntold(undefined);
+  for await (const row of jobsOf(store)) {
+    seen.jobs++;
+    const id = text(row, 'id');
+    const story = stories.get(id);
+    if (story !== undefined) story.compare(row);
+    else if (wholeStory) found.violated('I9', 'a job has no events', `job ${id}`);
+    stories.delete(id);
+  }
+  for (const story of stories.values()) story.compareWithNone();
   return seen;
-}
-
-async function nextOf(rows: AsyncGenerator<Row>): Promise<Row | undefined> {
-  const next = await rows.next();
-  return next.done === true ? undefined : next.value;
 }
 
 /** The events of one job, taken one by one. */

@@ -1,5 +1,6 @@
 /** The invariants that one statement can check: each rule gives one row per violation. */
 import { jobMachine } from '../../domain/job.ts';
+import { eachEvent, eventColumns } from '../statements/event-sets.ts';
 import { countColumns } from '../statements/queues.ts';
 import type { Rule } from './rule.ts';
 import { lineRules } from './rules-lines.ts';
@@ -122,11 +123,13 @@ const attemptRules: readonly Rule[] = [
     invariant: 'I9',
     rule: 'an attempt ended otherwise than its event tells',
     over: 'attempts',
-    sql: `SELECT a.job_id, a.attempt, a.reason, a.exit_code FROM (${endedAttempts}) AS a
-      WHERE (SELECT min(seq) FROM events) = 1 AND NOT EXISTS (
-        SELECT 1 FROM events AS e INDEXED BY events_by_job
-        WHERE e.job_id = a.job_id AND e.attempt = a.attempt AND e.data->>'from' IN ('claimed', 'running')
-          AND e.kind <> 'job.running' AND e.data->>'reason' IS a.reason AND e.data->>'exitCode' IS a.exit_code)
+    sql: `WITH told AS MATERIALIZED (
+        SELECT ${eventColumns} FROM ${eachEvent('events')}
+        WHERE log.data->>'from' IN ('claimed', 'running') AND log.kind <> 'job.running')
+      SELECT a.job_id, a.attempt, a.reason, a.exit_code FROM (${endedAttempts}) AS a
+        LEFT JOIN told AS e ON e.job_id = a.job_id AND e.attempt = a.attempt
+          AND e.data->>'reason' IS a.reason AND e.data->>'exitCode' IS a.exit_code
+      WHERE (SELECT seq - job_count FROM events ORDER BY seq LIMIT 1) = 0 AND e.job_id IS NULL
       ORDER BY a.job_id, a.attempt`,
   },
 ];
@@ -160,8 +163,8 @@ const tellRules: readonly Rule[] = [
     rule: 'an event is missing',
     over: 'events',
     sql: `SELECT seq + 1 AS first_missing FROM events AS e
-      WHERE NOT EXISTS (SELECT 1 FROM events AS next WHERE next.seq = e.seq + 1)
-        AND seq < (SELECT max(seq) FROM events) ORDER BY seq`,
+      WHERE (SELECT next.seq - next.job_count FROM events AS next WHERE next.seq > e.seq
+        ORDER BY next.seq LIMIT 1) <> e.seq ORDER BY seq`,
   },
   {
     invariant: 'store',

@@ -2,13 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
 import { FakeClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
-import type { Database } from '../database.ts';
+import type { Database, Statement } from '../database.ts';
 import { checkInvariants } from '../invariants.suite.ts';
 import { migrate } from '../migrate.ts';
 import { loadMigrations } from '../migration-files.ts';
 import { openSqlite } from '../sqlite/sqlite.ts';
 import { insertJob, insertJobData } from '../statements/jobs.ts';
 import { insertSchedule, insertTriggered, settleRun } from '../statements/schedules.ts';
+import { countClaimed, tellClaimed } from '../statements/claimed.ts';
 import { claimJobs } from '../statements/work.ts';
 import { registerWorker } from '../statements/workers.ts';
 import { Findings } from './findings.ts';
@@ -66,7 +67,7 @@ const damages: readonly (readonly [string, string])[] = [
   ['UPDATE jobs SET worker_generation = NULL', 'I2: a held job has no attempt or no holder'],
   ['UPDATE jobs SET attempt = 2', 'I3: the attempts of a job are not numbered 1, 2, 3, …'],
   [`${attempt} ('none', 1, 'w', 1, 1, 1)`, 'I3: an attempt belongs to no job'],
-  ["UPDATE events SET attempt = 3 WHERE kind = 'job.claimed'", 'I3: an attempt is told out of turn'],
+  [`UPDATE events SET jobs = '[["j",3]]' WHERE kind = 'job.claimed'`, 'I3: an attempt is told out of turn'],
   [
     `${ended};${event} (6, 'job.running', 'j', 1, 'w', '{"from":"failed"}')`,
     'I4: an ended state was left: job j left failed for running',
@@ -89,7 +90,7 @@ const damages: readonly (readonly [string, string])[] = [
     'I8: of a key more jobs are ready than have room, or fewer while others wait',
   ],
   ['DELETE FROM events WHERE seq = 2', 'I9: an event is missing: {"first_missing":2}'],
-  ['DELETE FROM events WHERE job_id IS NOT NULL', 'I9: a job has no events: job j'],
+  ['DELETE FROM events WHERE job_id IS NOT NULL OR jobs IS NOT NULL', 'I9: a job has no events: job j'],
   [
     "UPDATE events SET kind = 'job.running' WHERE kind = 'job.claimed'",
     'I9: a step is not in the table: job j left pending for running',
@@ -165,6 +166,12 @@ const damages: readonly (readonly [string, string])[] = [
   [delivery, 'a delivery has no webhook, or is tried again although its event is done with'],
 ];
 
+/** The worker claims the next job. */
+function claim(by: { token: string; nowMs: number }): Statement[] {
+  const values = { workerId: 'w', generation: 1, want: 1, ...by };
+  return [claimJobs.with(values), countClaimed.with(values), tellClaimed.with(values)];
+}
+
 describe('the checker of invariants', () => {
   let db: Database;
 
@@ -180,7 +187,7 @@ describe('the checker of invariants', () => {
       }),
       insertJob.with(job),
       insertJobData.with({ id: 'j', spec: '{"labels":{"a":"b"}}' }),
-      claimJobs.with({ workerId: 'w', generation: 1, token: 't', want: 1, nowMs: 2 }),
+      ...claim({ token: 't', nowMs: 2 }),
       insertSchedule.with({ ...schedule, paused: 0 }),
       insertTriggered.with({ id: 'r', name: 's', nowMs: 2 }),
       settleRun.with({ id: 'r', outcome: 'fired', message: null, nowMs: 3 }),
@@ -243,14 +250,13 @@ describe('the checker of invariants', () => {
 
   it('finds a key, and a queue, that held more jobs than allowed, although none holds them any more', async () => {
     const keyed = { ...job, id: 'k', concurrencyKey: 'tenant' };
-    const claim = { workerId: 'w', generation: 1, want: 1, nowMs: 2 };
     await db.batch([
       insertJob.with(keyed),
       insertJob.with({ ...keyed, id: 'l' }),
       { sql: "INSERT INTO job_data (seq, spec) SELECT seq, '{}' FROM jobs WHERE id > 'j'" },
       { sql: "INSERT INTO queues (name, paused, concurrency_max, updated_at_ms) VALUES ('q', 0, 3, 1)" },
-      claimJobs.with({ ...claim, token: 'u' }),
-      claimJobs.with({ ...claim, token: 'v' }),
+      ...claim({ token: 'u', nowMs: 2 }),
+      ...claim({ token: 'v', nowMs: 2 }),
       { sql: "UPDATE jobs SET state = 'pending', reason = NULL" },
     ]);
     expect(await checkInvariants(db)).toEqual([]);
@@ -270,15 +276,14 @@ describe('the checker of invariants', () => {
 
   it('finds a claim for which there was no token', async () => {
     const insert = (id: string) => [insertJob.with({ ...job, id }), insertJobData.with({ id, spec: '{}' })];
-    const claim = { workerId: 'w', generation: 1, want: 1, nowMs: 1_000 };
     const rates = { queue: 'q', rateMax: 1, ratePerMs: 1_000 };
     await db.batch([
       { sql: `${event} (3, 'queue.changed', NULL, NULL, NULL, ?)`, args: [JSON.stringify(rates)] },
       ...[...insert('k'), ...insert('l')],
-      claimJobs.with({ ...claim, token: 'u' }),
+      ...claim({ token: 'u', nowMs: 1_000 }),
     ]);
     expect(await checkInvariants(db)).toEqual([]);
-    await db.batch([claimJobs.with({ ...claim, token: 'v' })]);
+    await db.batch(claim({ token: 'v', nowMs: 1_000 }));
     expect(await checkInvariants(db)).toEqual([
       'I8: a queue or a key was over its rate: "q\\n" had no token of 1 in 1000 ms for a claim at 1000',
     ]);

@@ -1,4 +1,4 @@
-/** Holds a whole store to the invariants: reads it, changes nothing, and needs little memory however large it is. */
+/** Holds a whole store to the invariants: reads it page by page, and changes nothing. */
 import { limits } from '../../domain/limits.ts';
 import { integer } from '../statements/columns.ts';
 import type { Findings } from './findings.ts';

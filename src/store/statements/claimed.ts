@@ -1,0 +1,45 @@
+/** What a claim tells: its events and counts for all its jobs at once, and the jobs themselves to their worker. */
+import { heldStates } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
+import { insertSet } from './event-sets.ts';
+
+type OfToken = { workerId: string; token: string };
+
+/** The jobs a token has claimed and its worker still holds. */
+const heldByToken = `jobs INDEXED BY jobs_held WHERE jobs.worker_id = :workerId AND jobs.claim_token = :token
+  AND jobs.state IN (${literals(heldStates)})`;
+
+/** All of a token are claimed by the first of its calls that claims any; one sent again finds its event. */
+const untold = `NOT EXISTS (SELECT 1 FROM events INDEXED BY events_of_sets
+  WHERE events.at_ms = (SELECT jobs.claimed_at_ms FROM ${heldByToken} ORDER BY jobs.seq LIMIT 1)
+    AND events.jobs IS NOT NULL AND events.token = :token)`;
+
+/** `[[jobId, attempt, memoryMiB, spec], …]`; an id and a spec are JSON already. */
+const claims = `'[' || group_concat('["' || jobs.id || '",' || jobs.attempt || ',' || coalesce(jobs.memory_mib, 'null')
+  || ',' || job_data.spec || ']') || ']' AS claims`;
+
+/** Of the token, the best job first. */
+const ofToken = `(SELECT jobs.seq AS of_seq FROM ${heldByToken} ORDER BY jobs.rank_ms, jobs.seq)
+  CROSS JOIN jobs CROSS JOIN job_data WHERE jobs.seq = of_seq AND job_data.seq = of_seq`;
+
+/** Counts what the claim of this token, before it in the batch, has taken. */
+export const countClaimed = define<OfToken>(
+  'claimed.count',
+  `UPDATE queue_counts SET pending = pending - n, claimed = claimed + n
+   FROM (SELECT queue AS of_queue, count(*) AS n FROM ${heldByToken} GROUP BY queue)
+   WHERE queue = of_queue AND ${untold}`,
+);
+
+/** Tells it, after it is counted; gives `claims` where there are any: the jobs, as JSON. */
+export const tellClaimed = define<OfToken & { nowMs: number }>(
+  'claimed.tell',
+  `${insertSet({ kind: 'job.claimed', data: '{"from":"pending"}', token: ':token' })}
+   FROM (SELECT id, attempt FROM ${heldByToken} ORDER BY jobs.seq) AS jobs HAVING count(*) > 0 AND ${untold}
+   RETURNING (SELECT ${claims} FROM ${ofToken}) AS claims`,
+);
+
+/** The same jobs once more, for a call whose answer was lost; null when there are none. */
+export const claimsOfToken = define<OfToken & { generation: number }>(
+  'claimed.ofToken',
+  `SELECT ${claims} FROM ${ofToken} AND jobs.worker_generation = :generation`,
+);

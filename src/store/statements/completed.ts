@@ -1,0 +1,47 @@
+/**
+ * The common end of a light job, of many at once: its start is told with its exit code 0, and nothing else. The three
+ * statements go by the same condition: they stand in one batch, in this order.
+ */
+import { define } from './define.ts';
+import { insertSet } from './event-sets.ts';
+import { isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
+
+/** `starts` is `{jobId: startedAtMs}`: claimed attempts, all with this number. */
+type Starts = OfHolder & { starts: string; attempt: number };
+
+/** `+` keeps the planner on the id. */
+const isThose = `jobs.id = d.key AND +jobs.attempt = :attempt AND +jobs.worker_id = :workerId
+  AND +jobs.worker_generation = :generation AND +jobs.state = 'claimed'`;
+const those = `json_each(:starts) AS d CROSS JOIN jobs WHERE ${isThose}`;
+
+/** Of those whose end, or whose place, others may wait for: what `tellMoved` tells. */
+const missed = `SELECT json_group_array(json_object('id', jobs.id, 'state', 'completed', 'queue', jobs.queue,
+    'concurrency_key', jobs.concurrency_key, 'group_name', jobs.group_name, 'limited', ${isLimited},
+    'is_waited_for', ${isWaitedFor}))
+  FROM ${those} AND (jobs.concurrency_key IS NOT NULL OR jobs.group_name IS NOT NULL OR ${isLimited}
+    OR ${isWaitedFor})`;
+
+/** Tells it; gives, where there are any, `jobs` as `[[jobId, attempt], …]`, and `missed` as rows in JSON. */
+export const tellCompleted = define<Starts & { nowMs: number }>(
+  'completed.tell',
+  `${insertSet({ kind: 'job.completed', data: '{"from":"claimed","reason":"exit","exitCode":0}', token: 'NULL' })}
+   FROM ${those} HAVING count(*) > 0
+   RETURNING jobs, (${missed}) AS missed`,
+);
+
+/** Counts it. */
+export const countCompleted = define<Starts>(
+  'completed.count',
+  `UPDATE queue_counts SET claimed = claimed - n, completed = completed + n
+   FROM (SELECT jobs.queue AS of_queue, count(*) AS n FROM ${those} GROUP BY jobs.queue)
+   WHERE queue = of_queue`,
+);
+
+/** Does it; a job with an empty claim token is not told by its trigger. */
+export const completeClaimed = define<Starts & { nowMs: number }>(
+  'completed.write',
+  `UPDATE jobs SET state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0,
+     claim_token = '', started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs,
+     updated_at_ms = :nowMs
+   FROM json_each(:starts) AS d WHERE ${isThose}`,
+);
