@@ -1,7 +1,7 @@
 /** Rows of the store as they go over the wire. */
 import type { Attempt, Job, JobEvent, JobSpec, Usage, VmFacts } from '../contract/job.ts';
 import type { Progress } from '../contract/result.ts';
-import type { ClaimedJob, ExecutorOffer, Worker } from '../contract/worker.ts';
+import type { ExecutorOffer, Worker } from '../contract/worker.ts';
 import type { EndReason, JobState } from '../domain/job.ts';
 import { isEnded, isHeld } from '../domain/job.ts';
 import type { WorkerState } from '../domain/worker.ts';

@@ -71,7 +71,9 @@ it.each(['0006_together', '0009_speed'])(
     await play(db, 'twice', ['claimed', 'pending worker_lost', 'claimed', 'running', 'failed timeout']);
     await play(db, 'stopped', ['claimed', 'pending worker_lost', 'cancelled cancelled']);
     await db.batch([{ sql: "UPDATE attempts SET vm = '{}', usage = '{}' WHERE job_id = 'done'" }]);
-    const allEvents = { sql: 'SELECT seq, at_ms, kind, job_id, attempt, worker_id, data FROM events ORDER BY seq' };
+    const allEvents = {
+      sql: 'SELECT seq, at_ms, kind, job_id, attempt, worker_id, data FROM events ORDER BY seq',
+    };
     const events = await db.query(allEvents);
 
     await migrate(db, await loadMigrations(), 2);

@@ -7,7 +7,7 @@ import { leaseUntilMs } from '../../domain/lease.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
-import type { Database, Result, Row, Statement } from '../../store/database.ts';
+import type { Database, Result, Statement } from '../../store/database.ts';
 import { claimsOfToken } from '../../store/statements/claimed.ts';
 import { integer, integerOrNull, json, text } from '../../store/statements/columns.ts';
 import { nextOpening } from '../../store/statements/rates.ts';

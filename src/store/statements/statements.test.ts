@@ -16,7 +16,14 @@ import { allStatements } from './index.ts';
 const sortsAFewRows = new Set([
   ...['work.claim', 'lines.claim', 'keyPolicy.apply'],
   ...['lists.jobsByState', 'lists.jobsByQueue'],
-  ...['claimed.count', 'claimed.tell', 'claimed.ofToken', 'completed.count', 'events.between', 'events.ofJob'],
+  ...[
+    'claimed.count',
+    'claimed.tell',
+    'claimed.ofToken',
+    'completed.count',
+    'events.between',
+    'events.ofJob',
+  ],
 ]);
 
 describe('statements', () => {
