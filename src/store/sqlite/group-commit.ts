@@ -7,6 +7,7 @@ import type { StatementFacts } from '../check.ts';
 import { CommitListeners } from '../commits.ts';
 import type { Result, Statement } from '../database.ts';
 import type { Connection } from './connection.ts';
+import type { Durability } from './durability.ts';
 import { isHostFailure, refused, unavailable } from './failure.ts';
 
 /** A statement that passed the check. */
@@ -44,13 +45,17 @@ export class GroupCommit {
   /** Told after each COMMIT, once its answers are on their way. */
   readonly listeners = new CommitListeners();
   readonly #writer: Connection;
+  readonly #durability: Durability;
   readonly #log: Log;
   readonly #stats = { commits: 0, batches: 0, statements: 0 };
   #waiting: Waiting[] = [];
+  /** Batches that are committed and not answered yet. */
+  #unflushed = 0;
   #timer: NodeJS.Immediate | undefined;
 
-  constructor(deps: { writer: Connection; log: Log }) {
+  constructor(deps: { writer: Connection; durability: Durability; log: Log }) {
     this.#writer = deps.writer;
+    this.#durability = deps.durability;
     this.#log = deps.log;
   }
 
@@ -58,10 +63,15 @@ export class GroupCommit {
     return { ...this.#stats };
   }
 
-  /** Resolves after the COMMIT. Rejects with CONSTRAINT, OVERLOADED, STORE_FULL or STORE_UNAVAILABLE. */
+  /** Resolves when the COMMIT is on disk. Rejects with CONSTRAINT, OVERLOADED, STORE_FULL or STORE_UNAVAILABLE. */
   add(statements: readonly CheckedStatement[]): Promise<readonly Result[]> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length >= limits.writeQueue) {
+      const { failure } = this.#durability;
+      if (failure !== undefined) {
+        reject(failure);
+        return;
+      }
+      if (this.#waiting.length + this.#unflushed >= limits.writeQueue) {
         reject(new BlixardError('OVERLOADED', { problem: `${limits.writeQueue} writes wait for the store` }));
         return;
       }
@@ -89,8 +99,21 @@ export class GroupCommit {
     try {
       // Batches are hardly ever refused, so a group is first run without savepoints: they cost a third of it.
       const outcomes = this.#commit(group, 'together') ?? this.#commit(group, 'apart') ?? [];
-      for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
-      this.listeners.tell();
+      this.#unflushed += group.length;
+      this.#durability.add(
+        {
+          answer: () => {
+            this.#unflushed -= group.length;
+            for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
+            this.listeners.tell();
+          },
+          fail: (failure) => {
+            this.#unflushed -= group.length;
+            for (const batch of group) batch.reject(failure);
+          },
+        },
+        changesOf(outcomes) <= limits.quickCommitRows && this.#waiting.length === 0,
+      );
     } catch (error) {
       const failure = unavailable(error);
       this.#log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');
@@ -184,6 +207,13 @@ export class GroupCommit {
       this.#log.debug({ err: error }, 'nothing left to roll back');
     }
   }
+}
+
+function changesOf(outcomes: readonly Outcome[]): number {
+  let changes = 0;
+  for (const outcome of outcomes)
+    if (!(outcome instanceof BlixardError)) for (const result of outcome) changes += result.changes;
+  return changes;
 }
 
 function answer(batch: Waiting | undefined, outcome: Outcome): void {

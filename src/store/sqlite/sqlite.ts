@@ -9,10 +9,12 @@ import { StatementCheck } from '../check.ts';
 import type { Commits } from '../commits.ts';
 import type { Database, Result, Row, Statement } from '../database.ts';
 import { type Connection, openReader, openWriter } from './connection.ts';
+import { Durability } from './durability.ts';
 import { isHostFailure, refused, unavailable } from './failure.ts';
 import { type CommitStats, GroupCommit } from './group-commit.ts';
 import { loadSqlite } from './library.ts';
 import { lockOwner, type OwnerLock } from './owner-lock.ts';
+import { noFlush, type WalFlush, walFlushOf } from './wal-flush.ts';
 
 /** What the database has done since it was opened. */
 export interface SqliteStats extends CommitStats {
@@ -31,14 +33,15 @@ export async function openSqlite(deps: {
   const library = await loadSqlite();
   if (deps.file === ':memory:') {
     const only = openWriter(library, deps.file);
-    return new SqliteDatabase({ writer: only, reader: only, log: deps.log });
+    return new SqliteDatabase({ ...deps, writer: only, reader: only });
   }
   const file = await realPathOf(deps.file);
   const lock = await lockOwner(library, file, deps.clock.nowMs());
   try {
     await makePrivateFile(file);
     const writer = openWriter(library, file);
-    return new SqliteDatabase({ writer, reader: openReader(library, file), log: deps.log, lock });
+    const reader = openReader(library, file);
+    return new SqliteDatabase({ ...deps, writer, reader, flush: walFlushOf(file), lock });
   } catch (error) {
     await lock.release();
     throw isBlixardError(error) ? error : unavailable(error);
@@ -50,18 +53,27 @@ export class SqliteDatabase implements Database, Commits {
   readonly #reader: Connection;
   readonly #lock: OwnerLock | undefined;
   readonly #commits: GroupCommit;
+  readonly #durability: Durability;
   readonly #log: Log;
   readonly #check = new StatementCheck();
   #queries = 0;
   #closed: Promise<void> | undefined;
 
   /** `reader` may be the writer itself: a transaction never spans a turn, so it reads committed rows only. */
-  constructor(deps: { writer: Connection; reader: Connection; log: Log; lock?: OwnerLock }) {
+  constructor(deps: {
+    writer: Connection;
+    reader: Connection;
+    clock: Clock;
+    log: Log;
+    flush?: WalFlush;
+    lock?: OwnerLock;
+  }) {
     this.#writer = deps.writer;
     this.#reader = deps.reader;
     this.#lock = deps.lock;
     this.#log = deps.log;
-    this.#commits = new GroupCommit({ writer: deps.writer, log: deps.log });
+    this.#durability = new Durability({ ...deps, flush: deps.flush ?? noFlush });
+    this.#commits = new GroupCommit({ ...deps, durability: this.#durability });
   }
 
   stats(): SqliteStats {
@@ -85,11 +97,20 @@ export class SqliteDatabase implements Database, Commits {
     return checked.length === 0 ? [] : this.#commits.add(checked);
   }
 
-  /** Every level is the same here: each committed write is seen. */
+  /** Every level is the same here: each committed write is seen, and none that is not on disk. */
   async query(statement: Statement): Promise<readonly Row[]> {
     this.#assertOpen();
     this.#check.inspectRead(statement);
     this.#queries++;
+    const rows = this.#read(statement);
+    // What was read may be committed and not on disk yet.
+    const settled = this.#durability.settled();
+    if (settled !== undefined) await settled;
+    if (this.#durability.failure !== undefined) throw this.#durability.failure;
+    return rows;
+  }
+
+  #read(statement: Statement): readonly Row[] {
     try {
       return this.#reader.rows(statement);
     } catch (error) {
@@ -106,9 +127,11 @@ export class SqliteDatabase implements Database, Commits {
   async #close(): Promise<void> {
     try {
       this.#commits.drain();
+      await this.#durability.drain();
       this.#moveWalIntoFile();
       if (this.#reader !== this.#writer) this.#reader.close();
       this.#writer.close();
+      this.#durability.close();
     } finally {
       await this.#lock?.release();
     }

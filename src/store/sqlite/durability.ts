@@ -1,0 +1,120 @@
+/**
+ * Answers what was committed once it is on disk. A large commit is flushed beside this thread, which goes on with the
+ * next one meanwhile: all that is committed until a flush has ended shares the one after it.
+ */
+import type { BlixardError } from '../../domain/errors.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Log } from '../../platform/log.ts';
+import { unavailable } from './failure.ts';
+import type { WalFlush } from './wal-flush.ts';
+
+/** Something committed, to be told that it is on disk, or that nobody knows. */
+export interface Committed {
+  readonly answer: () => void;
+  readonly fail: (error: BlixardError) => void;
+}
+
+/** One flush, and who waits for it. */
+class Flush {
+  readonly committed: Committed[] = [];
+  readonly ended: Promise<void>;
+  end: () => void = () => undefined;
+
+  constructor() {
+    this.ended = new Promise((resolve) => {
+      this.end = resolve;
+    });
+  }
+}
+
+/** A disk that takes longer than this is not waited for in this thread. */
+const quickMs = 2;
+
+export class Durability {
+  readonly #flush: WalFlush;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  /** Under way. */
+  #current: Flush | undefined;
+  /** What the flush after it will put on disk. */
+  #next: Flush | undefined;
+  #lastMs = 0;
+  #failure: BlixardError | undefined;
+
+  constructor(deps: { flush: WalFlush; clock: Clock; log: Log }) {
+    this.#flush = deps.flush;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+  }
+
+  /** Set once a flush has failed: nobody knows what is on disk then, so no later write may be answered. */
+  get failure(): BlixardError | undefined {
+    return this.#failure;
+  }
+
+  /** Resolves when all that was committed before is on disk, or its flush has failed; undefined when it is. */
+  settled(): Promise<void> | undefined {
+    return (this.#next ?? this.#current)?.ended;
+  }
+
+  /** Takes what a transaction has committed; a small one is flushed at once, where the disk is quick. */
+  add(committed: Committed, small: boolean): void {
+    this.#next ??= new Flush();
+    this.#next.committed.push(committed);
+    if (this.#current !== undefined) return;
+    if (small && this.#lastMs < quickMs) this.#flushNow();
+    else void this.#flushLater();
+  }
+
+  /** Puts on disk what is left. */
+  async drain(): Promise<void> {
+    if (this.#next !== undefined) this.#flushNow();
+    await this.#current?.ended;
+  }
+
+  close(): void {
+    this.#flush.close();
+  }
+
+  #flushNow(): void {
+    const flush = this.#take();
+    const sinceMs = this.#clock.monotonicMs();
+    try {
+      this.#flush.now();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#end(flush, sinceMs);
+  }
+
+  async #flushLater(): Promise<void> {
+    while (this.#next !== undefined) {
+      const flush = this.#take();
+      this.#current = flush;
+      const sinceMs = this.#clock.monotonicMs();
+      await this.#flush.later().catch((error: unknown) => this.#fail(error));
+      this.#current = undefined;
+      this.#end(flush, sinceMs);
+    }
+  }
+
+  #take(): Flush {
+    const flush = this.#next ?? new Flush();
+    this.#next = undefined;
+    return flush;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= unavailable(error);
+    this.#log.fatal({ err: error }, 'the store could not be put on disk; restart when the disk is well');
+  }
+
+  #end(flush: Flush, sinceMs: number): void {
+    this.#lastMs = this.#clock.monotonicMs() - sinceMs;
+    for (const each of flush.committed) {
+      if (this.#failure === undefined) each.answer();
+      else each.fail(this.#failure);
+    }
+    flush.end();
+  }
+}
