@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
+import { FakeClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import type { Statement } from '../database.ts';
 import { type Connection, openWriter } from './connection.ts';
@@ -12,7 +13,10 @@ const big = insert('x'.repeat(50_000));
 async function open(): Promise<{ db: SqliteDatabase; writer: Connection }> {
   const writer = openWriter(await loadSqlite(), ':memory:');
   writer.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT UNIQUE)');
-  return { writer, db: new SqliteDatabase({ writer, reader: writer, log: silentLog }) };
+  return {
+    writer,
+    db: new SqliteDatabase({ writer, reader: writer, clock: new FakeClock(), log: silentLog }),
+  };
 }
 
 const countOf = async (db: SqliteDatabase): Promise<unknown> =>

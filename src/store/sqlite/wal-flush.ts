@@ -21,7 +21,7 @@ export const noFlush: WalFlush = {
  * SQLite holds no locks on it that a second descriptor could drop.
  */
 export function walFlushOf(file: string): WalFlush {
-  const log = openSync(`${file}-wal`, 'a');
+  const log = openSync(`${file}-wal`, 'a', 0o600);
   return {
     now: () => fdatasyncSync(log),
     later: () =>
