@@ -53,6 +53,13 @@ describe('the command line of QEMU', () => {
     expect(argumentOf(qemuArguments(withoutTsc, 'kvm'), '-append')).not.toContain('tsc_early_khz');
   });
 
+  it('lays programs at random addresses, but where that makes emulation translate them anew each time', () => {
+    const commandLine = (accel: 'kvm' | 'tcg') =>
+      argumentOf(qemuArguments(spec, accel), '-append').split(' ');
+    expect(commandLine('kvm')).not.toContain('norandmaps');
+    expect(commandLine('tcg')).toContain('norandmaps');
+  });
+
   it('uses one acceleration, never a list that falls back in silence', () => {
     expect(argumentOf(tcg, '-accel')).toBe('tcg,tb-size=64');
     const kvm = qemuArguments(spec, 'kvm');
