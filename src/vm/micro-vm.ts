@@ -216,7 +216,7 @@ export class MicroVm {
     }
     this.#become('busy');
     this.#tellUsed();
-    const exec = this.#deps.session.run(spec, io, mayBeByZygote);
+    const exec = this.#deps.session.run(spec, io, mayBeByZygote && this.#deps.zygotes.length > 0);
     this.#command = exec;
     const settled = (): void => {
       if (this.#state === 'busy' && this.#jobsServed === undefined) this.#become('draining');
