@@ -6,8 +6,9 @@ import { type VmState, vmMachine } from '../domain/vm.ts';
 import type { ProcessIdentity, RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
-import type { GuestCommand, GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
+import type { GuestCommand, GuestExec, GuestIo, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
+import { rehearse } from './rehearsal.ts';
 import type { VmUsage } from './resource-monitor.ts';
 import { startZygote } from './zygote-start.ts';
 import type { Zygote } from './zygotes.ts';
@@ -40,14 +41,6 @@ export interface VmTold extends VmSize {
   /** Jobs it has served before; undefined: it serves one and is gone. */
   readonly jobsServed: number | undefined;
 }
-
-/** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
-const warmUpCommand: ExecSpec = {
-  argv: ['sh', '-c', 'env true'],
-  env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
-  cwd: '/',
-  uid: 0,
-};
 
 /** What a VM is made of. */
 export interface MicroVmDeps {
@@ -174,14 +167,11 @@ export class MicroVm {
     this.#cost = cost;
   }
 
-  /** Runs commands of no consequence, so that the next one finds all it needs in memory. */
-  async warmUp(timeoutMs: number): Promise<void> {
-    const output: GuestOutput = async () => undefined;
+  /** Goes the way of a job, see `rehearse`. A VM that does not within `timeoutMs` is killed. */
+  async rehearse(timeoutMs: number): Promise<void> {
     const { session, zygotes } = this.#deps;
-    for (const spec of [warmUpCommand, ...zygotes.map(({ warmUp }) => warmUp)]) {
-      const { exited } = session.exec(spec, { stdin: new Uint8Array(), output });
-      await this.#killedUnless(timeoutMs, exited);
-    }
+    const commands = zygotes.map(({ warmUp }) => warmUp);
+    await this.#killedUnless(timeoutMs, rehearse(session, commands));
   }
 
   /** Starts the zygotes of its image; its clock is set back by it. Rejects with what hinders one. */
@@ -226,7 +216,7 @@ export class MicroVm {
     }
     this.#become('busy');
     this.#tellUsed();
-    const exec = this.#deps.session.run(spec, io, mayBeByZygote);
+    const exec = this.#deps.session.run(spec, io, mayBeByZygote && this.#deps.zygotes.length > 0);
     this.#command = exec;
     const settled = (): void => {
       if (this.#state === 'busy' && this.#jobsServed === undefined) this.#become('draining');
