@@ -9,7 +9,7 @@ import type { Random } from '../platform/random.ts';
 import type { GuestCommand, GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
 import type { VmUsage } from './resource-monitor.ts';
-import { startZygote } from './zygote-start.ts';
+import { rehearse, startZygote } from './zygote-start.ts';
 import type { Zygote } from './zygotes.ts';
 
 /** How a VM came to be at hand. */
@@ -174,14 +174,17 @@ export class MicroVm {
     this.#cost = cost;
   }
 
-  /** Runs commands of no consequence, so that the next one finds all it needs in memory. */
+  /** Runs a command of no consequence, so that the next one finds all it needs in memory. */
   async warmUp(timeoutMs: number): Promise<void> {
     const output: GuestOutput = async () => undefined;
+    const { exited } = this.#deps.session.exec(warmUpCommand, { stdin: new Uint8Array(), output });
+    await this.#killedUnless(timeoutMs, exited);
+  }
+
+  /** Has each of its zygotes' interpreters go the whole way of a command once, in another process. */
+  async rehearse(timeoutMs: number): Promise<void> {
     const { session, zygotes } = this.#deps;
-    for (const spec of [warmUpCommand, ...zygotes.map(({ warmUp }) => warmUp)]) {
-      const { exited } = session.exec(spec, { stdin: new Uint8Array(), output });
-      await this.#killedUnless(timeoutMs, exited);
-    }
+    for (const zygote of zygotes) await this.#killedUnless(timeoutMs, rehearse(session, zygote));
   }
 
   /** Starts the zygotes of its image; its clock is set back by it. Rejects with what hinders one. */

@@ -62,6 +62,7 @@ export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promis
 async function warmAndPause({ vm, gone }: StartedVm, signal: AbortSignal): Promise<void> {
   try {
     await vm.warmUp(warmUpMs);
+    await vm.rehearse(warmUpMs);
     await vm.pause(pauseMs);
     signal.throwIfAborted();
   } catch (error) {

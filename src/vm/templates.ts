@@ -203,6 +203,7 @@ export class Templates {
         // Commands are started plainly then.
         this.#deps.log.warn({ err: error, image: order.image.digest }, 'a zygote does not start');
       });
+      await vm.rehearse(warmUpMs);
       await vm.save(saveMs);
     } finally {
       signal.removeEventListener('abort', kill);

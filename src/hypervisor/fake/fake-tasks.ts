@@ -20,6 +20,7 @@ export const fakeTasks: FakeCommands = {
     guest.note('zygote', name);
     return success;
   },
+  rehearsal: async ({ args: [name = ''] }) => (name === 'python3' ? success : { code: 127 }),
   put: async (io) => {
     const [offset = '0', name = ''] = io.args;
     const parts: Buffer[] = [];
