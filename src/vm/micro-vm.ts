@@ -6,7 +6,7 @@ import { type VmState, vmMachine } from '../domain/vm.ts';
 import type { ProcessIdentity, RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
-import type { GuestCommand, GuestExec, GuestIo, GuestOutput, GuestSession } from './guest-session.ts';
+import type { GuestCommand, GuestExec, GuestIo, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
 import type { VmUsage } from './resource-monitor.ts';
 import { rehearse, startZygote } from './zygote-start.ts';
@@ -176,15 +176,14 @@ export class MicroVm {
 
   /** Runs a command of no consequence, so that the next one finds all it needs in memory. */
   async warmUp(timeoutMs: number): Promise<void> {
-    const output: GuestOutput = async () => undefined;
-    const { exited } = this.#deps.session.exec(warmUpCommand, { stdin: new Uint8Array(), output });
-    await this.#killedUnless(timeoutMs, exited);
+    const io = { stdin: new Uint8Array(), output: async () => undefined };
+    await this.#killedUnless(timeoutMs, this.#deps.session.exec(warmUpCommand, io).exited);
   }
 
   /** Has each of its zygotes' interpreters go the whole way of a command once, in another process. */
   async rehearse(timeoutMs: number): Promise<void> {
-    const { session, zygotes } = this.#deps;
-    for (const zygote of zygotes) await this.#killedUnless(timeoutMs, rehearse(session, zygote));
+    for (const zygote of this.#deps.zygotes)
+      await this.#killedUnless(timeoutMs, rehearse(this.#deps.session, zygote));
   }
 
   /** Starts the zygotes of its image; its clock is set back by it. Rejects with what hinders one. */
