@@ -74,8 +74,12 @@ static int lay_over(void) {
     limits_keep("/changes");
     mkdir("/changes/upper", 0755);
     mkdir("/changes/work", 0755);
-    return attach("root", "/root.new", "overlay", 0,
-                  "lowerdir=/disk,upperdir=/changes/upper,workdir=/changes/work");
+    mkdir("/changes/run", 0755);
+    if (attach("root", "/root.new", "overlay", 0,
+               "lowerdir=/disk,upperdir=/changes/upper,workdir=/changes/work") != 0)
+        return -1;
+    /* In the same memory, but not by way of the overlay, which makes files twice: here lie the run directories. */
+    return attach("/changes/run", "/root.new/run", NULL, MS_BIND, NULL);
 }
 
 static int move_into(const char *target) {

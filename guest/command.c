@@ -54,14 +54,6 @@ static void become(uid_t uid) {
         give_up(EXIT_CANNOT_RUN, "become user", name);
 }
 
-/** The kernel shall pick commands, not the agent, when memory runs out. Without /proc nothing can be set. */
-static void volunteer_for_oom(void) {
-    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (file < 0) return;
-    dprintf(file, "1000");
-    close(file);
-}
-
 /** Without the pipes of others, which would keep those from ending. */
 _Noreturn static void run_task(const struct spec *spec, task_body *task) {
     syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
@@ -87,7 +79,6 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes, ta
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (task != NULL) run_task(spec, task);
-    volunteer_for_oom();
     errno = limits_join(0);
     if (errno != 0) give_up(EXIT_CANNOT_RUN, "limit the processes of", spec->argv[0]);
     /* As root, so that a command of another user may start in a folder only root may enter. */
@@ -95,6 +86,16 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes, ta
     become(spec->uid);
     execute(spec);
     give_up(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN, "run", spec->argv[0]);
+}
+
+/**
+ * A task is a copy of the agent. For a command that copy, all its page tables, would be made in vain: it has the agent's
+ * memory until it becomes its program, and the agent waits until then; so it must leave nothing there.
+ */
+static pid_t spawn(const struct spec *spec, const struct pipes *pipes, task_body *task) {
+    pid_t pid = task == NULL ? vfork() : fork();
+    if (pid == 0) run(spec, pipes, task);
+    return pid;
 }
 
 static void close_pair(int pair[2]) {
@@ -132,8 +133,7 @@ static int start(struct stream *stream, const struct spec *spec, task_body *task
     struct pipes pipes;
     int cause = pipes_open(&pipes, control != NULL);
     if (cause != 0) return cause;
-    pid_t pid = fork();
-    if (pid == 0) run(spec, &pipes, task);
+    pid_t pid = spawn(spec, &pipes, task);
     if (pid > 0) {
         stream->pid = pid;
         stream->input.fd = keep(&pipes.input[1]);

@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 
 #include "clock.h"
+#include "identity.h"
 #include "protocol.h"
 
 uint64_t facts_tsc(void) {
@@ -24,18 +25,9 @@ static void cut_to_plain(char *text) {
     *text = 0;
 }
 
-static void read_boot_id(char *id, int room) {
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (file == NULL || fgets(id, room, file) == NULL) id[0] = 0;
-    if (file != NULL) fclose(file);
-    cut_to_plain(id);
-}
-
 size_t facts_write(char *json, size_t room, const char *token) {
-    char boot_id[64];
     struct utsname system = {.release = ""};
     struct sysinfo memory = {.mem_unit = 1};
-    read_boot_id(boot_id, sizeof boot_id);
     uname(&system);
     cut_to_plain(system.release);
     sysinfo(&memory);
@@ -43,7 +35,7 @@ size_t facts_write(char *json, size_t room, const char *token) {
         json, room,
         "{\"version\":%d,\"token\":\"%s\",\"bootId\":\"%s\",\"kernel\":\"%s\",\"uptimeMs\":%llu,"
         "\"timeMs\":%llu,\"memoryKiB\":%llu}",
-        PROTOCOL_VERSION, token, boot_id, system.release, (unsigned long long)clock_ms(CLOCK_BOOTTIME),
+        PROTOCOL_VERSION, token, identity_boot_id(), system.release, (unsigned long long)clock_ms(CLOCK_BOOTTIME),
         (unsigned long long)clock_ms(CLOCK_REALTIME),
         (unsigned long long)memory.totalram * memory.mem_unit / 1024);
     return length < 0 ? 0 : (size_t)length;

@@ -11,6 +11,9 @@
  */
 const char *identity_take(const uint8_t *bytes, size_t length);
 
+/** The boot id as it was last taken, or the kernel's own; its letters and digits only. */
+const char *identity_boot_id(void);
+
 /** Its files are gone with the root they were in. */
 void identity_forget(void);
 

@@ -13,6 +13,7 @@
 
 #include "boot.h"
 #include "loop.h"
+#include "outcome.h"
 #include "port.h"
 #include "report.h"
 
@@ -31,9 +32,18 @@ static void fill_standard_descriptors(void) {
     if (fd > STDERR_FILENO) close(fd);
 }
 
+/** The kernel shall pick commands when memory runs out: they inherit this. It never picks PID 1. */
+static void offer_commands_for_oom(void) {
+    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (file < 0) return;
+    dprintf(file, "1000");
+    close(file);
+}
+
 _Noreturn static void serve_as_init(void) {
     boot_system();
     fill_standard_descriptors();
+    offer_commands_for_oom();
     agent.channel.fd = port_open();
     if (agent.channel.fd < 0) boot_power_off();
     if (loop_run(&agent, HOST_WAIT_MS) == ENDING_HOST_GONE) report("the host has left the port");
@@ -46,6 +56,8 @@ static int serve_as_process(int fd) {
         report("descriptor %d: %s", fd, strerror(errno));
         return EXIT_USAGE;
     }
+    offer_commands_for_oom();
+    outcome_note_oom();
     /* Orphans of commands come to the agent, as they do to PID 1. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     agent.channel.fd = fd;

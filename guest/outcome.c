@@ -15,7 +15,8 @@
 /** How long processes that outlive their command may go on writing to its output. */
 enum { DRAIN_MS = 2000 };
 
-uint64_t outcome_oom_kills(void) {
+/** Kills of the kernel's out-of-memory killer since boot; 0 where the kernel does not count them. */
+static uint64_t count_oom_kills(void) {
     FILE *file = fopen("/proc/vmstat", "re");
     if (file == NULL) return 0;
     char line[128];
@@ -24,6 +25,12 @@ uint64_t outcome_oom_kills(void) {
         if (strncmp(line, "oom_kill ", 9) == 0) kills = strtoull(line + 9, NULL, 10);
     fclose(file);
     return kills;
+}
+
+static uint64_t oom_kills_noted;
+
+void outcome_note_oom(void) {
+    oom_kills_noted = count_oom_kills();
 }
 
 static size_t bytes_in(const struct output *output) {
@@ -65,10 +72,13 @@ static bool output_is_over(const struct stream *stream) {
     return !owing && monotonic_ms() >= stream->ended_ms + DRAIN_MS;
 }
 
+/** Counted only now: it costs more than all else around a short command. */
 static bool killed_for_memory(const struct stream *stream) {
     bool killed = WIFSIGNALED(stream->status) ? WTERMSIG(stream->status) == SIGKILL
                                               : WEXITSTATUS(stream->status) == 128 + SIGKILL;
-    return killed && outcome_oom_kills() > stream->oom_kills;
+    uint64_t before = oom_kills_noted;
+    if (killed) outcome_note_oom();
+    return oom_kills_noted > before;
 }
 
 /** Most programs end with an error when they cannot write; one that does not had room enough. */

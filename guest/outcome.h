@@ -6,8 +6,8 @@
 #include "streams.h"
 #include "zygote.h"
 
-/** Kills of the kernel's out-of-memory killer since boot; 0 where the kernel does not count them. */
-uint64_t outcome_oom_kills(void);
+/** Processes that the kernel has killed for memory up to now are no command's to come. After a boot there are none. */
+void outcome_note_oom(void);
 
 /** Ends a stream that has no process; what its pipe holds is still sent. */
 void outcome_end(struct stream *stream);

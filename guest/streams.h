@@ -49,7 +49,6 @@ struct stream {
     uint64_t started_ms, ended_ms;
     /** What its process had used before it became the command. */
     uint64_t cpu_before_ms;
-    uint64_t oom_kills;
     /** The command itself has ended; its pipes may still be open. */
     bool ended;
     int status;

@@ -135,7 +135,6 @@ static void start(struct agent *agent, const struct frame *frame) {
     struct spec spec;
     const char *problem = spec_parse(&spec, stream->spec, stream->spec_length);
     if (problem != NULL) return fail(agent, stream, problem);
-    stream->oom_kills = outcome_oom_kills();
     stream->started_ms = monotonic_ms();
     int cause = start_by(agent, stream, &spec, frame->type);
     spec_free(&spec);
@@ -189,6 +188,7 @@ static void between_commands(struct agent *agent, const struct frame *frame, con
     const char *problem = "this is not a VM";
     if (agent->streams.used > 0) problem = "a command is under way";
     else if (getpid() == 1) problem = act();
+    if (problem == NULL) outcome_note_oom();
     if (problem != NULL) channel_refuse(&agent->channel, frame->stream_id, "%s", problem);
     else channel_reply(&agent->channel, GUEST_DONE, frame->stream_id, "", 0);
 }

@@ -67,8 +67,10 @@ describe('a damaged image', () => {
   const damaged = async (damage: (dir: string, digest: string) => Promise<void>, problem: string) => {
     const dir = await makeDir();
     await addImage(dir, 'whole', 'latest', { root: await blobOf(dir, 'of its own') });
-    await damage(dir, await addImage(dir, 'base', 'latest'));
+    const digest = await addImage(dir, 'base', 'latest');
     const store = new ImageStore({ dir });
+    expect(await store.find('base')).toBeDefined();
+    await damage(dir, digest);
     const error = {
       code: 'IMAGE_INVALID',
       details: { image: 'base:latest', problem: expect.stringContaining(problem) },

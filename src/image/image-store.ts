@@ -3,9 +3,10 @@ import { mkdirSync, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { imagePattern } from '../contract/job.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
+import { FileCache, type MadeOfFiles } from '../platform/file-cache.ts';
 import { blobPath } from './blobs.ts';
 import type { BlobRef } from './manifest.ts';
-import { listTags, readManifest, readTag } from './tags.ts';
+import { listTags, readManifest, readTag, tagPath } from './tags.ts';
 
 /** An image whose parts are all there. */
 export interface Image {
@@ -28,6 +29,8 @@ const imageName = new RegExp(imagePattern);
 
 export class ImageStore {
   readonly #dir: string;
+  /** By name and tag: each job looks for one. */
+  readonly #known = new FileCache<Image | undefined>();
 
   constructor(deps: { dir: string }) {
     this.#dir = deps.dir;
@@ -56,8 +59,8 @@ export class ImageStore {
     if (!imageName.test(nameOrTag)) return undefined;
     const [name = '', tag = 'latest'] = nameOrTag.split(':');
     try {
-      const digest = await readTag(this.#dir, { name, tag });
-      return digest === undefined ? undefined : await this.#read(name, tag, digest);
+      const path = tagPath(this.#dir, name, tag);
+      return await this.#known.get(`${name}:${tag}`, path, () => this.#readTagged(name, tag));
     } catch (error) {
       const details = { image: `${name}:${tag}`, problem: problemOf(error) };
       throw new BlixardError('IMAGE_INVALID', details, { cause: error });
@@ -74,6 +77,14 @@ export class ImageStore {
     const watcher = watch(this.#dir, { persistent: false }, onChange);
     watcher.on('error', onError);
     return () => watcher.close();
+  }
+
+  async #readTagged(name: string, tag: string): Promise<MadeOfFiles<Image | undefined>> {
+    const digest = await readTag(this.#dir, { name, tag });
+    if (digest === undefined) return { value: undefined, paths: [] };
+    const value = await this.#read(name, tag, digest);
+    const { kernelPath, initrdPath, rootPath } = value;
+    return { value, paths: [blobPath(this.#dir, digest), kernelPath, initrdPath, rootPath] };
   }
 
   async #read(name: string, tag: string, digest: string): Promise<Image> {

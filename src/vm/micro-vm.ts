@@ -8,8 +8,9 @@ import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { GuestCommand, GuestExec, GuestIo, GuestSession } from './guest-session.ts';
 import { giveIdentity } from './identity.ts';
+import { rehearse } from './rehearsal.ts';
 import type { VmUsage } from './resource-monitor.ts';
-import { rehearse, startZygote } from './zygote-start.ts';
+import { startZygote } from './zygote-start.ts';
 import type { Zygote } from './zygotes.ts';
 
 /** How a VM came to be at hand. */
@@ -40,14 +41,6 @@ export interface VmTold extends VmSize {
   /** Jobs it has served before; undefined: it serves one and is gone. */
   readonly jobsServed: number | undefined;
 }
-
-/** Runs the way of every command once: shell, loader, C library. Programs that are not there do no harm. */
-const warmUpCommand: ExecSpec = {
-  argv: ['sh', '-c', 'env true'],
-  env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
-  cwd: '/',
-  uid: 0,
-};
 
 /** What a VM is made of. */
 export interface MicroVmDeps {
@@ -174,16 +167,10 @@ export class MicroVm {
     this.#cost = cost;
   }
 
-  /** Runs a command of no consequence, so that the next one finds all it needs in memory. */
-  async warmUp(timeoutMs: number): Promise<void> {
-    const io = { stdin: new Uint8Array(), output: async () => undefined };
-    await this.#killedUnless(timeoutMs, this.#deps.session.exec(warmUpCommand, io).exited);
-  }
-
-  /** Has each of its zygotes' interpreters go the whole way of a command once, in another process. */
+  /** Goes the way of a job, see `rehearse`. A VM that does not within `timeoutMs` is killed. */
   async rehearse(timeoutMs: number): Promise<void> {
-    for (const zygote of this.#deps.zygotes)
-      await this.#killedUnless(timeoutMs, rehearse(this.#deps.session, zygote));
+    const { session, zygotes } = this.#deps;
+    await this.#killedUnless(timeoutMs, rehearse(session, zygotes));
   }
 
   /** Starts the zygotes of its image; its clock is set back by it. Rejects with what hinders one. */
@@ -228,7 +215,7 @@ export class MicroVm {
     }
     this.#become('busy');
     this.#tellUsed();
-    const exec = this.#deps.session.run(spec, io, mayBeByZygote);
+    const exec = this.#deps.session.run(spec, io, mayBeByZygote && this.#deps.zygotes.length > 0);
     this.#command = exec;
     const settled = (): void => {
       if (this.#state === 'busy' && this.#jobsServed === undefined) this.#become('draining');

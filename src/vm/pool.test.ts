@@ -87,6 +87,29 @@ describe('a pool', () => {
     expect(await startOf(vms)).toMatchObject({ start: 'pool' });
   });
 
+  it('never keeps a VM that its rehearsal has broken, but makes another one ready in its place', async () => {
+    let clones = 0;
+    const poisoned = new Set<string>();
+    const bootOf: FakeHypervisorDeps['bootOf'] = ({ template, id }) => {
+      const keepsAll = template?.act === 'start' && clones++ < 2;
+      if (keepsAll) poisoned.add(id);
+      return { outcome: 'agent', afterMs: 0, keepsAll };
+    };
+    const vms = await scene.open(pool({ min: 2 }), {}, { bootOf });
+    await full(vms, 2);
+    expect(poisoned.size).toBe(2);
+    expect(scene.host.host.live.filter(({ id }) => poisoned.has(id))).toEqual([]);
+    expect(await startOf(vms)).toMatchObject({ start: 'pool' });
+  });
+
+  it('leaves nothing of a rehearsal in the guest', async () => {
+    const vms = await filled(pool());
+    const vm = await vms.start(order, never);
+    expect(vm.facts.start).toBe('pool');
+    expect(await outputOf(vm, 'ls', '/run/blixard')).toBe('');
+    await vms.kill(vm.id);
+  });
+
   it('hands out none of those whose template somebody has touched', async () => {
     const vms = await filled(pool());
     const [key = ''] = await scene.templates();

@@ -4,8 +4,7 @@ import type { Admission, Place } from './admission.ts';
 import type { StartedVm, StartOrder, VmController } from './controller.ts';
 import type { Templates } from './templates.ts';
 
-/** For each command of it. */
-const warmUpMs = 10_000;
+const rehearsalMs = 20_000;
 const pauseMs = 5_000;
 
 /** A started VM and its place on the host. */
@@ -61,8 +60,7 @@ export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promis
 
 async function warmAndPause({ vm, gone }: StartedVm, signal: AbortSignal): Promise<void> {
   try {
-    await vm.warmUp(warmUpMs);
-    await vm.rehearse(warmUpMs);
+    await vm.rehearse(rehearsalMs);
     await vm.pause(pauseMs);
     signal.throwIfAborted();
   } catch (error) {

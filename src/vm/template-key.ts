@@ -6,7 +6,7 @@ import { guestProtocolVersion } from '../contract/guest.ts';
 import type { Hypervisor, TemplateSpec } from '../hypervisor/hypervisor.ts';
 
 /** Raise it when the way templates are made changes. */
-const formatVersion = 1;
+const formatVersion = 2;
 
 /** The processor and the kernel that VMs run on: a template of another one is not to be trusted here. */
 export async function describeHost(): Promise<string> {

@@ -12,8 +12,9 @@ import type { Template, TemplateFiles } from './template-files.ts';
 const retryMs = 60_000;
 /** VMs in a row that a template may fail to start before it is thrown away. */
 const failuresMax = 3;
-/** For each command of it. */
-const warmUpMs = 30_000;
+const rehearsalMs = 60_000;
+/** For each, which starts for the first time, from disk. */
+const zygotesMs = 30_000;
 const saveMs = 10_000;
 
 /** What templates are built with, and how much room they may take. */
@@ -198,12 +199,11 @@ export class Templates {
     const kill = (): void => void vm.kill();
     signal.addEventListener('abort', kill, { once: true });
     try {
-      await vm.warmUp(warmUpMs);
-      await vm.startZygotes(warmUpMs).catch((error: unknown) => {
+      await vm.startZygotes(zygotesMs).catch((error: unknown) => {
         // Commands are started plainly then.
         this.#deps.log.warn({ err: error, image: order.image.digest }, 'a zygote does not start');
       });
-      await vm.rehearse(warmUpMs);
+      await vm.rehearse(rehearsalMs);
       await vm.save(saveMs);
     } finally {
       signal.removeEventListener('abort', kill);

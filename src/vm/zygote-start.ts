@@ -35,7 +35,10 @@ export async function startZygote(
  * Starts one more interpreter and hands a command of no consequence over to it: what is translated and mapped on the
  * way of a command, from its start to its end, is there for that of a job. Without a zygote it is started plainly.
  */
-export async function rehearse(session: GuestSession, { start, warmUp }: Zygote): Promise<void> {
+export async function rehearseZygote(
+  session: Pick<GuestSession, 'exec' | 'task'>,
+  { start, warmUp }: Zygote,
+): Promise<void> {
   await finish(session, { ...start, argv: guestTasks.rehearsal(start.argv) }).catch((error: unknown) => {
     if (!isBlixardError(error, 'GUEST_REFUSED')) throw error;
   });
@@ -43,7 +46,7 @@ export async function rehearse(session: GuestSession, { start, warmUp }: Zygote)
 }
 
 async function finish(
-  session: GuestSession,
+  session: Pick<GuestSession, 'task'>,
   spec: Zygote['start'],
   stdin: Uint8Array = new Uint8Array(),
 ): Promise<void> {

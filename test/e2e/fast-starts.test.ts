@@ -15,9 +15,14 @@ import { baseImage } from './real-vms.ts';
 
 const never = new AbortController().signal;
 const order = { image: 'base', memoryMiB: 128, vcpus: 1 };
-/** Time, host name, machine id, boot id, and what the kernel gives for random. */
+const clockSource = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
+/**
+ * Time, host name, machine id, boot id, and what the kernel gives for random. Fails where a rehearsal left something,
+ * and where the kernel goes by its ticks.
+ */
 const script =
-  'date +%s%3N; hostname; cat /etc/machine-id /proc/sys/kernel/random/boot_id; od -An -tx1 -N16 /dev/urandom';
+  `date +%s%3N; [ ! -e /run/blixard ] || exit 1; ! grep -q jiffies ${clockSource} || exit 2;` +
+  ' hostname; cat /etc/machine-id /proc/sys/kernel/random/boot_id; od -An -tx1 -N16 /dev/urandom';
 const patterns = [/^blixard-[0-9a-f]{12}$/, /^[0-9a-f]{32}$/, /^[0-9a-f-]{36}$/, /^( ?[0-9a-f]{2}){16}$/];
 const poolSize = 2;
 

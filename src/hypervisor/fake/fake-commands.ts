@@ -41,6 +41,8 @@ type FakeCommand = (io: CommandIo) => Promise<CommandEnd>;
 /** By the first word of argv. */
 export type FakeCommands = Readonly<Record<string, FakeCommand>>;
 
+/** Noted in a guest where nothing can be removed. */
+export const keepsAllNote = 'keeps all';
 const success: CommandEnd = { code: 0 };
 const floodChunk = Buffer.alloc(16 * 1024, 'x');
 
@@ -107,6 +109,17 @@ export const fakeCommands: FakeCommands = {
   /** Prints such a file. */
   read: async (io) => {
     await io.stdout(io.files.read(pathOf(io, io.args[0] ?? '')) ?? 'no such file\n');
+    return success;
+  },
+  /** `['rm', '-rf', folder]`. */
+  rm: async ({ args, files, guest }) => {
+    if (guest.noted(keepsAllNote) !== undefined) return { code: 1 };
+    files.remove(args[1] ?? '');
+    return success;
+  },
+  /** Prints what is in a folder. */
+  ls: async (io) => {
+    await io.stdout(io.files.below(io.args[0] ?? '').join('\n'));
     return success;
   },
   silent: () => never,

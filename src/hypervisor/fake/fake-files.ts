@@ -20,6 +20,13 @@ export class FakeFiles {
     return this.#bytes.get(path);
   }
 
+  /** This folder is gone, with all in it. */
+  remove(folder: string): void {
+    for (const paths of [this.#bytes, this.#pipes]) {
+      for (const path of paths.keys()) if (path.startsWith(`${folder}/`)) paths.delete(path);
+    }
+  }
+
   /** All are gone. */
   clear(): void {
     this.#bytes.clear();
@@ -28,6 +35,8 @@ export class FakeFiles {
 
   /** Paths of files in this folder and those in it, by name. */
   below(folder: string): string[] {
-    return [...this.#bytes.keys()].filter((path) => path.startsWith(`${folder}/`)).sort();
+    return [...this.#bytes.keys(), ...this.#pipes.keys()]
+      .filter((path) => path.startsWith(`${folder}/`))
+      .sort();
   }
 }

@@ -12,6 +12,7 @@ import {
   type VmSpec,
 } from '../hypervisor.ts';
 import { FakeAgent } from './fake-agent.ts';
+import { keepsAllNote } from './fake-commands.ts';
 import { FakeGuest } from './fake-guest.ts';
 
 /** What a fake VM does after its start. */
@@ -20,6 +21,8 @@ export interface FakeBoot {
   readonly outcome: 'agent' | 'hang' | 'exit';
   /** How long it takes until then. */
   readonly afterMs: number;
+  /** Nothing can be removed in its guest. */
+  readonly keepsAll?: boolean;
 }
 
 export class FakeVm implements RunningVm {
@@ -99,7 +102,7 @@ export class FakeVm implements RunningVm {
     this.#over({ code: 0, signal: null, stderr: '' });
   }
 
-  #boot({ outcome }: FakeBoot): void {
+  #boot({ outcome, keepsAll = false }: FakeBoot): void {
     if (this.#isOver) return;
     this.#console += `fake VM ${this.id} booted\n`;
     if (outcome === 'exit')
@@ -108,6 +111,7 @@ export class FakeVm implements RunningVm {
     const guest = this.#makeGuest();
     if (guest === undefined) return;
     this.#guest = guest;
+    if (keepsAll) guest.note(keepsAllNote, '');
     if (this.#isPaused) guest.pause();
     new FakeAgent({
       guest,

@@ -47,10 +47,18 @@ describe('the command line of QEMU', () => {
     expect(argumentOf(tcg, '-append')).toContain('vmroot=/dev/vda,squashfs');
   });
 
-  it('tells the kernel the rate of its time stamp counter only under software emulation', () => {
-    expect(argumentOf(tcg, '-append').split(' ')).toContain('tsc_early_khz=2599998');
+  it('tells the kernel the rate of its time stamp counter, to be relied on, only under software emulation', () => {
+    const words = argumentOf(tcg, '-append').split(' ');
+    expect(words).toEqual(expect.arrayContaining(['tsc_early_khz=2599998', 'tsc=reliable']));
     const { tscKhz: _, ...withoutTsc } = spec;
-    expect(argumentOf(qemuArguments(withoutTsc, 'kvm'), '-append')).not.toContain('tsc_early_khz');
+    expect(argumentOf(qemuArguments(withoutTsc, 'kvm'), '-append')).not.toContain('tsc');
+  });
+
+  it('lays programs at random addresses, but where that makes emulation translate them anew each time', () => {
+    const commandLine = (accel: 'kvm' | 'tcg') =>
+      argumentOf(qemuArguments(spec, accel), '-append').split(' ');
+    expect(commandLine('kvm')).not.toContain('norandmaps');
+    expect(commandLine('tcg')).toContain('norandmaps');
   });
 
   it('uses one acceleration, never a list that falls back in silence', () => {
