@@ -22,8 +22,8 @@ export const hostFrames = {
   /** A part of an exec spec, see `encodeExecSpec`; parts of one stream id are joined. */
   execPart: 0x03,
   /**
-   * Runs the joined spec, by an interpreter that was started to rehearse it if there is one. Answered by `exited`, or by
-   * `failed` when it could not be tried.
+   * Runs the joined spec, by an interpreter that was started to rehearse it if there is one. Answered by `exited`, or
+   * by `failed` when it could not be tried.
    */
   exec: 0x04,
   stdin: 0x05,

@@ -20,8 +20,8 @@ const shell = command(['sh', '-c', 'env true']);
 const remove = command(['rm', '-rf', folder]);
 
 /**
- * Shell, loader and C library, the interpreters named, then run directory, command and collection as around a job. Nothing
- * of it is left. Rejects with VM_CRASHED and others: then the guest is not fit for use.
+ * Shell, loader and C library, the interpreters named, then run directory, command and collection as around a job.
+ * Nothing of it is left. Rejects with VM_CRASHED and others: then the guest is not fit for use.
  */
 export async function rehearse(guest: RehearsalGuest, zygotes: readonly Zygote[]): Promise<void> {
   await guest.exec(shell, silent()).exited;

@@ -11,8 +11,8 @@ export const machineType = 'microvm';
 export const firmware = 'qboot.rom';
 const memoryId = 'memory';
 /**
- * What QEMU may have translated, by default up to 1 GiB; it takes what it uses. When it is full all of it is thrown away:
- * Node's start and end take 62 MiB, and with 64 its next line took 0.2 s more.
+ * What QEMU may have translated, by default up to 1 GiB; it takes what it uses. When it is full, all of it is thrown
+ * away: Node's start and end take 62 MiB, and with 64 its next line took 0.2 s more.
  */
 export const translationMiB = 96;
 /** Name of the virtio-serial port that the agent looks for. */
