@@ -89,8 +89,8 @@ _Noreturn static void run(const struct spec *spec, const struct pipes *pipes, ta
 }
 
 /**
- * A task is a copy of the agent. For a command that copy, all its page tables, would be made in vain: it has the agent's
- * memory until it becomes its program, and the agent waits until then; so it must leave nothing there.
+ * A task is a copy of the agent. For a command the copy, all its page tables, would be made in vain: it has the memory
+ * of the agent, which waits, until it becomes its program; so it must leave nothing there.
  */
 static pid_t spawn(const struct spec *spec, const struct pipes *pipes, task_body *task) {
     pid_t pid = task == NULL ? vfork() : fork();

@@ -15,8 +15,8 @@ export class FileCache<T> {
   readonly #known = new Map<string, MadeOfFiles<T> & { readonly looks: string }>();
 
   /**
-   * The value of this name. `first` is the path that says which the others are; one that changes while `read` runs keeps
-   * its value from being kept. Rejects as `read` does.
+   * The value of this name. `first` is the path that says which the others are: when that changes while `read` runs,
+   * the value is not kept. Rejects as `read` does.
    */
   async get(name: string, first: string, read: () => Promise<MadeOfFiles<T>>): Promise<T> {
     const known = this.#known.get(name);

@@ -90,16 +90,16 @@ function kernelCommandLine(spec: VmSpec, accel: Accel): string {
     // Self tests and address randomisation cost 0.25 s; neither protects a guest that runs one job.
     'cryptomgr.notests',
     'nokaslr',
-    // Emulated code is translated for the address it lies at: at another one, each start of a program of 9 ms costs 22.
+    // Code is translated for its address: at another one each time, a program takes 22 ms to start instead of 9.
     ...(accel === 'tcg' ? ['norandmaps'] : []),
     `vmroot=/dev/vda,${spec.rootFsType}`,
   ].join(' ');
 }
 
 /**
- * Without the rate one boot of five never ends: calibration against the PIT fails when the host is busy. Without trust in
- * it the kernel compares with its ticks, of which emulation loses some, and goes by those from then on: 4 ms at a time,
- * 2 to 4 % late, and 250 of them a second also where nothing runs.
+ * Without the rate one boot of five never ends: calibration against the PIT fails when the host is busy. Without trust
+ * the kernel compares it with its ticks, of which emulation loses some, and goes by those from then on: in steps of
+ * 4 ms, 2 to 4 % late, with 250 interrupts a second also where nothing runs.
  */
 function clock({ tscKhz }: VmSpec): string[] {
   return tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, 'tsc=reliable'];
