@@ -52,7 +52,7 @@ function machine({ template }: VmSpec, accel: Accel): string[] {
   const backend = template === undefined ? '' : `,memory-backend=${memoryId}`;
   const board = ['-machine', `${machineType},pic=off,pit=on,rtc=on,usb=off${backend}`, '-bios', firmware];
   if (accel === 'kvm') return [...board, '-accel', 'kvm', '-cpu', 'host'];
-  // A leaner processor than max boots 0.1 s (8 %) faster and runs no slower, but programs built for AVX2 would die on it.
+  // A leaner processor than max boots 0.1 s (8 %) faster and runs no slower, but programs built for AVX2 would die.
   return [...board, '-accel', `tcg,tb-size=${translationMiB}`, '-cpu', 'max'];
 }
 
