@@ -86,19 +86,19 @@ export class CallConnection {
     } else if (this.#open.has(id as number)) {
       this.#break(brokenFrame, `call ${String(id)} is under way already`);
     } else {
-      void this.#serve(id as number, frame as CallInput);
+      void this.#serve(id as number, route, frame as CallInput);
     }
   }
 
-  async #serve(id: number, input: CallInput): Promise<void> {
+  async #serve(id: number, route: string, input: CallInput): Promise<void> {
     if (this.#open.size >= limits.callsPerConnection) {
       const problem = `${limits.callsPerConnection} calls are under way on this connection`;
-      this.#answer({ id, ...this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), input.route) });
+      this.#answer({ id, ...this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), route) });
       return;
     }
     const gone = new LazySignal();
     this.#open.set(id, gone);
-    const answer = await this.#calls.answer(input, gone);
+    const answer = await this.#calls.answer(route, input, gone);
     this.#open.delete(id);
     this.#answer({ id, ...answer });
   }

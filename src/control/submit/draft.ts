@@ -14,7 +14,6 @@ export interface Draft {
   /** The spec as it is stored. */
   readonly specText: string;
   readonly job: NewJob;
-  readonly nowMs: number;
   /** What to do while another has the unique key; undefined without one. */
   readonly policy: UniquePolicy | undefined;
 }
@@ -52,8 +51,8 @@ export function draftOf(
       after: waits ? JSON.stringify(spec.after) : null,
       afterFailed: waits ? (spec.afterFailed ?? 'fail') : null,
       groupName: spec.group ?? null,
+      nowMs,
     },
-    nowMs,
     policy: spec.unique === undefined ? undefined : (spec.unique.policy ?? 'reject'),
   };
 }
@@ -62,7 +61,7 @@ export function draftOf(
  * The job of a draft, right after it was stored: that need not be read back. Only one that was moved in the same write
  * has a row, with `jobColumns`.
  */
-export function submittedJob({ job, spec, nowMs }: Draft, moved: Row | undefined): Job {
+export function submittedJob({ job, spec }: Draft, moved: Row | undefined): Job {
   if (moved !== undefined) return jobOf(moved, spec);
   return {
     id: job.id,
@@ -71,8 +70,8 @@ export function submittedJob({ job, spec, nowMs }: Draft, moved: Row | undefined
     ...{ attempt: 0, attemptsUsed: 0, attemptsUsedByReason: {}, infraFailures: 0 },
     memoryMiB: spec.memoryMiB,
     ...{ reason: null, exitCode: null, signal: null, message: null, workerId: null },
-    createdAtMs: nowMs,
-    updatedAtMs: nowMs,
+    createdAtMs: job.nowMs,
+    updatedAtMs: job.nowMs,
     runAtMs: job.runAtMs,
     expiresAtMs: job.expiresAtMs,
     ...{ startedAtMs: null, endedAtMs: null, progress: null, waiting: null },
@@ -131,7 +130,10 @@ function badTime(problem: string): BlixardError {
 function specTextOf(spec: JobSpec): string {
   const stored = JSON.stringify(spec);
   // Standard input has a limit of its own.
-  const bytes = Buffer.byteLength(stored) - spec.stdinBase64.length;
+  const others = spec.stdinBase64.length;
+  // A character is at most three bytes; only what may be too long need be measured.
+  if (stored.length * 3 - others <= limits.jobSpecBytes) return stored;
+  const bytes = Buffer.byteLength(stored) - others;
   if (bytes > limits.jobSpecBytes)
     throw new BlixardError('SPEC_TOO_LARGE', { bytes, maxBytes: limits.jobSpecBytes });
   return stored;

@@ -32,8 +32,14 @@ export function define<P extends Readonly<Record<string, SqlValue>>>(
     name,
     sql,
     params,
-    with: (values) => ({ sql, args: params.map((param) => values[param] ?? null) }),
+    with: (values) => ({ sql, args: argsOf(params, values) }),
   };
+}
+
+function argsOf(params: readonly string[], values: Readonly<Record<string, SqlValue>>): SqlValue[] {
+  const args: SqlValue[] = [];
+  for (const param of params) args.push(values[param] ?? null);
+  return args;
 }
 
 /** States as SQL literals; a partial index is only used where its states stand as literals. */
