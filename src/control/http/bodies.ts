@@ -55,7 +55,9 @@ export function decodeJsonText(body: Buffer, depthMax: number = limits.jsonDepth
 const quote = 0x22;
 const backslash = 0x5c;
 /** How much deeper a byte leads. */
-const steps = Int8Array.from({ length: 256 }, (_, byte) => '.[{'.indexOf(String.fromCharCode(byte)) > 0 ? 1 : '.]}'.indexOf(String.fromCharCode(byte)) > 0 ? -1 : 0);
+const steps = Int8Array.from({ length: 256 }, (_, byte) =>
+  '.[{'.indexOf(String.fromCharCode(byte)) > 0 ? 1 : '.]}'.indexOf(String.fromCharCode(byte)) > 0 ? -1 : 0,
+);
 
 function nestsDeeper(json: Buffer, depthMax: number): boolean {
   let depth = 0;
