@@ -23,6 +23,7 @@ import { tellCancelled } from '../tell-cancelled.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf, jobStateOf } from '../views.ts';
 import { type Draft, draftOf, submittedJob } from './draft.ts';
+import { JoinedInserts } from './joined-inserts.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Image names told when a job asks for an unknown one. */
@@ -39,9 +40,11 @@ export interface SubmitDeps {
 /** Submits of single jobs. */
 export class Submits {
   readonly #deps: SubmitDeps;
+  readonly #joined: JoinedInserts;
 
   constructor(deps: SubmitDeps) {
     this.#deps = deps;
+    this.#joined = new JoinedInserts(deps);
   }
 
   /** See `JobCommands.submit`. */
@@ -65,6 +68,11 @@ export class Submits {
 
   /** The new job, or the one whose start it moved; undefined when something stands in its way. */
   async #store(draft: Draft): Promise<Job | undefined> {
+    if (isPlain(draft)) {
+      const stored = await this.#joined.add(draft);
+      tellTimes(this.#deps.signals, [draft]);
+      return stored === 'new' ? submittedJob(draft, undefined) : undefined;
+    }
     const making = makingRoom(draft);
     const keeping = keepingKey([draft]);
     const write = this.#deps.db.batch([...making, ...inserting(draft), ...keeping]);
@@ -174,6 +182,11 @@ export function tellKeyPolicy(signals: Signals, results: readonly Result[]): Map
   const rows = results.flatMap((result) => result.rows);
   for (const row of rows) tellCancelled(signals, row);
   return new Map(rows.map((row) => [text(row, 'id'), row]));
+}
+
+/** Nothing but its own rows is written with it. */
+function isPlain({ policy, job }: Draft): boolean {
+  return policy !== 'replace' && policy !== 'debounce' && job.after === null && job.concurrencyKey === null;
 }
 
 function makingRoom({ policy, job }: Draft): Statement[] {

@@ -3,6 +3,7 @@ import * as batch from './batch.ts';
 import * as due from './due.ts';
 import * as events from './events.ts';
 import * as forget from './forget.ts';
+import * as inserts from './inserts.ts';
 import * as jobs from './jobs.ts';
 import * as keyPolicy from './key-policy.ts';
 import * as lines from './lines.ts';
@@ -32,6 +33,7 @@ export const allStatements: readonly Listed[] = [
     due,
     events,
     forget,
+    inserts,
     jobs,
     keyPolicy,
     lines,
