@@ -6,6 +6,7 @@ import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { LazySignal } from '../../platform/lazy-signal.ts';
+import { jsonTextOf } from '../json-text.ts';
 import { decodeJsonText, parseJsonSafely } from './bodies.ts';
 import type { CallInput, Calls } from './calls.ts';
 
@@ -103,8 +104,9 @@ export class CallConnection {
     this.#answer({ id, ...answer });
   }
 
-  #answer(frame: AnswerFrame): void {
-    if (this.#answers.push(JSON.stringify(frame)) === 1) process.nextTick(() => this.#flush());
+  #answer({ id, status, body }: AnswerFrame): void {
+    const text = `{"id":${id},"status":${status},"body":${jsonTextOf(body)}}`;
+    if (this.#answers.push(text) === 1) process.nextTick(() => this.#flush());
   }
 
   #flush(): void {

@@ -1,13 +1,11 @@
 /** A submission made ready to be stored: its spec with every default, its times, and its keys. */
-import { type Job, type JobSpec, type SubmitJob, specOf } from '../../contract/job.ts';
+import { type JobSpec, type SubmitJob, specOf } from '../../contract/job.ts';
 import type { UniquePolicy } from '../../contract/submit-options.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
-import type { Row } from '../../store/database.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
 import { fullImageName } from '../image-name.ts';
-import { jobOf } from '../views.ts';
 
 export interface Draft {
   readonly spec: JobSpec;
@@ -54,28 +52,6 @@ export function draftOf(
       nowMs,
     },
     policy: spec.unique === undefined ? undefined : (spec.unique.policy ?? 'reject'),
-  };
-}
-
-/**
- * The job of a draft, right after it was stored: that need not be read back. Only one that was moved in the same write
- * has a row, with `jobColumns`.
- */
-export function submittedJob({ job, spec }: Draft, moved: Row | undefined): Job {
-  if (moved !== undefined) return jobOf(moved, spec);
-  return {
-    id: job.id,
-    state: job.state,
-    spec,
-    ...{ attempt: 0, attemptsUsed: 0, attemptsUsedByReason: {}, infraFailures: 0 },
-    memoryMiB: spec.memoryMiB,
-    ...{ reason: null, exitCode: null, signal: null, message: null, workerId: null },
-    createdAtMs: job.nowMs,
-    updatedAtMs: job.nowMs,
-    runAtMs: job.runAtMs,
-    expiresAtMs: job.expiresAtMs,
-    ...{ startedAtMs: null, endedAtMs: null, progress: null, waiting: null },
-    ...{ cancelRequestedAtMs: null, cancelReason: null, cancelledBy: null },
   };
 }
 

@@ -22,8 +22,9 @@ import type { Signals } from '../signals.ts';
 import { tellCancelled } from '../tell-cancelled.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf, jobStateOf } from '../views.ts';
-import { type Draft, draftOf, submittedJob } from './draft.ts';
+import { type Draft, draftOf } from './draft.ts';
 import { JoinedInserts } from './joined-inserts.ts';
+import { submittedJob } from './new-job.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Image names told when a job asks for an unknown one. */
