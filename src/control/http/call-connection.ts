@@ -1,6 +1,7 @@
 /** One persistent connection: frames in, calls made, answers out. */
 import type { WebSocket } from 'ws';
 import type { AnswerFrame } from '../../contract/calls.ts';
+import type { RouteName } from '../../contract/routes.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
@@ -15,6 +16,7 @@ const brokenFrame = 1002;
 const notJson = 1007;
 /** A frame and the list it stands in are two objects around what HTTP takes as a body. */
 const depthMax = limits.jsonDepth + 2;
+const claimingRoute: RouteName = 'work';
 /** Longest reason a close can carry, in bytes; what is said here is ASCII. */
 const reasonLength = 120;
 
@@ -102,6 +104,8 @@ export class CallConnection {
     const answer = await this.#calls.answer(route, input, gone);
     this.#open.delete(id);
     this.#answer({ id, ...answer });
+    // Jobs that were given out begin before those who submitted them are told: that is for what follows.
+    if (route === claimingRoute) this.#flush();
   }
 
   #answer({ id, status, body }: AnswerFrame): void {
@@ -110,6 +114,7 @@ export class CallConnection {
   }
 
   #flush(): void {
+    if (this.#answers.length === 0) return;
     const text = `[${this.#answers.join(',')}]`;
     this.#answers = [];
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
