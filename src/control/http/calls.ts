@@ -8,7 +8,7 @@ import type { LazySignal } from '../../platform/lazy-signal.ts';
 import type { Log } from '../../platform/log.ts';
 import type { SchemaCompiler } from './add-routes.ts';
 import { coerce } from './coercion.ts';
-import type { Call, Handlers } from './handlers/handler.ts';
+import type { Handlers } from './handlers/handler.ts';
 import { lineFailure } from './lines.ts';
 import type { OpenRequests } from './open-requests.ts';
 import { toldError } from './problem-reply.ts';
@@ -41,7 +41,7 @@ interface Check {
 /** One route, ready to be called. */
 interface Callable {
   readonly route: Route;
-  readonly handle: (call: Call<RouteName>) => Promise<unknown>;
+  readonly handle: (call: CheckedCall) => Promise<unknown>;
   readonly checks: readonly Check[];
 }
 
@@ -69,7 +69,7 @@ export class Calls {
       const { route, handle, checks } = this.#callable(name);
       const call = new CheckedCall(checked(route, checks, input), gone);
       this.#open.beginCall(gone);
-      return { status: route.status, body: await handle(call as unknown as Call<RouteName>) };
+      return { status: route.status, body: await handle(call) };
     } catch (error) {
       return this.refusal(error, name);
     } finally {
