@@ -27,7 +27,7 @@ class Flush {
   }
 }
 
-/** A disk that takes longer than this is not waited for in this thread; a quicker one is: a turn of another costs more. */
+/** A quicker disk is waited for in this thread: a turn of another costs more. */
 const quickMs = 1;
 
 export class Durability {
