@@ -3,10 +3,8 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Duplex, type Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import { Duplex } from 'node:stream';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
-import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import {
@@ -17,7 +15,6 @@ import {
   type VmSpec,
 } from '../hypervisor.ts';
 import { identify, killProcess } from '../process-table.ts';
-import { TailBuffer } from '../tail-buffer.ts';
 import { agentFd, qmpFd, stateFd } from './arguments.ts';
 import type { LockedCommand } from './lock-in.ts';
 import { Qmp } from './qmp.ts';
@@ -25,6 +22,7 @@ import { infoFd } from './sandbox.ts';
 import { type End, endInside, identityInside } from './sandboxed-process.ts';
 import { spawnBound } from './spawn.ts';
 import { receiveState } from './state-file.ts';
+import { Words } from './words.ts';
 
 /** What is started. */
 export interface QemuVmDeps {
@@ -62,8 +60,9 @@ async function start(deps: QemuVmDeps): Promise<RunningVm> {
     }
     channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
     const ended = endOf(child);
+    const words = new Words(child);
     const identity = lock.isSandboxed ? await identityInside(child, started, deps.clock) : started;
-    return new QemuVm({ spec, identity, child, ended, lock, channel, qmpChannel });
+    return new QemuVm({ spec, identity, child, ended, words, lock, channel, qmpChannel });
   } finally {
     await state?.close();
   }
@@ -119,14 +118,14 @@ class QemuVm implements RunningVm {
   readonly #qmp: Qmp;
   readonly #qmpChannel: Duplex;
   readonly #loaded: Promise<void>;
-  readonly #console = new TailBuffer({ bytesMax: limits.consoleBytes });
-  readonly #stderr = new TailBuffer({ bytesMax: limits.vmmStderrBytes });
+  readonly #words: Words;
 
   constructor(deps: {
     spec: VmSpec;
     identity: ProcessIdentity;
     child: ChildProcess;
     ended: Promise<End>;
+    words: Words;
     lock: LockedCommand;
     channel: Duplex;
     qmpChannel: Duplex;
@@ -137,6 +136,7 @@ class QemuVm implements RunningVm {
     this.#spec = deps.spec;
     this.#child = deps.child;
     this.#lock = deps.lock;
+    this.#words = deps.words;
     this.#qmpChannel = deps.qmpChannel;
     this.exited = this.#watch(deps.ended);
     this.#qmp = new Qmp({ channel: deps.qmpChannel });
@@ -144,7 +144,7 @@ class QemuVm implements RunningVm {
   }
 
   console(): string {
-    return this.#console.text();
+    return this.#words.console.text();
   }
 
   async pause(): Promise<void> {
@@ -181,7 +181,7 @@ class QemuVm implements RunningVm {
       await this.#qmp.migrate('migrate-incoming', `fd:${stateFd}`);
       await this.#qmp.execute('cont');
     } catch (error) {
-      this.#stderr.push(Buffer.from(`\ncould not start from the template: ${problemOf(error)}`));
+      this.#words.stderr.push(Buffer.from(`\ncould not start from the template: ${problemOf(error)}`));
       this.#end();
     }
   }
@@ -193,18 +193,11 @@ class QemuVm implements RunningVm {
 
   /** Waits for the process and for its last words, not for the channel: that is its reader's to drain. */
   async #watch(ended: Promise<End>): Promise<VmExit> {
-    const words = [collect(this.#child.stdout, this.#console), collect(this.#child.stderr, this.#stderr)];
     const end = await ended;
     this.#qmpChannel.destroy();
-    await Promise.all([...words, this.#loaded]);
+    await Promise.all([this.#words.whole, this.#loaded]);
     await this.#lock.release();
     const [code, signal] = this.#lock.isSandboxed ? endInside(end) : end;
-    return { code, signal, stderr: this.#stderr.text().trim() };
+    return { code, signal, stderr: this.#words.stderr.text().trim() };
   }
-}
-
-async function collect(stream: Readable | null, tail: TailBuffer): Promise<void> {
-  if (stream === null) return;
-  stream.on('data', (chunk: Buffer) => tail.push(chunk));
-  await finished(stream).catch((error) => tail.push(Buffer.from(`\n[output lost: ${problemOf(error)}]`)));
 }
