@@ -123,7 +123,7 @@ export class SpareVms {
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const key of [...this.#lanes.keys()]) this.drop(key);
-    await Promise.all(this.#pending);
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 
   #lane(key: string, order: StartOrder): Lane {
