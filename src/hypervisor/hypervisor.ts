@@ -40,7 +40,7 @@ export interface TemplateUse {
   /** `make`: boots with its memory in the folder, until `save`. `start`: goes on from what was saved there. */
   readonly act: 'make' | 'start';
   readonly dir: string;
-  /** Of a `start`: it has taken nothing in until the first `resume`, and holds no memory of the guest. Default: false. */
+  /** Of a `start`: it takes nothing in before the first `resume`, and holds no memory of the guest. Default: false. */
   readonly waits?: boolean;
 }
 
