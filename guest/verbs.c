@@ -123,6 +123,7 @@ static int start_command(struct agent *agent, struct stream *stream, const struc
 
 static int start_by(struct agent *agent, struct stream *stream, const struct spec *spec, uint8_t verb) {
     if (verb == HOST_TASK) return start_task(agent, stream, spec);
+    if (verb == HOST_EXEC && zygotes_rehearse(&agent->zygotes, stream, spec)) return 0;
     if (verb == HOST_EXEC) return command_start(stream, spec, NULL);
     return start_command(agent, stream, spec, verb == HOST_HAND_OVER);
 }

@@ -19,8 +19,12 @@ enum { READY = 'R', TAKEN = 'Y' };
 /** How long it may take to look at a command; compiling a long script takes some time. */
 enum { ANSWER_SECONDS = 3 };
 
+static bool rehearsal_is_asked(const struct spec *spec) {
+    return strcmp(spec->argv[0], "rehearsal") == 0;
+}
+
 bool zygote_is_asked(const struct spec *spec) {
-    return strcmp(spec->argv[0], "zygote") == 0 && spec->argv[1] != NULL;
+    return (strcmp(spec->argv[0], "zygote") == 0 || rehearsal_is_asked(spec)) && spec->argv[1] != NULL;
 }
 
 static int take_end(int *end) {
@@ -45,6 +49,7 @@ int zygotes_start(struct zygotes *zygotes, struct stream *stream, const struct s
     if (cause != 0) return cause;
     zygote->pid = stream->pid;
     zygote->ready = false;
+    zygote->rehearses = rehearsal_is_asked(spec);
     zygote->output = zygote->error = -1;
     /* What the host says of the stdin of the task is not for the command to come. */
     zygote->input = take_end(&stream->input.fd);
@@ -123,17 +128,27 @@ static void become(struct zygote *zygote, struct stream *stream) {
     zygote->pid = 0;
 }
 
-bool zygotes_hand_over(struct zygotes *zygotes, struct stream *stream, const struct spec *spec) {
+static bool hand_over(struct zygotes *zygotes, struct stream *stream, const struct spec *spec, bool rehearses) {
     char program[PROGRAM_BYTES_MAX];
     bool taken = false;
     /* Another user's rights are given to a process only where it starts. */
-    if (spec->uid != geteuid() || !path_find(spec, program)) program[0] = 0;
+    if (spec->uid != geteuid() || !path_find(spec, program)) return false;
     for (size_t i = 0; i < ZYGOTES_MAX && !taken; i++) {
         struct zygote *zygote = &zygotes->places[i];
-        if (zygote->pid == 0 || !zygote->ready || strcmp(zygote->program, program) != 0) continue;
+        if (zygote->pid == 0 || !zygote->ready || zygote->rehearses != rehearses) continue;
+        if (strcmp(zygote->program, program) != 0) continue;
         taken = limits_join(zygote->pid) == 0 && takes(zygote, stream);
         if (taken) become(zygote, stream);
     }
+    return taken;
+}
+
+bool zygotes_hand_over(struct zygotes *zygotes, struct stream *stream, const struct spec *spec) {
+    bool taken = hand_over(zygotes, stream, spec, false);
     zygotes_end(zygotes);
     return taken;
+}
+
+bool zygotes_rehearse(struct zygotes *zygotes, struct stream *stream, const struct spec *spec) {
+    return hand_over(zygotes, stream, spec, true);
 }

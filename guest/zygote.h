@@ -16,6 +16,8 @@ struct zygote {
     pid_t pid;
     /** It waits; before, it is the command of a stream. */
     bool ready;
+    /** It is there for a command of no consequence, never for one of a job. */
+    bool rehearses;
     int control, input, output, error;
     char program[PROGRAM_BYTES_MAX];
 };
@@ -24,7 +26,7 @@ struct zygotes {
     struct zygote places[ZYGOTES_MAX];
 };
 
-/** The task `zygote ARGV…` starts one. */
+/** The task `zygote ARGV…` starts one, `rehearsal ARGV…` one that is there for a command of no consequence. */
 bool zygote_is_asked(const struct spec *spec);
 
 /** Starts it as the command of a stream, which ends with 0 as soon as it is ready. Returns 0, or errno. */
@@ -38,6 +40,12 @@ bool zygotes_hear(struct zygotes *zygotes, struct stream *stream);
  * stream. Waits for the answer, some milliseconds as a rule, a few seconds at most. No other zygote is left then.
  */
 bool zygotes_hand_over(struct zygotes *zygotes, struct stream *stream, const struct spec *spec);
+
+/**
+ * As `zygotes_hand_over`, for a command of no consequence, to one that was started for such: all that happens from the
+ * taking of a command to its end has then happened once. Those that wait for a command of a job go on waiting.
+ */
+bool zygotes_rehearse(struct zygotes *zygotes, struct stream *stream, const struct spec *spec);
 
 /** Ends all that wait. */
 void zygotes_end(struct zygotes *zygotes);

@@ -8,22 +8,22 @@
  */
 'use strict';
 
+const { isUtf8 } = require('node:buffer');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 const Module = require('node:module');
-const { TextDecoder } = require('node:util');
 const control = 3;
 /** What they say was looked at when Node started. */
 const startupName =
   /^(NODE_(?!ENV$).*|LANG|LANGUAGE|LC_.*|TZ|LD_.*|MALLOC_.*|GLIBC_TUNABLES|UV_.*|OPENSSL_.*|SSL_.*|ICU_.*)$/;
 
-function readExactly(length) {
+function readExactly(from, length) {
   const bytes = Buffer.alloc(length);
   for (let at = 0; at < length; ) {
-    const got = fs.readSync(control, bytes, at, length - at, null);
+    const got = fs.readSync(from, bytes, at, length - at, null);
     if (got === 0) process.reallyExit(0);
     at += got;
   }
@@ -31,10 +31,9 @@ function readExactly(length) {
 }
 
 /** Working directory, arguments and environment, as the agent's exec spec has them. */
-function readCommand() {
-  const spec = readExactly(readExactly(4).readUInt32LE());
-  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(spec.subarray(12, -1));
-  const [cwd, ...strings] = text.split('\0');
+function parseCommand(spec) {
+  if (!isUtf8(spec.subarray(12))) throw new TypeError('it is no UTF-8');
+  const [cwd, ...strings] = spec.toString('utf8', 12, spec.length - 1).split('\0');
   const count = spec.readUInt32LE(4);
   return { cwd, argv: strings.slice(0, count), env: strings.slice(count) };
 }
@@ -52,11 +51,15 @@ function takeEnvironment(entries) {
   return true;
 }
 
-/** As `node -e` has them: the modules of Node as global names, loaded when first used. */
+/** Modules of Node that are global names in `node -e`. */
+const builtinNames = Module.builtinModules.filter(
+  (name) => !(name.startsWith('_') || name.includes('/') || Object.hasOwn(globalThis, name)),
+);
+
+/** As `node -e` has them: loaded when first used. */
 function addBuiltinNames() {
   const loader = new Module('<eval>');
-  for (const name of Module.builtinModules) {
-    if (name.startsWith('_') || name.includes('/') || Object.hasOwn(globalThis, name)) continue;
+  for (const name of builtinNames) {
     const set = (value) => {
       delete globalThis[name];
       globalThis[name] = value;
@@ -70,6 +73,9 @@ function addBuiltinNames() {
     Object.defineProperty(globalThis, name, { get, ...rest });
   }
 }
+
+/** What the wrapper of an evaluation adds to them. */
+const evaluationNames = ['__filename', 'module', 'exports', '__dirname', 'require'];
 
 /** `node -e CODE`: what is called in its place. Throws where it is no script: a start of its own knows what to do. */
 function evaluation(code) {
@@ -123,29 +129,22 @@ function setArguments(execArgv, argv) {
 
 /** A seed from the kernel's randomness, which is this clone's own. */
 function seed() {
-  const bytes = Buffer.alloc(4);
   const random = fs.openSync('/dev/urandom', 'r');
-  fs.readSync(random, bytes, 0, 4, null);
+  const bytes = readExactly(random, 4);
   fs.closeSync(random);
   return bytes.readUInt32LE() >>> 1 || 1;
 }
 
-/** Takes the seed when the first number is asked for; the flag is not for what the command makes itself. */
-function reseed() {
-  v8.setFlagsFromString(`--random-seed=${seed()}`);
-  Math.random();
-  v8.setFlagsFromString('--random-seed=0');
-}
-
 /** Since the start of Node the clock of the guest was set; origin and `now` shall go together. */
-function setTimeOrigin() {
-  const origin = Date.now() - performance.now();
+let timeOrigin;
+
+function replaceTimeOrigin() {
   const prototype = Object.getPrototypeOf(performance);
   const known = Object.getOwnPropertyDescriptor(prototype, 'timeOrigin');
   const { get } = Object.getOwnPropertyDescriptor(
     {
       get timeOrigin() {
-        return known.get.call(this) && origin;
+        return known.get.call(this) && timeOrigin;
       },
     },
     'timeOrigin',
@@ -153,19 +152,30 @@ function setTimeOrigin() {
   Object.defineProperty(prototype, 'timeOrigin', { ...known, get });
 }
 
+/** What is called in place of the command; undefined: it is not for a zygote. */
+function take(spec, runMain, answerTo) {
+  const { cwd, argv, env } = parseCommand(spec);
+  process.chdir(cwd);
+  const main = takeEnvironment(env) ? plan(argv, runMain) : undefined;
+  if (main === undefined) return undefined;
+  v8.setFlagsFromString(`--random-seed=${seed()}`);
+  timeOrigin = Date.now() - performance.now();
+  fs.writeSync(answerTo, 'Y');
+  fs.closeSync(answerTo);
+  return main;
+}
+
 function become(runMain) {
-  rehearse();
+  rehearseTaking(runMain);
+  rehearsePrinting();
   try {
-    const { cwd, argv, env } = readCommand();
-    process.chdir(cwd);
-    const main = takeEnvironment(env) ? plan(argv, runMain) : undefined;
+    const main = take(readExactly(control, readExactly(control, 4).readUInt32LE()), runMain, control);
     if (main === undefined) process.reallyExit(0);
+    // The seed is taken when the first number is asked for; the flag is not for what the command makes itself.
+    Math.random();
+    v8.setFlagsFromString('--random-seed=0');
     delete require.cache[__filename];
     Object.defineProperty(process, '_preload_modules', { value: [], enumerable: true, configurable: true });
-    reseed();
-    setTimeOrigin();
-    fs.writeSync(control, 'Y');
-    fs.closeSync(control);
     // Of the last match, which scripts can see.
     /^/.exec('');
     return main;
@@ -175,10 +185,28 @@ function become(runMain) {
 }
 
 /**
- * Says that it is ready, in the way in which nearly every script prints: what is compiled on the way is there for the
- * command. By a descriptor of its own for the same pipe, so that nothing is left of it.
+ * Takes a command of no consequence, a few times, and forgets it: functions are compiled when they are first called,
+ * regular expressions when they are called again, and what is compiled here is there for the command.
  */
-function rehearse() {
+function rehearseTaking(runMain) {
+  const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+  const argv = [process.argv0, '-e', '0', 'rehearsal'];
+  const head = Buffer.alloc(12);
+  head.writeUInt32LE(argv.length, 4);
+  const spec = Buffer.concat([head, Buffer.from([process.cwd(), ...argv, ...env, ''].join('\0'))]);
+  for (let count = 0; count < 3; count++) {
+    take(spec, runMain, fs.openSync('/dev/null', 'w'))?.();
+    for (const name of [...builtinNames, ...evaluationNames]) delete globalThis[name];
+    delete process._eval;
+  }
+  v8.setFlagsFromString('--random-seed=0');
+}
+
+/**
+ * Says that it is ready, in the way in which nearly every script prints. By a descriptor of its own for the same pipe,
+ * so that nothing is left of it.
+ */
+function rehearsePrinting() {
   const fd = fs.openSync('/proc/self/fd/1', 'w');
   const output = new net.Socket({ fd, readable: false, writable: true });
   const { log } = new console.Console(output);
@@ -190,6 +218,7 @@ function rehearse() {
 
 function prepare() {
   const { runMain } = Module;
+  replaceTimeOrigin();
   const shape = { configurable: true, enumerable: true };
   Object.defineProperty(Module, 'runMain', {
     ...shape,

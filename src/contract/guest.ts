@@ -21,7 +21,10 @@ export const hostFrames = {
   ping: 0x02,
   /** A part of an exec spec, see `encodeExecSpec`; parts of one stream id are joined. */
   execPart: 0x03,
-  /** Runs the joined spec. Answered by `exited`, or by `failed` when it could not be tried. */
+  /**
+   * Runs the joined spec, by an interpreter that was started to rehearse it if there is one. Answered by `exited`, or
+   * by `failed` when it could not be tried.
+   */
   exec: 0x04,
   stdin: 0x05,
   stdinEnd: 0x06,
@@ -128,6 +131,8 @@ export const guestTasks = {
   ],
   /** Starts an interpreter that waits for the command of a job; ends with 0 when it is ready. */
   zygote: (argv: readonly string[]) => ['zygote', ...argv],
+  /** As `zygote`, for the next `exec` of that program. */
+  rehearsal: (argv: readonly string[]) => ['rehearsal', ...argv],
 } as const;
 
 /** What makes a guest one of its own: all that the clones of a template would otherwise have in common. */

@@ -82,6 +82,8 @@ const names = Object.keys(submitOptions) as (keyof SubmitOptions)[];
 
 /** The options that were given. */
 export function submitOptionsOf(given: SubmitOptions): SubmitOptions {
+  // Most jobs have none.
+  if (names.every((name) => given[name] === undefined)) return {};
   return Object.fromEntries(
     names.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
   );

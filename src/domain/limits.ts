@@ -154,8 +154,6 @@ export const limits = {
   /** Statements in one batch and batches in one group commit. */
   batchStatements: 5_000,
   groupCommitBatches: 500,
-  /** A commit of so few rows is flushed in the thread that waits for it: a turn of another one takes longer. */
-  quickCommitRows: 16,
   /** Batches that may wait for a commit before callers are told to slow down. */
   writeQueue: 20_000,
   /** Jobs that become due in one commit, and workers looked at together whose lease is over. */

@@ -21,6 +21,11 @@ interface CheckedSql extends StatementFacts {
   readonly problem: string | undefined;
 }
 
+const quote = 0x27;
+const blank = 0x20;
+/** White space of other scripts is beyond. */
+const ascii = 0x7f;
+
 const kindOfVerb = new Map<string, StatementKind>([
   ['select', 'read'],
   ['values', 'read'],
@@ -91,7 +96,8 @@ function assertFine(statement: Statement, checked: CheckedSql): void {
   if (checked.problem !== undefined) refuse(sql, checked.problem);
   if (args.length !== checked.placeholders)
     refuse(sql, `${checked.placeholders} parameters, but ${args.length} arguments`);
-  for (const [index, value] of args.entries()) checkValue(sql, index, value);
+  // By index, because this runs for every argument of every statement.
+  for (let index = 0; index < args.length; index++) checkValue(sql, index, args[index]);
 }
 
 function checkText(sql: string): CheckedSql {
@@ -118,7 +124,7 @@ function kindOf(bare: string): StatementKind | undefined {
   return /\b(insert|update|delete|replace\s+into)\b/i.test(bare) ? 'write' : 'read';
 }
 
-function checkValue(sql: string, index: number, value: SqlValue): void {
+function checkValue(sql: string, index: number, value: SqlValue | undefined): void {
   if (typeof value === 'string') checkString(index, value);
   else if (typeof value === 'number') checkNumber(sql, index, value);
   else if (value !== null) refuse(sql, `argument ${index} is a ${typeof value}`);
@@ -140,11 +146,17 @@ function checkString(index: number, value: string): void {
       field,
       problem: 'a text must not hold half a surrogate pair',
     });
-  if (/^\s*x'(?:[0-9a-f]{2})*'\s*$/i.test(value))
+  if (endsLikeBytes(value) && /^\s*x'(?:[0-9a-f]{2})*'\s*$/i.test(value))
     throw new BlixardError('VALIDATION_FAILED', {
       field,
       problem: "a text must not have the form x'00ff': rqlite stores it as bytes",
     });
+}
+
+/** Text in the form of bytes ends in a quote or white space, which spares nearly every text the pattern. */
+function endsLikeBytes(value: string): boolean {
+  const last = value.charCodeAt(value.length - 1);
+  return last === quote || last <= blank || last > ascii;
 }
 
 /** The types of this Node's language level do not know the method, which is many times faster than a pattern. */

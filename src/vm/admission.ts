@@ -8,8 +8,8 @@ import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { HostMemory } from './host-memory.ts';
 
-/** Of the VMM besides the guest's memory: 64 MiB translation buffer and 60 MiB of its own (measured, QEMU 7.2). */
-export const vmmOverheadMiB = 124;
+/** Of the VMM besides the guest's memory: 96 MiB translation buffer and 60 MiB of its own (measured, QEMU 7.2). */
+export const vmmOverheadMiB = 156;
 /** Left to the host and this process. */
 const hostReserveMiB = 512;
 /** Others take and give back memory without a word, so whoever lacks it looks again; a job does so for a while. */

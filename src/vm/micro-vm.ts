@@ -175,8 +175,7 @@ export class MicroVm {
   /** Goes the way of a job, see `rehearse`. A VM that does not within `timeoutMs` is killed. */
   async rehearse(timeoutMs: number): Promise<void> {
     const { session, zygotes } = this.#deps;
-    const commands = zygotes.map(({ warmUp }) => warmUp);
-    await this.#killedUnless(timeoutMs, rehearse(session, commands));
+    await this.#killedUnless(timeoutMs, rehearse(session, zygotes));
   }
 
   /** Starts the zygotes of its image; its clock is set back by it. Rejects with what hinders one. */

@@ -5,7 +5,7 @@ import { whyRecycle } from './recycle.ts';
 import { ownMiBOf } from './services.ts';
 
 const life = { jobsMax: 3, uptimeMaxMs: 60_000, memoryPercentMax: 50 };
-const age = { jobs: 2, uptimeMs: 59_999, memoryMiB: 76, ownMiB: (76 + vmmOverheadMiB) / 2 };
+const age = { jobs: 2, uptimeMs: 59_999, memoryMiB: 44, ownMiB: (44 + vmmOverheadMiB) / 2 };
 
 describe('a service VM', () => {
   it('goes on up to its bounds, and not past any of them', () => {

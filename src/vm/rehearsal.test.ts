@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ExecSpec } from '../contract/guest.ts';
+import { zygotesLabel } from '../image/manifest.ts';
 import type { GuestExec } from './guest-session.ts';
 import { type RehearsalGuest, rehearse } from './rehearsal.ts';
+import { zygotesOf } from './zygotes.ts';
 
 /** Notes what is asked of it; each command ends with 0, but for those of `codes`, one after the other. */
 function guest(codes: Readonly<Record<string, number[]>> = {}) {
@@ -27,12 +29,13 @@ function guest(codes: Readonly<Record<string, number[]>> = {}) {
 }
 
 describe('a rehearsal', () => {
-  it('goes the way of a job, after the commands named, and takes away what it made', async () => {
+  it('goes the way of a job, after the interpreters named, and takes away what it made', async () => {
     const { it: one, asked } = guest();
-    await rehearse(one, [{ argv: ['python3'], env: [], cwd: '/', uid: 0 }]);
+    await rehearse(one, zygotesOf({ [zygotesLabel]: 'python3' }));
     expect(asked.map((line) => line.replace(/ \d+.*$/, ''))).toEqual([
       'exec sh -c env true',
-      'exec python3',
+      'task rehearsal python3 -m',
+      'exec python3 -c print(1)',
       'exec rm -rf /run/blixard',
       'task watch',
       'exec true',

@@ -3,6 +3,8 @@ import { constants } from 'node:os';
 import { type ExecSpec, guestTasks } from '../contract/guest.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { GuestIo, GuestSession } from './guest-session.ts';
+import { rehearseZygote } from './zygote-start.ts';
+import type { Zygote } from './zygotes.ts';
 
 /** What a rehearsal asks of a guest. */
 export type RehearsalGuest = Pick<GuestSession, 'exec' | 'task'>;
@@ -18,11 +20,12 @@ const shell = command(['sh', '-c', 'env true']);
 const remove = command(['rm', '-rf', folder]);
 
 /**
- * Shell, loader and C library, the commands named, then run directory, command and collection as around a job. Nothing
- * of it is left. Rejects with VM_CRASHED and others: then the guest is not fit for use.
+ * Shell, loader and C library, the interpreters named, then run directory, command and collection as around a job.
+ * Nothing of it is left. Rejects with VM_CRASHED and others: then the guest is not fit for use.
  */
-export async function rehearse(guest: RehearsalGuest, commands: readonly ExecSpec[]): Promise<void> {
-  for (const spec of [shell, ...commands]) await guest.exec(spec, silent()).exited;
+export async function rehearse(guest: RehearsalGuest, zygotes: readonly Zygote[]): Promise<void> {
+  await guest.exec(shell, silent()).exited;
+  for (const zygote of zygotes) await rehearseZygote(guest, zygote);
   // An image without it could not be cleaned up afterwards.
   if ((await codeOf(guest, remove)) === noProgram) return;
   const watch = guest.task(inRunDir(guestTasks.watch()), silent());

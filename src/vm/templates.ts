@@ -12,9 +12,8 @@ import type { Template, TemplateFiles } from './template-files.ts';
 const retryMs = 60_000;
 /** VMs in a row that a template may fail to start before it is thrown away. */
 const failuresMax = 3;
-/** Interpreters start in it for the first time, from disk. */
 const rehearsalMs = 60_000;
-/** For each. */
+/** For each, which starts for the first time, from disk. */
 const zygotesMs = 30_000;
 const saveMs = 10_000;
 
@@ -203,11 +202,11 @@ export class Templates {
     const kill = (): void => void vm.kill();
     signal.addEventListener('abort', kill, { once: true });
     try {
-      await vm.rehearse(rehearsalMs);
       await vm.startZygotes(zygotesMs).catch((error: unknown) => {
         // Commands are started plainly then.
         this.#deps.log.warn({ err: error, image: order.image.digest }, 'a zygote does not start');
       });
+      await vm.rehearse(rehearsalMs);
       await vm.save(saveMs);
     } finally {
       signal.removeEventListener('abort', kill);

@@ -1,6 +1,6 @@
 /** Starts the zygotes of a guest whose clones will use them. */
 import { guestTasks } from '../contract/guest.ts';
-import { BlixardError } from '../domain/errors.ts';
+import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import type { GuestSession } from './guest-session.ts';
 import { giveIdentity, type IdentityDeps } from './identity.ts';
 import { type Zygote, zygotesGuestDir } from './zygotes.ts';
@@ -31,8 +31,22 @@ export async function startZygote(
   await finish(session, { ...start, argv: guestTasks.zygote(start.argv) });
 }
 
+/**
+ * Starts one more interpreter and hands a command of no consequence over to it: what is translated and mapped on the
+ * way of a command, from its start to its end, is there for that of a job. Without a zygote it is started plainly.
+ */
+export async function rehearseZygote(
+  session: Pick<GuestSession, 'exec' | 'task'>,
+  { start, warmUp }: Zygote,
+): Promise<void> {
+  await finish(session, { ...start, argv: guestTasks.rehearsal(start.argv) }).catch((error: unknown) => {
+    if (!isBlixardError(error, 'GUEST_REFUSED')) throw error;
+  });
+  await session.exec(warmUp, { stdin: new Uint8Array(), output: async () => undefined }).exited;
+}
+
 async function finish(
-  session: GuestSession,
+  session: Pick<GuestSession, 'task'>,
   spec: Zygote['start'],
   stdin: Uint8Array = new Uint8Array(),
 ): Promise<void> {

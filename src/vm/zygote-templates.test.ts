@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { zygotesLabel } from '../image/manifest.ts';
-import { FastScene, never, noPool, order, pool, waitUntil } from './fast-scene.suite.ts';
+import { FastScene, never, noPool, order, outputOf, pool, waitUntil } from './fast-scene.suite.ts';
 import type { VmService } from './vm-service.ts';
 import { digestOfZygotes, zygotesOf } from './zygotes.ts';
 
@@ -13,6 +13,9 @@ afterEach(() => scene.clean());
 function nameZygotes(names: string): void {
   scene.host.image = { ...scene.host.image, labels: { [zygotesLabel]: names } };
 }
+
+/** Of a guest that has its identity. */
+const nameOf = (vmId: string): string => `blixard-${vmId.slice(-12)}`;
 
 /** How a VM is started, and whether a zygote took its command. */
 async function factsOf(vms: VmService, argv: readonly string[], mayBeByZygote?: boolean) {
@@ -40,6 +43,24 @@ describe('the zygotes of an image', () => {
     expect(await factsOf(vms, python, false)).toEqual({ start: 'pool', zygote: false });
     await waitUntil(() => vms.pooled().idle > 0);
     expect(await factsOf(vms, ['true'])).toEqual({ start: 'pool', zygote: false });
+  });
+
+  it('are rehearsed in a template and in each VM of its pool, not in one that is restored for a job', async () => {
+    nameZygotes('python3');
+    const rehearsed = async (vms: VmService) => {
+      const vm = await vms.start(order, never);
+      const where = await outputOf(vm, 'recall', 'rehearsed');
+      await vms.kill(vm.id);
+      return { start: vm.facts.start, by: where === nameOf(vm.id) ? 'itself' : where };
+    };
+    const vms = await scene.open(pool());
+    expect(await rehearsed(vms)).toEqual({ start: 'boot', by: 'nothing' });
+    await waitUntil(() => vms.pooled().idle > 0);
+    expect(await rehearsed(vms)).toEqual({ start: 'pool', by: 'itself' });
+    await vms.close();
+    const later = await scene.open(noPool);
+    const { start, by } = await rehearsed(later);
+    expect({ start, by }).toEqual({ start: 'restore', by: expect.stringMatching(/^blixard-/) });
   });
 
   it('that do not start leave its template without', async () => {

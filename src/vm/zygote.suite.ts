@@ -67,7 +67,9 @@ export async function runCase(
   const exec = start(spec, {
     stdin: Buffer.from(stdin ?? ''),
     output: async (stream, data) => {
-      if (signal !== undefined && parts[stream].length === 0) exec.signal(constants.signals[signal]);
+      // Once: what it prints because of it would else bring it another in the middle of its end.
+      const isFirst = parts.stdout.length + parts.stderr.length === 0;
+      if (signal !== undefined && isFirst) exec.signal(constants.signals[signal]);
       parts[stream].push(data);
     },
   });

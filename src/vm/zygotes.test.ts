@@ -39,10 +39,10 @@ afterAll(async () => {
   await rm(base, { recursive: true });
 });
 
-async function startZygote(name: string): Promise<void> {
+async function startZygote(name: string, task = guestTasks.zygote): Promise<void> {
   const kind = zygoteKinds[name];
   if (kind === undefined) throw new Error(`there is no zygote of ${name}`);
-  const spec = command(guestTasks.zygote(kind.argv(dir)), { env: [...caseEnv, ...kind.env(dir)] });
+  const spec = command(task(kind.argv(dir)), { env: [...caseEnv, ...kind.env(dir)] });
   const io = {
     stdin: new Uint8Array(),
     output: async (_: string, data: Buffer) => Promise.reject(data.toString()),
@@ -108,6 +108,27 @@ describe('zygotes that wait', () => {
     await startZygote('node');
     expect(await runBy(node, false)).toBe(false);
     expect(await runBy(node)).toBe(false);
+  });
+
+  it('leave a command of no consequence to one that was started for it, and only that', async () => {
+    const lineOf = async () => {
+      let line = '';
+      const output = async (_: string, data: Buffer): Promise<void> => {
+        line += data.toString();
+      };
+      const print = 'console.log(fs.readFileSync("/proc/self/cmdline", "utf8").split("\\0").at(-2))';
+      const spec = command(['node', '-e', print], { env: caseEnv });
+      expect(await greeted.session.exec(spec, { ...io, output }).exited).toMatchObject({ code: 0 });
+      return line.trim();
+    };
+    await startZygote('node');
+    await startZygote('node', guestTasks.rehearsal);
+    expect(await lineOf()).toBe('zygote');
+    expect(await lineOf()).toContain('cmdline');
+    expect(await runBy(node)).toBe(true);
+    await startZygote('node', guestTasks.rehearsal);
+    expect(await runBy(node)).toBe(false);
+    expect(await lineOf()).toContain('cmdline');
   });
 
   it('do not take a command of another program of that name', async () => {

@@ -12,6 +12,7 @@ import {
 } from '../../contract/routes.ts';
 import { strict } from '../../contract/schema.ts';
 import { limits } from '../../domain/limits.ts';
+import { jsonTextOf } from '../json-text.ts';
 import { acceptBytes, acceptJson } from './bodies.ts';
 import { coerce } from './coercion.ts';
 import type { Call, Handlers, StreamReply } from './handlers/handler.ts';
@@ -114,7 +115,7 @@ function callOf<N extends RouteName>(request: FastifyRequest, signal: AbortSigna
 }
 
 function sendJson(reply: FastifyReply, route: Route, answer: unknown): FastifyReply {
-  return reply.code(route.status).type('application/json; charset=utf-8').send(JSON.stringify(answer));
+  return reply.code(route.status).type('application/json; charset=utf-8').send(jsonTextOf(answer));
 }
 
 function sendStream(reply: FastifyReply, route: Route, answer: StreamReply): FastifyReply {

@@ -11,9 +11,17 @@ const url = 'this process';
 
 /** Calls an application that need not listen. The application is not closed with it. */
 export function appTransport(app: FastifyInstance): Transport {
+  let isReady = false;
+  const ready = async (): Promise<void> => {
+    await app.ready();
+    isReady = true;
+  };
   return {
     url,
-    call: (call) => callApp(app, call),
+    call: async (call) => {
+      if (!isReady) await ready();
+      return await callApp(app, call);
+    },
     send: (request) => send(app, request),
     close: () => Promise.resolve(),
   };
@@ -21,16 +29,15 @@ export function appTransport(app: FastifyInstance): Transport {
 
 /** What is asked is copied as a wire would; what is answered was made for this answer. */
 async function callApp(app: FastifyInstance, call: WireCall): Promise<WireReply> {
-  const { route, gone: caller, ...parts } = call;
+  const { route, gone: caller, params, query, headers, body } = call;
   caller?.throwIfAborted();
-  await app.ready();
-  const copy = copyOnWire(parts);
+  const copy = copyOnWire({ params, query, headers, body });
   if (copy === undefined) {
     return app.calls.refusal(new BlixardError('BODY_TOO_LARGE', { maxBytes: limits.bodyBytes }), route);
   }
   const gone = new LazySignal();
   const unhook = caller?.onAbort(() => gone.abort(abortError()));
-  const answer = await app.calls.answer({ ...copy, route }, gone);
+  const answer = await app.calls.answer(route, copy, gone);
   unhook?.();
   caller?.throwIfAborted();
   return answer;

@@ -4,6 +4,8 @@ import { parse } from 'secure-json-parse';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Routes of this instance take JSON; an empty body is `{}`. */
 export function acceptJson(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
@@ -44,7 +46,7 @@ export function decodeJsonText(body: Buffer, depthMax: number = limits.jsonDepth
     throw new BlixardError('BODY_INVALID_JSON', { problem: `nested deeper than ${depthMax}` });
   }
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+    return utf8.decode(body);
   } catch (error) {
     throw new BlixardError('BODY_INVALID_JSON', { problem: 'bytes that are not UTF-8' }, { cause: error });
   }
@@ -52,8 +54,10 @@ export function decodeJsonText(body: Buffer, depthMax: number = limits.jsonDepth
 
 const quote = 0x22;
 const backslash = 0x5c;
-const opening = new Set([0x5b, 0x7b]);
-const closing = new Set([0x5d, 0x7d]);
+/** How much deeper a byte leads. */
+const steps = Int8Array.from({ length: 256 }, (_, byte) =>
+  '.[{'.indexOf(String.fromCharCode(byte)) > 0 ? 1 : '.]}'.indexOf(String.fromCharCode(byte)) > 0 ? -1 : 0,
+);
 
 function nestsDeeper(json: Buffer, depthMax: number): boolean {
   let depth = 0;
@@ -62,8 +66,10 @@ function nestsDeeper(json: Buffer, depthMax: number): boolean {
     const byte = json[at] ?? 0;
     if (byte === quote) inText = !inText;
     else if (inText && byte === backslash) at++;
-    else if (!inText && opening.has(byte) && ++depth > depthMax) return true;
-    else if (!inText && closing.has(byte)) depth--;
+    else if (!inText) {
+      depth += steps[byte] ?? 0;
+      if (depth > depthMax) return true;
+    }
   }
   return false;
 }

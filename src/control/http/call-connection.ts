@@ -1,11 +1,13 @@
 /** One persistent connection: frames in, calls made, answers out. */
 import type { WebSocket } from 'ws';
 import type { AnswerFrame } from '../../contract/calls.ts';
+import type { RouteName } from '../../contract/routes.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { LazySignal } from '../../platform/lazy-signal.ts';
+import { jsonTextOf } from '../json-text.ts';
 import { decodeJsonText, parseJsonSafely } from './bodies.ts';
 import type { CallInput, Calls } from './calls.ts';
 
@@ -14,6 +16,7 @@ const brokenFrame = 1002;
 const notJson = 1007;
 /** A frame and the list it stands in are two objects around what HTTP takes as a body. */
 const depthMax = limits.jsonDepth + 2;
+const claimingRoute: RouteName = 'work';
 /** Longest reason a close can carry, in bytes; what is said here is ASCII. */
 const reasonLength = 120;
 
@@ -86,28 +89,32 @@ export class CallConnection {
     } else if (this.#open.has(id as number)) {
       this.#break(brokenFrame, `call ${String(id)} is under way already`);
     } else {
-      void this.#serve(id as number, frame as CallInput);
+      void this.#serve(id as number, route, frame as CallInput);
     }
   }
 
-  async #serve(id: number, input: CallInput): Promise<void> {
+  async #serve(id: number, route: string, input: CallInput): Promise<void> {
     if (this.#open.size >= limits.callsPerConnection) {
       const problem = `${limits.callsPerConnection} calls are under way on this connection`;
-      this.#answer({ id, ...this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), input.route) });
+      this.#answer({ id, ...this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), route) });
       return;
     }
     const gone = new LazySignal();
     this.#open.set(id, gone);
-    const answer = await this.#calls.answer(input, gone);
+    const answer = await this.#calls.answer(route, input, gone);
     this.#open.delete(id);
     this.#answer({ id, ...answer });
+    // Jobs that were given out begin before those who submitted them are told: that is for what follows.
+    if (route === claimingRoute) this.#flush();
   }
 
-  #answer(frame: AnswerFrame): void {
-    if (this.#answers.push(JSON.stringify(frame)) === 1) process.nextTick(() => this.#flush());
+  #answer({ id, status, body }: AnswerFrame): void {
+    const text = `{"id":${id},"status":${status},"body":${jsonTextOf(body)}}`;
+    if (this.#answers.push(text) === 1) process.nextTick(() => this.#flush());
   }
 
   #flush(): void {
+    if (this.#answers.length === 0) return;
     const text = `[${this.#answers.join(',')}]`;
     this.#answers = [];
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;

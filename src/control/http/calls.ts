@@ -8,15 +8,14 @@ import type { LazySignal } from '../../platform/lazy-signal.ts';
 import type { Log } from '../../platform/log.ts';
 import type { SchemaCompiler } from './add-routes.ts';
 import { coerce } from './coercion.ts';
-import type { Call, Handlers } from './handlers/handler.ts';
+import type { Handlers } from './handlers/handler.ts';
 import { lineFailure } from './lines.ts';
 import type { OpenRequests } from './open-requests.ts';
 import { toldError } from './problem-reply.ts';
 import { type Finding, validationFailure } from './validation.ts';
 
-/** A call as it comes in; nothing of it is believed. */
+/** What a call takes, as it comes in; nothing of it is believed. */
 export interface CallInput {
-  readonly route: string;
   readonly params?: unknown;
   readonly query?: unknown;
   readonly headers?: unknown;
@@ -32,12 +31,21 @@ export interface CallAnswer {
 type Part = 'params' | 'querystring' | 'headers' | 'body';
 type Validate = ((value: unknown) => unknown) & { readonly errors?: readonly Finding[] | null };
 
+interface Check {
+  readonly part: Part;
+  readonly validate: Validate;
+  /** A part that is left out need not be looked at. */
+  readonly mayBeLeftOut: boolean;
+}
+
 /** One route, ready to be called. */
 interface Callable {
   readonly route: Route;
-  readonly handle: (call: Call<RouteName>) => Promise<unknown>;
-  readonly checks: ReadonlyMap<Part, Validate>;
+  readonly handle: (call: CheckedCall) => Promise<unknown>;
+  readonly checks: readonly Check[];
 }
+
+type Parts = { [P in Part]: unknown };
 
 const nothing = strict({});
 
@@ -56,14 +64,14 @@ export class Calls {
   }
 
   /** Answers a call; never rejects. Who waits for the answer aborts `gone` when nobody does any more. */
-  async answer(input: CallInput, gone: LazySignal): Promise<CallAnswer> {
+  async answer(name: string, input: CallInput, gone: LazySignal): Promise<CallAnswer> {
     try {
-      const { route, handle, checks } = this.#callable(input.route);
-      const call = checked(route, checks, input, gone);
+      const { route, handle, checks } = this.#callable(name);
+      const call = new CheckedCall(checked(route, checks, input), gone);
       this.#open.beginCall(gone);
       return { status: route.status, body: await handle(call) };
     } catch (error) {
-      return this.refusal(error, input.route);
+      return this.refusal(error, name);
     } finally {
       this.#open.endCall(gone);
     }
@@ -87,16 +95,40 @@ export class Calls {
     const callable = {
       route,
       handle: this.#handlers[name as RouteName] as Callable['handle'],
-      checks: new Map(partsOf(route).map(([part, schema]) => [part, this.#check(part, schema, route)])),
+      checks: partsOf(route).map(([part, schema]) => this.#check(part, schema, route)),
     };
     this.#callables.set(name, callable);
     return callable;
   }
 
-  #check(httpPart: Part, schema: object, { method, path: url }: Route): Validate {
+  #check(part: Part, schema: object, route: Route): Check {
     const compile = this.#compiler();
     if (compile === undefined) throw new BlixardError('INTERNAL', { problem: 'called before it was ready' });
-    return compile({ schema, method, url, httpPart }) as Validate;
+    const { method, path: url } = route;
+    const validate = compile({ schema, method, url, httpPart: part }) as Validate;
+    return { part, validate, mayBeLeftOut: validate(leftOut(part, route)) === true };
+  }
+}
+
+/** What a handler is given. */
+class CheckedCall {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly headers: unknown;
+  readonly body: unknown;
+  readonly lastEventId = undefined;
+  readonly #gone: LazySignal;
+
+  constructor({ params, querystring, headers, body }: Parts, gone: LazySignal) {
+    this.params = params;
+    this.query = querystring;
+    this.headers = headers;
+    this.body = body;
+    this.#gone = gone;
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
   }
 }
 
@@ -112,39 +144,33 @@ function partsOf(route: Route): [Part, object][] {
 }
 
 /** Throws VALIDATION_FAILED, or BATCH_LINE_REFUSED. */
-function checked(
-  route: Route,
-  checks: Callable['checks'],
-  input: CallInput,
-  gone: LazySignal,
-): Call<RouteName> {
-  const given: Record<Part, unknown> = {
-    params: { ...objectOf(input.params, 'params') },
-    querystring: { ...objectOf(input.query, 'query') },
-    headers: input.headers ?? {},
-    body: input.body ?? (route.bodyIsLines ? [] : {}),
+function checked(route: Route, checks: Callable['checks'], input: CallInput): Parts {
+  const params = input.params === undefined ? undefined : { ...objectOf(input.params, 'params') };
+  const querystring = input.query === undefined ? undefined : { ...objectOf(input.query, 'query') };
+  if (params !== undefined) coerce(params, route.params ?? nothing);
+  if (querystring !== undefined) coerce(querystring, route.query ?? nothing);
+  const given: Parts = {
+    params,
+    querystring,
+    headers: input.headers ?? undefined,
+    body: input.body ?? undefined,
   };
-  coerce(given.params, route.params ?? nothing);
-  coerce(given.querystring, route.query ?? nothing);
-  for (const [part, check] of checks) {
-    if (check(given[part]) === true) continue;
-    const findings = check.errors ?? [];
+  for (const { part, validate, mayBeLeftOut } of checks) {
+    const isLeftOut = given[part] === undefined;
+    if (isLeftOut) given[part] = leftOut(part, route);
+    if ((isLeftOut && mayBeLeftOut) || validate(given[part]) === true) continue;
+    const findings = validate.errors ?? [];
     throw route.bodyIsLines ? lineFailure(findings, part) : validationFailure(findings, part);
   }
-  return {
-    params: given.params,
-    query: given.querystring,
-    headers: given.headers,
-    body: given.body,
-    lastEventId: undefined,
-    get signal() {
-      return gone.signal;
-    },
-  } as Call<RouteName>;
+  return given;
+}
+
+/** What a part is that a call leaves out. */
+function leftOut(part: Part, route: Route): object {
+  return part === 'body' && route.bodyIsLines ? [] : {};
 }
 
 function objectOf(value: unknown, field: string): object {
-  if (value === undefined) return {};
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   throw new BlixardError('VALIDATION_FAILED', { field, problem: 'is no object' });
 }

@@ -11,7 +11,8 @@ import { parentsFirst } from '../together/order.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
-import { type Draft, draftOf, submittedJob } from './draft.ts';
+import { type Draft, draftOf } from './draft.ts';
+import { submittedJob } from './new-job.ts';
 import { imageUnknown, keepingKey, type SubmitDeps, tellKeyPolicy } from './submits.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 

@@ -1,20 +1,17 @@
 /** A submission made ready to be stored: its spec with every default, its times, and its keys. */
-import { type Job, type JobSpec, type SubmitJob, specOf } from '../../contract/job.ts';
+import { type JobSpec, type SubmitJob, specOf } from '../../contract/job.ts';
 import type { UniquePolicy } from '../../contract/submit-options.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
-import type { Row } from '../../store/database.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
 import { fullImageName } from '../image-name.ts';
-import { jobOf } from '../views.ts';
 
 export interface Draft {
   readonly spec: JobSpec;
   /** The spec as it is stored. */
   readonly specText: string;
   readonly job: NewJob;
-  readonly nowMs: number;
   /** What to do while another has the unique key; undefined without one. */
   readonly policy: UniquePolicy | undefined;
 }
@@ -52,31 +49,9 @@ export function draftOf(
       after: waits ? JSON.stringify(spec.after) : null,
       afterFailed: waits ? (spec.afterFailed ?? 'fail') : null,
       groupName: spec.group ?? null,
+      nowMs,
     },
-    nowMs,
     policy: spec.unique === undefined ? undefined : (spec.unique.policy ?? 'reject'),
-  };
-}
-
-/**
- * The job of a draft, right after it was stored: that need not be read back. Only one that was moved in the same write
- * has a row, with `jobColumns`.
- */
-export function submittedJob({ job, spec, nowMs }: Draft, moved: Row | undefined): Job {
-  if (moved !== undefined) return jobOf(moved, spec);
-  return {
-    id: job.id,
-    state: job.state,
-    spec,
-    ...{ attempt: 0, attemptsUsed: 0, attemptsUsedByReason: {}, infraFailures: 0 },
-    memoryMiB: spec.memoryMiB,
-    ...{ reason: null, exitCode: null, signal: null, message: null, workerId: null },
-    createdAtMs: nowMs,
-    updatedAtMs: nowMs,
-    runAtMs: job.runAtMs,
-    expiresAtMs: job.expiresAtMs,
-    ...{ startedAtMs: null, endedAtMs: null, progress: null, waiting: null },
-    ...{ cancelRequestedAtMs: null, cancelReason: null, cancelledBy: null },
   };
 }
 
@@ -131,7 +106,10 @@ function badTime(problem: string): BlixardError {
 function specTextOf(spec: JobSpec): string {
   const stored = JSON.stringify(spec);
   // Standard input has a limit of its own.
-  const bytes = Buffer.byteLength(stored) - spec.stdinBase64.length;
+  const others = spec.stdinBase64.length;
+  // A character is at most three bytes; only what may be too long need be measured.
+  if (stored.length * 3 - others <= limits.jobSpecBytes) return stored;
+  const bytes = Buffer.byteLength(stored) - others;
   if (bytes > limits.jobSpecBytes)
     throw new BlixardError('SPEC_TOO_LARGE', { bytes, maxBytes: limits.jobSpecBytes });
   return stored;

@@ -22,7 +22,9 @@ import type { Signals } from '../signals.ts';
 import { tellCancelled } from '../tell-cancelled.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf, jobStateOf } from '../views.ts';
-import { type Draft, draftOf, submittedJob } from './draft.ts';
+import { type Draft, draftOf } from './draft.ts';
+import { JoinedInserts } from './joined-inserts.ts';
+import { submittedJob } from './new-job.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Image names told when a job asks for an unknown one. */
@@ -39,9 +41,11 @@ export interface SubmitDeps {
 /** Submits of single jobs. */
 export class Submits {
   readonly #deps: SubmitDeps;
+  readonly #joined: JoinedInserts;
 
   constructor(deps: SubmitDeps) {
     this.#deps = deps;
+    this.#joined = new JoinedInserts(deps);
   }
 
   /** See `JobCommands.submit`. */
@@ -65,6 +69,11 @@ export class Submits {
 
   /** The new job, or the one whose start it moved; undefined when something stands in its way. */
   async #store(draft: Draft): Promise<Job | undefined> {
+    if (isPlain(draft)) {
+      const stored = await this.#joined.add(draft);
+      tellTimes(this.#deps.signals, [draft]);
+      return stored === 'new' ? submittedJob(draft, undefined) : undefined;
+    }
     const making = makingRoom(draft);
     const keeping = keepingKey([draft]);
     const write = this.#deps.db.batch([...making, ...inserting(draft), ...keeping]);
@@ -73,10 +82,10 @@ export class Submits {
     tellTimes(this.#deps.signals, [draft]);
     const room = making.length === 0 ? undefined : rowOf(results[0]);
     if (room !== undefined) this.#tellMadeRoom(room);
-    const cancelled = tellKeyPolicy(this.#deps.signals, results.slice(results.length - keeping.length));
+    const cancelled = keeping.length === 0 ? undefined : tellKeyPolicy(this.#deps.signals, results.slice(-1));
     if (results[making.length]?.changes === 1) {
       const waits = draft.job.after !== null;
-      const moved = waits ? await this.#settled(draft.job.id, results) : cancelled.get(draft.job.id);
+      const moved = waits ? await this.#settled(draft.job.id, results) : cancelled?.get(draft.job.id);
       return submittedJob(draft, moved);
     }
     return room === undefined ? undefined : jobOf(room);
@@ -164,10 +173,8 @@ function sameJob(
 
 /** For a job with a concurrency key: what the policy of its queue says when the key is full. */
 export function keepingKey(drafts: readonly Draft[]): Statement[] {
-  return drafts.flatMap(({ job, nowMs }) =>
-    job.concurrencyKey === null || job.state !== 'pending'
-      ? []
-      : [applyKeyPolicy.with({ id: job.id, nowMs })],
+  return drafts.flatMap(({ job }) =>
+    job.concurrencyKey === null || job.state !== 'pending' ? [] : [applyKeyPolicy.with(job)],
   );
 }
 
@@ -178,18 +185,20 @@ export function tellKeyPolicy(signals: Signals, results: readonly Result[]): Map
   return new Map(rows.map((row) => [text(row, 'id'), row]));
 }
 
-function makingRoom({ policy, job, nowMs }: Draft): Statement[] {
-  if (policy === 'replace') return [cancelReplaced.with({ ...job, nowMs })];
-  if (policy === 'debounce') return [postpone.with({ ...job, nowMs })];
+/** Nothing but its own rows is written with it. */
+function isPlain({ policy, job }: Draft): boolean {
+  return policy !== 'replace' && policy !== 'debounce' && job.after === null && job.concurrencyKey === null;
+}
+
+function makingRoom({ policy, job }: Draft): Statement[] {
+  if (policy === 'replace') return [cancelReplaced.with(job)];
+  if (policy === 'debounce') return [postpone.with(job)];
   return [];
 }
 
-function inserting({ job, specText, nowMs }: Draft): Statement[] {
-  return [
-    insertJob.with({ ...job, nowMs }),
-    insertJobData.with({ id: job.id, spec: specText }),
-    ...(job.after === null ? [] : settling([job.id], nowMs)),
-  ];
+function inserting({ job, specText }: Draft): Statement[] {
+  const stored = [insertJob.with(job), insertJobData.with({ id: job.id, spec: specText })];
+  return job.after === null ? stored : [...stored, ...settling([job.id], job.nowMs)];
 }
 
 function rowOf(result: Result | undefined): Row | undefined {

@@ -5,6 +5,11 @@ import type { Draft } from './draft.ts';
 
 /** Wakes workers, right after the write was handed to the store: a waiting claim then rides in the same commit. */
 export function tellReady(signals: Signals, drafts: readonly Draft[]): void {
+  const [first] = drafts;
+  if (first !== undefined && drafts.length === 1) {
+    if (first.job.state === 'pending') signals.ready(first.job.queue, first.job.executor);
+    return;
+  }
   const ready: ReadyJobs = new Map();
   for (const { job } of drafts) if (job.state === 'pending') countReady(ready, job.queue, job.executor);
   for (const { queue, executor, jobs } of ready.values()) signals.ready(queue, executor, jobs);

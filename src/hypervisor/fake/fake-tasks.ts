@@ -20,6 +20,11 @@ export const fakeTasks: FakeCommands = {
     guest.note('zygote', name);
     return success;
   },
+  rehearsal: async ({ args: [name = ''], guest }) => {
+    if (name !== 'python3') return { code: 127 };
+    guest.note('rehearsed', guest.hostName);
+    return success;
+  },
   put: async (io) => {
     const [offset = '0', name = ''] = io.args;
     const parts: Buffer[] = [];

@@ -62,7 +62,7 @@ describe('the command line of QEMU', () => {
   });
 
   it('uses one acceleration, never a list that falls back in silence', () => {
-    expect(argumentOf(tcg, '-accel')).toBe('tcg,tb-size=64');
+    expect(argumentOf(tcg, '-accel')).toBe('tcg,tb-size=96');
     const kvm = qemuArguments(spec, 'kvm');
     expect(argumentOf(kvm, '-accel')).toBe('kvm');
     expect(argumentOf(kvm, '-cpu')).toBe('host');

@@ -10,6 +10,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import { type Accel, type LockIn, templateFiles, type VmSpec } from '../hypervisor.ts';
 import { TailBuffer } from '../tail-buffer.ts';
+import { translationMiB } from './arguments.ts';
 import { Cgroups, findCgroups } from './cgroups.ts';
 import { infoFd, programFoldersOf, type SandboxView, sandboxCommand } from './sandbox.ts';
 import { usersForVmms, type VmmUser, type VmmUsers } from './vmm-user.ts';
@@ -51,7 +52,7 @@ const filesMax = 256;
 /** Beside its processors a VMM has up to 64 threads for its disks, and a few more. */
 const threadsBeside = 128;
 /** The translation buffer, and room for the VMM itself: with less it does not die but crawls. */
-const memoryBeside = (64 + 160) * mib;
+const memoryBeside = (translationMiB + 160) * mib;
 const answerMs = 10_000;
 /** Enters its cgroups before it is anything else; what does not get in is not started. */
 const enter =

@@ -45,6 +45,7 @@ describe('verifyDataDir', () => {
     await migrate(db, await loadMigrations(), 1);
     const worker = { id: 'w', name: 'n', version: 'v', pid: 1, slots: 9, nowMs: 1, leaseUntilMs: 9 };
     const done = (id: string): string => JSON.stringify([[id, 1, null, null, null, null]]);
+    const claim = { ...holder, token: 't', want: 9, nowMs: 2 };
     await db.batch([
       registerWorker.with({
         ...{ ...worker, registration: null, queues: '["q"]' },
@@ -54,9 +55,9 @@ describe('verifyDataDir', () => {
         insertJob.with({ ...job, id }),
         insertJobData.with({ id, spec: '{}' }),
       ]),
-      ...[claimJobs, countClaimed, tellClaimed].map((each) =>
-        each.with({ ...holder, token: 't', want: 9, nowMs: 2 }),
-      ),
+      claimJobs.with(claim),
+      countClaimed.with(claim),
+      tellClaimed.with(claim),
       ...[completed, running, forgotten].map((id) =>
         startAttempt.with({ ...holder, id, attempt: 1, nowMs: 3 }),
       ),

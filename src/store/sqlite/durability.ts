@@ -1,6 +1,6 @@
 /**
- * Answers what was committed once it is on disk. A large commit is flushed beside this thread, which goes on with the
- * next one meanwhile: all that is committed until a flush has ended shares the one after it.
+ * Answers what was committed once it is on disk. Where the disk is slow it is flushed beside this thread, which goes on
+ * with the next commit meanwhile: all that is committed until a flush has ended shares the one after it.
  */
 import type { BlixardError } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -27,8 +27,8 @@ class Flush {
   }
 }
 
-/** A disk that takes longer than this is not waited for in this thread. */
-const quickMs = 2;
+/** A quicker disk is waited for in this thread: a turn of another costs more. */
+const quickMs = 1;
 
 export class Durability {
   readonly #flush: WalFlush;
@@ -57,12 +57,12 @@ export class Durability {
     return (this.#next ?? this.#current)?.ended;
   }
 
-  /** Takes what a transaction has committed; a small one is flushed at once, where the disk is quick. */
-  add(committed: Committed, small: boolean): void {
+  /** Takes what a transaction has committed. */
+  add(committed: Committed): void {
     this.#next ??= new Flush();
     this.#next.committed.push(committed);
     if (this.#current !== undefined) return;
-    if (small && this.#lastMs < quickMs) this.#flushNow();
+    if (this.#lastMs < quickMs) this.#flushNow();
     else void this.#flushLater();
   }
 

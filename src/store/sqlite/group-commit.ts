@@ -100,20 +100,17 @@ export class GroupCommit {
       // Batches are hardly ever refused, so a group is first run without savepoints: they cost a third of it.
       const outcomes = this.#commit(group, 'together') ?? this.#commit(group, 'apart') ?? [];
       this.#unflushed += group.length;
-      this.#durability.add(
-        {
-          answer: () => {
-            this.#unflushed -= group.length;
-            for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
-            this.listeners.tell();
-          },
-          fail: (failure) => {
-            this.#unflushed -= group.length;
-            for (const batch of group) batch.reject(failure);
-          },
+      this.#durability.add({
+        answer: () => {
+          this.#unflushed -= group.length;
+          for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
+          this.listeners.tell();
         },
-        changesOf(outcomes) <= limits.quickCommitRows && this.#waiting.length === 0,
-      );
+        fail: (failure) => {
+          this.#unflushed -= group.length;
+          for (const batch of group) batch.reject(failure);
+        },
+      });
     } catch (error) {
       const failure = unavailable(error);
       this.#log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');
@@ -207,13 +204,6 @@ export class GroupCommit {
       this.#log.debug({ err: error }, 'nothing left to roll back');
     }
   }
-}
-
-function changesOf(outcomes: readonly Outcome[]): number {
-  let changes = 0;
-  for (const outcome of outcomes)
-    if (!(outcome instanceof BlixardError)) for (const result of outcome) changes += result.changes;
-  return changes;
 }
 
 function answer(batch: Waiting | undefined, outcome: Outcome): void {

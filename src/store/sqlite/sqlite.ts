@@ -94,7 +94,7 @@ export class SqliteDatabase implements Database, Commits {
       statement,
       facts: this.#check.inspectWrite(statement),
     }));
-    return checked.length === 0 ? [] : this.#commits.add(checked);
+    return checked.length === 0 ? [] : await this.#commits.add(checked);
   }
 
   /** Every level is the same here: each committed write is seen, and none that is not on disk. */

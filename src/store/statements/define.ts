@@ -1,4 +1,5 @@
 /** Named statements: SQL with `:name` parameters, turned into plain `?` once, when the module loads. */
+import { BlixardError } from '../../domain/errors.ts';
 import type { SqlValue, Statement } from '../database.ts';
 
 /** A statement of the program: its text never changes, only its arguments do. */
@@ -32,8 +33,52 @@ export function define<P extends Readonly<Record<string, SqlValue>>>(
     name,
     sql,
     params,
-    with: (values) => ({ sql, args: params.map((param) => values[param] ?? null) }),
+    with: (values) => {
+      const args: SqlValue[] = [];
+      addArgs(args, params, values);
+      return { sql, args };
+    },
   };
+}
+
+/** The statement of one row for `count` rows at once, which it takes in their order. */
+export interface RowsStatement<P extends Readonly<Record<string, SqlValue>>> {
+  readonly name: string;
+  readonly sql: string;
+  readonly params: readonly string[];
+  /** How many it takes, neither more nor fewer. */
+  readonly count: number;
+  with(rows: readonly P[]): Statement;
+}
+
+/** Defines an INSERT of several rows from one that ends in its VALUES. */
+export function defineRows<P extends Readonly<Record<string, SqlValue>>>(
+  one: NamedStatement<P>,
+  count: number,
+): RowsStatement<P> {
+  const [head, values, ...more] = one.sql.split(' VALUES ');
+  if (values === undefined || more.length > 0)
+    throw new BlixardError('INTERNAL', { problem: `${one.name} does not end in its one VALUES` });
+  const sql = `${head} VALUES ${Array(count).fill(values).join(', ')}`;
+  return {
+    name: `${one.name}${count}`,
+    sql,
+    params: Array.from({ length: count }, () => one.params).flat(),
+    count,
+    with: (rows) => {
+      const args: SqlValue[] = [];
+      for (const row of rows) addArgs(args, one.params, row);
+      return { sql, args };
+    },
+  };
+}
+
+function addArgs(
+  args: SqlValue[],
+  params: readonly string[],
+  values: Readonly<Record<string, SqlValue>>,
+): void {
+  for (const param of params) args.push(values[param] ?? null);
 }
 
 /** States as SQL literals; a partial index is only used where its states stand as literals. */

@@ -5,6 +5,7 @@ import * as completed from './completed.ts';
 import * as due from './due.ts';
 import * as events from './events.ts';
 import * as forget from './forget.ts';
+import * as inserts from './inserts.ts';
 import * as jobs from './jobs.ts';
 import * as keyPolicy from './key-policy.ts';
 import * as lines from './lines.ts';
@@ -36,6 +37,7 @@ export const allStatements: readonly Listed[] = [
     due,
     events,
     forget,
+    inserts,
     jobs,
     keyPolicy,
     lines,

@@ -33,6 +33,8 @@ export interface NewJob extends Readonly<Record<string, SqlValue>> {
   readonly after: string | null;
   readonly afterFailed: string | null;
   readonly groupName: string | null;
+  /** When it was submitted. */
+  readonly nowMs: number;
 }
 
 /** A worker has the image, or none has told which it has. */
@@ -63,7 +65,7 @@ const retried = endedStates.filter((state) => jobMachine.can(state, 'pending'));
  * this one, or a job it runs after is not there: then its image is null, which is ignored like a key that is taken. A
  * SELECT with a condition would say the same at the price of a temporary table.
  */
-export const insertJob = define<NewJob & { nowMs: number }>(
+export const insertJob = define<NewJob>(
   'jobs.insert',
   `INSERT OR IGNORE INTO jobs
      (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, idempotency_key, unique_key, tenant,

@@ -81,7 +81,9 @@ function blank(statement: { sql: string; params: readonly string[] }): Statement
 
 /** A list given as JSON, and rows the statement itself made, are no table; a whole index is one. */
 function isScan(line: string): boolean {
-  return line.startsWith('SCAN ') && !/^SCAN (CONSTANT ROW$|\(subquery-)| VIRTUAL TABLE INDEX /.test(line);
+  return (
+    line.startsWith('SCAN ') && !/^SCAN ((\d+ )?CONSTANT ROWS?$|\(subquery-)| VIRTUAL TABLE INDEX /.test(line)
+  );
 }
 
 function isSort(line: string): boolean {

@@ -12,7 +12,7 @@ const otherwiseFree = `NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
   AND ${imageIsFine(':image')} AND ${areStored(':after')}`;
 
 /** Cancels the waiting holder of a unique key, for the insert that follows in the same batch. */
-export const cancelReplaced = define<NewJob & { nowMs: number }>(
+export const cancelReplaced = define<NewJob>(
   'submit.cancelReplaced',
   `UPDATE jobs SET state = 'cancelled', reason = 'cancelled', exit_code = NULL, signal = NULL, message = NULL,
      cancel_requested_at_ms = :nowMs, cancel_reason = 'replaced by job ' || :id, cancelled_by = 'unique policy',
@@ -23,7 +23,7 @@ export const cancelReplaced = define<NewJob & { nowMs: number }>(
 );
 
 /** Moves the start of the waiting holder of a unique key, and its expiry with it; a blocked one stays blocked. */
-export const postpone = define<NewJob & { nowMs: number }>(
+export const postpone = define<NewJob>(
   'submit.postpone',
   `UPDATE jobs SET state = CASE
        WHEN state = 'blocked' THEN state WHEN :runAtMs > :nowMs THEN 'scheduled' ELSE 'pending' END,

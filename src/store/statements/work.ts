@@ -97,7 +97,8 @@ export const endAttempts = define<OfHolder & { attempts: string; nowMs: number }
 export const attemptsNamed = define<{ attempts: string }>(
   'work.attemptsNamed',
   `SELECT jobs.id, jobs.state, jobs.queue, jobs.executor, jobs.run_at_ms, jobs.expires_at_ms,
-     jobs.group_name, ${isWaitedFor} AS is_waited_for, d.value->>'attempt' AS attempt, past.attempt IS NULL AND jobs.${held} AS held,
+     jobs.group_name, ${isWaitedFor} AS is_waited_for, d.value->>'attempt' AS attempt,
+     past.attempt IS NULL AND jobs.${held} AS held,
      coalesce(past.worker_id, jobs.worker_id) AS worker_id,
      coalesce(past.worker_generation, jobs.worker_generation) AS worker_generation,
      iif(past.attempt IS NULL, jobs.reason, past.reason) AS reason

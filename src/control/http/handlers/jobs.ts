@@ -29,7 +29,7 @@ export function jobHandlers({
   return {
     submitJob: async ({ body, headers }) => {
       assertArgBytes(body);
-      return jobs.submit(body, headers['idempotency-key']);
+      return await jobs.submit(body, headers['idempotency-key']);
     },
     submitJobs: async ({ body }) => {
       forEachLine(body, (line) => assertArgBytes(line));
@@ -49,15 +49,20 @@ export function jobHandlers({
   };
 }
 
+const argAllowed = `text of at most ${limits.argBytes} bytes in UTF-8`;
+
 /** The schema counts characters; what Linux limits is bytes. Throws VALIDATION_FAILED. */
 export function assertArgBytes({ command, env }: SubmitJob, within = ''): void {
-  const allowed = `text of at most ${limits.argBytes} bytes in UTF-8`;
-  const texts = [
-    ...command.map((text, index) => [`command.${index}`, text] as const),
-    ...Object.entries(env ?? {}).map(([name, text]) => [`env.${name}`, text] as const),
-  ];
-  for (const [field, text] of texts) {
-    if (Buffer.byteLength(text) > limits.argBytes) throw badValue(`${within}${field}`, text, allowed);
+  for (const [index, text] of command.entries()) {
+    if (isTooLong(text)) throw badValue(`${within}command.${index}`, text, argAllowed);
+  }
+  for (const [name, text] of Object.entries(env ?? {})) {
+    if (isTooLong(text)) throw badValue(`${within}env.${name}`, text, argAllowed);
   }
   if (command[0] === '') throw badValue(`${within}command.0`, '', 'the name or the path of a program');
+}
+
+/** A character is at most three bytes; only a text of nearly the limit need be measured. */
+function isTooLong(text: string): boolean {
+  return text.length * 3 > limits.argBytes && Buffer.byteLength(text) > limits.argBytes;
 }
