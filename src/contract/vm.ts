@@ -43,7 +43,10 @@ export type VmStop = Static<typeof VmStop>;
 export const VmReport = strict({
   id: VmId,
   state: oneOf(vmMachine.states),
-  /** `pool`: it waits, paused, for any job. `service`: it waits for the next job of its queue and tenant. */
+  /**
+   * `pool`: it waits for any job, paused, or `starting` as long as it was not restored. `service`: it waits for the
+   * next job of its queue and tenant.
+   */
   use: oneOf(vmUses),
   image: VmFacts.properties.image,
   hypervisor: VmFacts.properties.hypervisor,

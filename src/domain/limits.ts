@@ -125,6 +125,8 @@ export const limits = {
   breakerWhyLength: 250,
   /** VMs kept ready on one host. */
   poolMax: 1_000,
+  /** Templates of one host that have a spare VMM. */
+  sparesMax: 4,
   /** Service VMs on one host, and queues and tenants that have some; with more a job has a VM of its own. */
   servicesMax: 1_000,
   serviceLanesMax: 1_000,

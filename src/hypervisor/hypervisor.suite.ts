@@ -220,7 +220,26 @@ function templates(suite: () => Suite): void {
     await three.vm.pause();
     await three.vm.resume();
     expect(await three.client.exec(context.commands.exit(3))).toMatchObject({ code: 3 });
+    await expectToWait(dir);
   });
+
+  /** One that waits says nothing before it goes on, and takes the template in then. */
+  const expectToWait = async (dir: string): Promise<void> => {
+    const { context, start } = suite();
+    const vm = await start({ ...context.spec(), template: { act: 'start', dir, waits: true } });
+    const client = new ChannelClient(vm.channel);
+    let hasAnswered = false;
+    const hello = client.hello().then(() => {
+      hasAnswered = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(hasAnswered).toBe(false);
+    await vm.resume();
+    await hello;
+    expect(await recall(client, 'who')).toBe('the template');
+    const other = await start({ ...context.spec(), template: { act: 'start', dir, waits: true } });
+    expect(await other.kill()).toMatchObject({ signal: 'SIGKILL' });
+  };
 
   it('saves only a VM that was started for it', async () => {
     const { vm, client } = await suite().boot();

@@ -40,6 +40,8 @@ export interface TemplateUse {
   /** `make`: boots with its memory in the folder, until `save`. `start`: goes on from what was saved there. */
   readonly act: 'make' | 'start';
   readonly dir: string;
+  /** Of a `start`: it takes nothing in before the first `resume`, and holds no memory of the guest. Default: false. */
+  readonly waits?: boolean;
 }
 
 /** A validated order for one VM. All paths are absolute. */
@@ -91,7 +93,7 @@ export interface RunningVm {
   console(): string;
   /** Stops the guest's processors: it uses no CPU and answers nothing until `resume`. Rejects with VMM_REFUSED. */
   pause(): Promise<void>;
-  /** Lets a paused guest go on. Its clock has stood still meanwhile. Rejects with VMM_REFUSED. */
+  /** Lets a guest go on that was paused, or waits. Its clock has stood still meanwhile. Rejects with VMM_REFUSED. */
   resume(): Promise<void>;
   /** Pauses the guest for good and writes it to the template that this VM makes. Rejects with VMM_REFUSED. */
   save(): Promise<void>;

@@ -152,6 +152,14 @@ export class Admission {
     return await this.#enter(memoryMiB, true, signal);
   }
 
+  /** A place at once, where nobody waits for one and as large a VM would fit beside it; else undefined. */
+  takeToSpare(memoryMiB: number): Place | undefined {
+    const needMiB = memoryMiB + vmmOverheadMiB;
+    if (this.#waiting.length + this.#idleWaiting.length > 0) return undefined;
+    const fits = this.#live + 2 <= this.#bounds.vmsMax && this.#hasRoom({ needMiB: 2 * needMiB, idle: true });
+    return fits ? this.#place({ needMiB, idle: true }) : undefined;
+  }
+
   async #enter(memoryMiB: number, idle: boolean, signal: AbortSignal): Promise<Place> {
     signal.throwIfAborted();
     const needMiB = memoryMiB + vmmOverheadMiB;
@@ -253,14 +261,14 @@ export class Admission {
     this.#letIn();
   }
 
-  #hasRoom({ needMiB, idle }: Waiter): boolean {
+  #hasRoom({ needMiB, idle }: Pick<Waiter, 'needMiB' | 'idle'>): boolean {
     const { vmsMax, startsMax } = this.#bounds;
     if (idle && this.#idleStarting >= Math.max(1, startsMax - 1)) return false;
     if (this.#live >= vmsMax || this.#starting >= startsMax) return false;
     return this.#usedMiB + needMiB <= this.#memoryMiB;
   }
 
-  #place({ needMiB, idle }: Waiter): Place {
+  #place({ needMiB, idle }: Pick<Waiter, 'needMiB' | 'idle'>): Place {
     let starting = true;
     let here = true;
     this.#live++;

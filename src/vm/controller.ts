@@ -39,6 +39,12 @@ export interface StartedVm {
   readonly gone: Promise<void>;
 }
 
+/** A VM whose VMM waits for the word to take its template in. */
+export interface WaitingVm extends StartedVm {
+  /** Takes it in, within `timeoutMs`. Rejects as `boot` does. */
+  goOn(timeoutMs: number, signal: AbortSignal): Promise<void>;
+}
+
 /** What every start of this controller has in common. */
 export interface VmControllerDeps {
   readonly hypervisor: Hypervisor;
@@ -61,6 +67,12 @@ interface Launch {
   readonly start: VmFacts['start'];
   readonly timeoutMs: number;
   readonly template?: TemplateUse;
+}
+
+interface Spawned {
+  readonly running: RunningVm;
+  readonly started: StartedVm;
+  readonly spawnedAtMs: number;
 }
 
 /** Starts VMs one way: this driver, this rate, this patience. */
@@ -98,6 +110,29 @@ export class VmController {
     );
   }
 
+  /** As `restore`, up to where the VMM would take the template in. */
+  async startWaiting(order: StartOrder, dir: string, signal: AbortSignal): Promise<WaitingVm> {
+    const template = { act: 'start', dir, waits: true } as const;
+    const { running, started } = await this.#spawn(order, template, signal);
+    const { vm, gone } = started;
+    vm.tellStart({ start: 'restore', bootMs: 0 });
+    const recorded = this.#deps.registry.spawned(running.id, running.identity);
+    try {
+      await recorded;
+      signal.throwIfAborted();
+    } catch (error) {
+      await vm.kill();
+      await gone;
+      throw error;
+    }
+    const goOn = async (timeoutMs: number, stop: AbortSignal): Promise<void> => {
+      const wokenMs = this.#deps.clock.monotonicMs();
+      await this.#greet(started, recorded, timeoutMs, stop);
+      vm.tellStart({ start: 'restore', bootMs: Math.round(this.#deps.clock.monotonicMs() - wokenMs) });
+    };
+    return { vm, gone, goOn };
+  }
+
   /** What VMs of this order have in common. */
   specOf({ image, memoryMiB, vcpus }: StartOrder): TemplateSpec {
     const { tscKhz } = this.#deps;
@@ -106,9 +141,18 @@ export class VmController {
     return { memoryMiB, vcpus, kernelPath, initrdPath, rootPath, rootFsType, ...rate };
   }
 
-  async #launch(launch: Launch, signal: AbortSignal): Promise<StartedVm> {
+  async #launch({ order, start, timeoutMs, template }: Launch, signal: AbortSignal): Promise<StartedVm> {
+    const { clock, registry } = this.#deps;
+    const { running, started, spawnedAtMs } = await this.#spawn(order, template, signal);
+    await this.#greet(started, registry.spawned(running.id, running.identity), timeoutMs, signal);
+    started.vm.tellStart({ start, bootMs: Math.round(clock.monotonicMs() - spawnedAtMs) });
+    failpoint('vm-greeted');
+    return started;
+  }
+
+  /** Record first, then process. Rejects with VM_BOOT_FAILED, or the signal's reason; then neither is there. */
+  async #spawn(order: StartOrder, template: TemplateUse | undefined, signal: AbortSignal): Promise<Spawned> {
     const { clock, hypervisor, ids, registry } = this.#deps;
-    const { order, template } = launch;
     const id = ids();
     const { memoryMiB, vcpus, image } = order;
     try {
@@ -120,18 +164,14 @@ export class VmController {
       const use = template === undefined ? {} : { template };
       const running = await hypervisor.start({ ...this.specOf(order), id, runDir, ...use });
       failpoint('vm-spawned');
-      const started = await this.#greet(this.#watch(running, order), running, launch, signal);
-      const bootMs = Math.round(clock.monotonicMs() - spawnedAtMs);
-      started.vm.tellStart({ start: launch.start, bootMs });
-      failpoint('vm-greeted');
-      return started;
+      return { running, started: this.#watch(running, order, template?.waits), spawnedAtMs };
     } catch (error) {
       await registry.forget(id);
       throw error;
     }
   }
 
-  #watch(running: RunningVm, order: StartOrder): StartedVm {
+  #watch(running: RunningVm, order: StartOrder, waits = false): StartedVm {
     const { capabilities, clock, ids, random } = this.#deps;
     const session = new GuestSession({ channel: running.channel, clock, token: ids() });
     const { driver: hypervisor, accel, lockIn } = capabilities;
@@ -140,29 +180,26 @@ export class VmController {
     const { memoryMiB, vcpus } = order;
     const size = { memoryMiB, vcpus };
     const zygotes = zygotesOf(order.image.labels);
-    const vm = new MicroVm({ running, session, clock, random, origin, size, zygotes });
+    const vm = new MicroVm({ running, session, clock, random, origin, size, zygotes, waits });
     return { vm, gone: vm.exited.then(() => this.#clear(running.id)) };
   }
 
+  /** Waits for the agent, and for the record. Of a VM that does not come up nothing is left when this rejects. */
   async #greet(
-    started: StartedVm,
-    running: RunningVm,
-    { timeoutMs }: Launch,
+    { vm, gone }: StartedVm,
+    recorded: Promise<void>,
+    timeoutMs: number,
     signal: AbortSignal,
-  ): Promise<StartedVm> {
-    const { vm } = started;
+  ): Promise<void> {
     const kill = (): void => void vm.kill();
     signal.addEventListener('abort', kill, { once: true });
     if (signal.aborted) kill();
-    const results = await Promise.allSettled([
-      vm.greet(timeoutMs),
-      this.#deps.registry.spawned(running.id, running.identity),
-    ]);
+    const results = await Promise.allSettled([vm.greet(timeoutMs), recorded]);
     signal.removeEventListener('abort', kill);
     const failure = results.find((result) => result.status === 'rejected');
-    if (failure === undefined && !signal.aborted) return started;
+    if (failure === undefined && !signal.aborted) return;
     const exit = await vm.kill();
-    await started.gone;
+    await gone;
     signal.throwIfAborted();
     throw bootFailure(failure?.reason, lastWords(vm.console(), exit, lastWordsLength));
   }

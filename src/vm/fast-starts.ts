@@ -7,6 +7,7 @@ import type { Admission } from './admission.ts';
 import type { StartOrder, VmController } from './controller.ts';
 import { VmPool } from './pool.ts';
 import type { PoolBounds } from './pool-plan.ts';
+import { SpareVms } from './spares.ts';
 import type { FastStarts } from './starter.ts';
 import { TemplateFiles } from './template-files.ts';
 import { describeHost, templateKey } from './template-key.ts';
@@ -47,7 +48,12 @@ export async function openFastStarts(deps: FastStartDeps): Promise<FastStarts | 
   const shared = { controller, admission, clock, log };
   const files = new TemplateFiles({ dir: join(dataDir, 'templates') });
   const onReady = (key: string): void => pool.ready(key);
-  const templates = new Templates({ ...shared, files, bytesMax: config.templateBytesMax, onReady });
+  const onGone = (key: string): void => spares?.drop(key);
+  const bytesMax = config.templateBytesMax;
+  const templates = new Templates({ ...shared, files, bytesMax, onReady, onGone });
+  // Before the pool: they give way first.
+  const spares =
+    config.pool.target === 0 ? new SpareVms({ ...shared, templates, restoreTimeoutMs }) : undefined;
   const pool = new VmPool({ ...shared, templates, restoreTimeoutMs, bounds: config.pool });
   await templates.open();
   const host = await describeHost();
@@ -63,5 +69,5 @@ export async function openFastStarts(deps: FastStartDeps): Promise<FastStarts | 
     keys.set(name, known);
     return known;
   };
-  return { templates, pool, restoreTimeoutMs, keyOf };
+  return { templates, pool, spares, restoreTimeoutMs, keyOf };
 }

@@ -52,6 +52,8 @@ export interface MicroVmDeps {
   readonly random: Random;
   /** Of its image; whether they run depends on its template. */
   readonly zygotes: readonly Zygote[];
+  /** It was started to wait, see `TemplateUse`. */
+  readonly waits: boolean;
 }
 
 /** A live VM; its folder and record are cleared away by whoever started it, once `exited` has resolved. */
@@ -67,7 +69,7 @@ export class MicroVm {
   #cost: VmCost = {};
   #endAsked = false;
   #hasFailed = false;
-  #isPaused = false;
+  #isPaused: boolean;
   #tellUsed: () => void = () => undefined;
   #purpose: string | undefined;
   #jobsServed: number | undefined;
@@ -78,6 +80,7 @@ export class MicroVm {
     this.id = deps.running.id;
     this.#deps = deps;
     this.#startedAtMs = deps.clock.nowMs();
+    this.#isPaused = deps.waits;
     this.exited = this.#watch();
     this.used = new Promise((resolve) => {
       this.#tellUsed = resolve;
@@ -115,10 +118,12 @@ export class MicroVm {
     return { ...this.#deps.origin, ...this.#start, ...served, ...zygote, ...this.#cost };
   }
 
-  /** Waits for the agent and makes its guest one of its own. Rejects with VM_BOOT_FAILED. */
+  /** Has it go on if it waits, then makes its guest one of its own. Rejects with VM_BOOT_FAILED, VMM_REFUSED. */
   async greet(timeoutMs: number): Promise<void> {
-    const { session } = this.#deps;
-    await session.hello(timeoutMs);
+    const { session, running } = this.#deps;
+    const goesOn = this.#isPaused ? running.resume() : undefined;
+    await Promise.all([goesOn, session.hello(timeoutMs)]);
+    this.#isPaused = false;
     await giveIdentity(session, this.id, this.#deps, timeoutMs);
     if (this.#state !== 'starting') {
       throw new BlixardError('VM_BOOT_FAILED', { problem: 'it ended right after its hello' });

@@ -7,12 +7,15 @@ import type { StartedVm, StartOrder, VmController } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import type { PoolStats, VmPool } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
+import type { SpareVms } from './spares.ts';
 import type { Templates } from './templates.ts';
 
 /** What starts VMs faster than a boot. */
 export interface FastStarts {
   readonly templates: Templates;
   readonly pool: VmPool;
+  /** Undefined where there is a pool. */
+  readonly spares: SpareVms | undefined;
   /** How long a VM may take from its start to its hello. */
   readonly restoreTimeoutMs: number;
   keyOf(order: StartOrder): Promise<string>;
@@ -49,9 +52,13 @@ export class VmStarter {
     const key = await fast.keyOf(order);
     const taken = await fast.pool.take(key, order, signal);
     if ('started' in taken) return taken;
-    return await this.#place(order, signal, () =>
-      this.#restoreOrBoot(fast, key, order, taken.missed, signal),
-    );
+    const spare = await fast.spares?.take(key, signal);
+    if (spare !== undefined) told(spare.started, taken.missed);
+    const restore = () => this.#restoreOrBoot(fast, key, order, taken.missed, signal);
+    const placed = spare ?? (await this.#place(order, signal, restore));
+    const { vm } = placed.started;
+    if (vm.facts.start === 'restore') fast.spares?.restored(key, order, vm);
+    return placed;
   }
 
   /** As `start`, for nobody yet: behind all jobs, and not from the pool, which is for them. */
@@ -67,7 +74,7 @@ export class VmStarter {
   /** VMs that wait for a job. */
   waiting(): readonly MicroVm[] {
     const { fast } = this.#deps;
-    return 'missing' in fast ? [] : fast.pool.list();
+    return 'missing' in fast ? [] : [...fast.pool.list(), ...(fast.spares?.list() ?? [])];
   }
 
   pooled(): PoolStats {
@@ -101,7 +108,7 @@ export class VmStarter {
   async close(): Promise<void> {
     const { fast } = this.#deps;
     if ('missing' in fast) return;
-    await Promise.all([fast.pool.close(), fast.templates.close()]);
+    await Promise.all([fast.pool.close(), fast.spares?.close(), fast.templates.close()]);
   }
 
   async #place(

@@ -28,6 +28,8 @@ export interface TemplatesDeps {
   readonly bytesMax: number;
   /** Told when a template has become ready. */
   readonly onReady: (key: string) => void;
+  /** Told when one is thrown away. */
+  readonly onGone: (key: string) => void;
 }
 
 interface Entry {
@@ -128,6 +130,7 @@ export class Templates {
   async discard(key: string, why: string): Promise<void> {
     this.#entries.delete(key);
     this.#fail(key, why);
+    this.#deps.onGone(key);
     this.#deps.log.warn({ key, why }, 'a template is thrown away');
     await this.#deps.files.remove(key);
   }
@@ -220,6 +223,7 @@ export class Templates {
       if (this.#bytes() <= this.#deps.bytesMax) return;
       this.#entries.delete(key);
       this.#fail(key, `its ${bytes} bytes had no room beside the other templates`);
+      this.#deps.onGone(key);
       await this.#deps.files.remove(key);
     }
   }

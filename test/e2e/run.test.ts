@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Process, Site, until, vmmsOf } from '../lib/system.ts';
+import { limits } from '../../src/domain/limits.ts';
+import { type Process, Site, stillAlive, until, vmmsOf } from '../lib/system.ts';
 
 describe('blixard run, in a real microVM', () => {
   let site: Site;
@@ -127,8 +130,17 @@ describe('blixard run, in a real microVM', () => {
     expect(again.exitCode).toBe(4);
   });
 
-  it('leaves no VM behind, and stops cleanly on SIGTERM', async () => {
-    await until('no VM is left', async () => (await vmmsOf(up.pid)).length === 0);
+  it('leaves no VM behind but spares, and stops cleanly on SIGTERM', async () => {
+    const client = site.client();
+    await until('no VM of a job is left', async () => {
+      const { vms } = await client.call('listVms');
+      return vms.every(({ use, state }) => use === 'pool' && state === 'starting');
+    });
+    await client.close();
+    const vmms = await vmmsOf(up.pid);
+    expect(vmms.length).toBeLessThanOrEqual(limits.sparesMax);
     expect(await up.end('SIGTERM')).toBe(0);
+    expect(await stillAlive(vmms)).toEqual([]);
+    expect(await readdir(join(site.dataDir, 'vms'))).toEqual([]);
   });
 });

@@ -34,6 +34,8 @@ export class FakeVm implements RunningVm {
   readonly #spec: VmSpec;
   readonly #clock: Clock;
   #guest: FakeGuest | undefined;
+  /** What it waits with for its first `resume`. */
+  #waiting: FakeBoot | undefined;
   #isPaused = false;
   #end: (exit: VmExit) => void = () => undefined;
   #isOver = false;
@@ -48,11 +50,8 @@ export class FakeVm implements RunningVm {
     this.exited = new Promise((resolve) => {
       this.#end = resolve;
     });
-    if (deps.boot.afterMs === 0) this.#boot(deps.boot);
-    else {
-      const timer = deps.clock.after(deps.boot.afterMs, () => this.#boot(deps.boot));
-      void this.exited.then(() => timer.cancel());
-    }
+    if (deps.spec.template?.waits === true) this.#waiting = deps.boot;
+    else this.#begin(deps.boot);
   }
 
   console(): string {
@@ -75,9 +74,13 @@ export class FakeVm implements RunningVm {
 
   async resume(): Promise<void> {
     this.#assertRuns('resume');
+    const boot = this.#waiting;
+    this.#waiting = undefined;
+    if (boot !== undefined) this.#begin(boot);
     this.#isPaused = false;
     this.#guest?.resume();
-    this.#guestEnd.resume();
+    // Until its agent listens, what is said to it must not be lost.
+    if (this.#guest !== undefined) this.#guestEnd.resume();
   }
 
   async save(): Promise<void> {
@@ -100,6 +103,14 @@ export class FakeVm implements RunningVm {
   crash(words: string): void {
     this.#console += `${words}\n`;
     this.#over({ code: 0, signal: null, stderr: '' });
+  }
+
+  #begin(boot: FakeBoot): void {
+    if (boot.afterMs === 0) this.#boot(boot);
+    else {
+      const timer = this.#clock.after(boot.afterMs, () => this.#boot(boot));
+      void this.exited.then(() => timer.cancel());
+    }
   }
 
   #boot({ outcome, keepsAll = false }: FakeBoot): void {

@@ -117,8 +117,9 @@ class QemuVm implements RunningVm {
   readonly #lock: LockedCommand;
   readonly #qmp: Qmp;
   readonly #qmpChannel: Duplex;
-  readonly #loaded: Promise<void>;
   readonly #words: Words;
+  /** Undefined while it waits. */
+  #loaded: Promise<void> | undefined;
 
   constructor(deps: {
     spec: VmSpec;
@@ -140,7 +141,9 @@ class QemuVm implements RunningVm {
     this.#qmpChannel = deps.qmpChannel;
     this.exited = this.#watch(deps.ended);
     this.#qmp = new Qmp({ channel: deps.qmpChannel });
-    this.#loaded = deps.spec.template?.act === 'start' ? this.#load() : Promise.resolve();
+    const { act, waits = false } = deps.spec.template ?? {};
+    if (act !== 'start') this.#loaded = Promise.resolve();
+    else if (!waits) this.#loaded = this.#load();
   }
 
   console(): string {
@@ -153,6 +156,7 @@ class QemuVm implements RunningVm {
   }
 
   async resume(): Promise<void> {
+    this.#loaded ??= this.#load();
     await this.#loaded;
     await this.#qmp.execute('cont');
   }
