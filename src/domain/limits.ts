@@ -75,7 +75,7 @@ export const limits = {
   /** Jobs a worker may hold at once, started or not. */
   slotsMax: 1_000,
   /** Jobs a worker of light executors may hold beyond those it runs. */
-  claimAheadMax: 500,
+  claimAheadMax: 900,
   workerImagesMax: 500,
   /** One frame between host and guest, header excluded. A longer one ends the VM. */
   frameBytes: 64 * kib,
