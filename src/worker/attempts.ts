@@ -34,16 +34,20 @@ export class Attempts {
     this.#ahead = new ClaimAhead({ slots: deps.slots, max: deps.claimAheadMax });
   }
 
-  /**
-   * How many more claims are wanted of one call now. Of those that are claimed ahead a call takes half, so that one
-   * call can be under way while the jobs of another are done.
-   */
+  /** Most ends one call tells and, where jobs are claimed ahead, most claims it asks for: half of what may be held. */
+  get share(): number {
+    const { slots } = this.#deps;
+    return this.#hold === slots ? limits.workMax : Math.ceil(this.#hold / 2);
+  }
+
+  /** How many more claims are wanted of one call now. */
   get want(): number {
     if (!this.#open) return 0;
-    const { slots } = this.#deps;
-    const hold = Math.min(slots + this.#ahead.allowed, limits.slotsMax);
-    const free = Math.max(0, hold - this.#running.size - this.#waiting.size);
-    return hold === slots ? free : Math.min(free, Math.ceil(hold / 2));
+    return Math.min(this.share, Math.max(0, this.#hold - this.#running.size - this.#waiting.size));
+  }
+
+  get #hold(): number {
+    return Math.min(this.#deps.slots + this.#ahead.allowed, limits.slotsMax);
   }
 
   /** Takes claims; the same claim again changes nothing. */

@@ -69,6 +69,7 @@ export class Generation {
       ...shared,
       waitMs: Math.min(heartbeatMs, limits.waitMsMax),
       want: () => this.#attempts.want,
+      share: () => this.#attempts.share,
       news: new WorkerNews(deps),
       joinsEnds: isLight,
       onReply,

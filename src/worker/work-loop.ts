@@ -34,6 +34,8 @@ export interface WorkLoopDeps extends CallerDeps {
   readonly waitMs: number;
   /** Claims wanted now. */
   readonly want: () => number;
+  /** Most ends one call tells: of many, another call tells the others, so that one is always on its way. */
+  readonly share: () => number;
   readonly news: Pick<WorkerNews, 'now'>;
   /** Attempts end many in one turn of the event loop: their ends, and what is wanted next, go out in one call. */
   readonly joinsEnds: boolean;
@@ -123,7 +125,7 @@ export class WorkLoop {
     this.#resume();
     const call: Call = {
       token: this.#deps.ids(),
-      done: this.#outbox.splice(0, limits.workMax),
+      done: this.#outbox.splice(0, Math.min(this.#deps.share(), limits.workMax)),
       want: this.#finishing ? 0 : Math.min(this.#deps.want(), limits.workMax),
       waitMs: this.#finishing ? 0 : this.#deps.waitMs,
       sentAtMs: this.#deps.clock.monotonicMs(),
@@ -131,6 +133,7 @@ export class WorkLoop {
     this.#calls.add(call);
     this.#newest = call;
     void this.#converse(call);
+    if (this.#outbox.length > 0 && this.#calls.size < callsMax) this.#send();
   }
 
   async #converse(call: Call): Promise<void> {
@@ -148,8 +151,8 @@ export class WorkLoop {
       this.#deps.onRefused(error);
     } finally {
       this.#calls.delete(call);
-      // Where more is to be had, the next claim is under way while these jobs are done.
-      if (isMore) this.pump();
+      // Where more is to be had, the next claim is under way while these jobs are done: that of the other call, or one now.
+      if (isMore && this.#calls.size === 0) this.pump();
       else this.#pumpSoon();
     }
   }

@@ -2,7 +2,7 @@
  * Answers what was committed once it is on disk. Where the disk is slow it is flushed beside this thread, which goes on
  * with the next commit meanwhile: all that is committed until a flush has ended shares the one after it.
  */
-import type { BlixardError } from '../../domain/errors.ts';
+import { type BlixardError, isBlixardError } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import { unavailable } from './failure.ts';
@@ -82,7 +82,7 @@ export class Durability {
     try {
       this.#flush.now();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
     this.#end(flush, sinceMs);
   }
@@ -92,7 +92,7 @@ export class Durability {
       const flush = this.#take();
       this.#current = flush;
       const sinceMs = this.#clock.monotonicMs();
-      await this.#flush.later().catch((error: unknown) => this.#fail(error));
+      await this.#flush.later().catch((error: unknown) => void this.fail(error));
       this.#current = undefined;
       this.#end(flush, sinceMs);
     }
@@ -104,9 +104,11 @@ export class Durability {
     return flush;
   }
 
-  #fail(error: unknown): void {
-    this.#failure ??= unavailable(error);
+  /** A flush has failed, here or elsewhere; gives what everyone is told from now on. */
+  fail(error: unknown): BlixardError {
+    this.#failure ??= isBlixardError(error) ? error : unavailable(error);
     this.#log.fatal({ err: error }, 'the store could not be put on disk; restart when the disk is well');
+    return this.#failure;
   }
 
   #end(flush: Flush, sinceMs: number): void {

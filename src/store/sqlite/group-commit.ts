@@ -1,29 +1,25 @@
-/** Joins the batches that arrive in one turn of the event loop into one transaction, so they share one fsync. */
+/**
+ * Joins the batches that arrive in one turn of the event loop into one transaction, so they share one fsync. Under
+ * heavy load a thread of its own commits them, while this one answers the group before and prepares the next.
+ */
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import type { Clock } from '../../platform/clock.ts';
 import { failpoint } from '../../platform/failpoint.ts';
 import type { Log } from '../../platform/log.ts';
-import type { StatementFacts } from '../check.ts';
 import { CommitListeners } from '../commits.ts';
-import type { Result, Statement } from '../database.ts';
-import type { Connection } from './connection.ts';
+import type { Result } from '../database.ts';
+import type { CommitThreadHost, GroupReply } from './commit-thread-host.ts';
+import { errorOf, outcomeOf } from './commit-thread-messages.ts';
 import type { Durability } from './durability.ts';
-import { isHostFailure, refused, unavailable } from './failure.ts';
-
-/** A statement that passed the check. */
-export interface CheckedStatement {
-  readonly statement: Statement;
-  readonly facts: StatementFacts;
-}
+import { unavailable } from './failure.ts';
+import type { Batch, Outcome, Transactions } from './transactions.ts';
 
 interface Waiting {
-  readonly statements: readonly CheckedStatement[];
+  readonly batch: Batch;
   readonly resolve: (results: readonly Result[]) => void;
   readonly reject: (error: BlixardError) => void;
 }
-
-/** What became of one batch inside a transaction: its results, or why it alone was undone. */
-type Outcome = readonly Result[] | BlixardError;
 
 export interface CommitStats {
   /** Transactions that were committed. */
@@ -34,29 +30,29 @@ export interface CommitStats {
   readonly statements: number;
 }
 
-const begin: Statement = { sql: 'BEGIN IMMEDIATE' };
-const commit: Statement = { sql: 'COMMIT' };
-const rollBack: Statement = { sql: 'ROLLBACK' };
-const savepoint: Statement = { sql: 'SAVEPOINT batch' };
-const rollBackToSavepoint: Statement = { sql: 'ROLLBACK TO batch' };
-const release: Statement = { sql: 'RELEASE batch' };
+/** What groups are committed with; without a thread this one does it all. */
+export interface GroupCommitDeps {
+  readonly transactions: Transactions;
+  readonly durability: Durability;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly thread?: CommitThreadHost;
+}
 
 export class GroupCommit {
   /** Told after each COMMIT, once its answers are on their way. */
   readonly listeners = new CommitListeners();
-  readonly #writer: Connection;
-  readonly #durability: Durability;
-  readonly #log: Log;
+  readonly #deps: GroupCommitDeps;
   readonly #stats = { commits: 0, batches: 0, statements: 0 };
   #waiting: Waiting[] = [];
-  /** Batches that are committed and not answered yet. */
-  #unflushed = 0;
+  /** Batches that were taken to be committed and are not answered yet. */
+  #unanswered = 0;
   #timer: NodeJS.Immediate | undefined;
+  /** The end of the group that the thread commits. */
+  #beside: Promise<void> | undefined;
 
-  constructor(deps: { writer: Connection; durability: Durability; log: Log }) {
-    this.#writer = deps.writer;
-    this.#durability = deps.durability;
-    this.#log = deps.log;
+  constructor(deps: GroupCommitDeps) {
+    this.#deps = deps;
   }
 
   stats(): CommitStats {
@@ -64,149 +60,144 @@ export class GroupCommit {
   }
 
   /** Resolves when the COMMIT is on disk. Rejects with CONSTRAINT, OVERLOADED, STORE_FULL or STORE_UNAVAILABLE. */
-  add(statements: readonly CheckedStatement[]): Promise<readonly Result[]> {
+  add(batch: Batch): Promise<readonly Result[]> {
     return new Promise((resolve, reject) => {
-      const { failure } = this.#durability;
+      const { failure } = this.#deps.durability;
       if (failure !== undefined) {
         reject(failure);
         return;
       }
-      if (this.#waiting.length + this.#unflushed >= limits.writeQueue) {
+      if (this.#waiting.length + this.#unanswered >= limits.writeQueue) {
         reject(new BlixardError('OVERLOADED', { problem: `${limits.writeQueue} writes wait for the store` }));
         return;
       }
-      this.#waiting.push({ statements, resolve, reject });
-      this.#timer ??= setImmediate(() => this.#turn());
+      this.#waiting.push({ batch, resolve, reject });
+      this.#turnSoon();
     });
   }
 
-  /** Commits all that wait, now. */
-  drain(): void {
+  /** Resolves when all that may be committed now is on disk, or nobody knows; undefined when it is. */
+  settled(): Promise<void> | undefined {
+    return this.#deps.thread?.isUnsettled ? this.#beside : this.#deps.durability.settled();
+  }
+
+  /** Commits all that wait. */
+  async drain(): Promise<void> {
     clearImmediate(this.#timer);
-    this.#timer = undefined;
-    while (this.#waiting.length > 0) this.#commitGroup();
+    while (this.#beside !== undefined) await this.#beside;
+    while (this.#waiting.length > 0) this.#commitHere(this.#takeGroup(limits.groupCommitBatches));
+    await this.#deps.durability.drain();
+    await this.#deps.thread?.close();
+  }
+
+  #turnSoon(): void {
+    if (this.#beside === undefined) this.#timer ??= setImmediate(() => this.#turn());
   }
 
   /** One transaction per turn: between two of them the process can answer what it read. */
   #turn(): void {
     this.#timer = undefined;
-    this.#commitGroup();
-    if (this.#waiting.length > 0) this.#timer = setImmediate(() => this.#turn());
+    const { thread } = this.#deps;
+    if (this.#beside !== undefined || this.#waiting.length === 0) return;
+    if (thread?.isWanted) {
+      // One half: while it is answered, and new ones come, the thread has the other.
+      const half = Math.ceil(this.#waiting.length / 2);
+      this.#beside = this.#commitBeside(thread, this.#takeGroup(Math.min(half, limits.groupCommitBatches)));
+      return;
+    }
+    this.#commitHere(this.#takeGroup(limits.groupCommitBatches));
+    if (this.#waiting.length > 0) this.#turnSoon();
   }
 
-  #commitGroup(): void {
-    const group = this.#takeGroup();
+  #commitHere(group: readonly Waiting[]): void {
+    const { transactions, durability, clock, thread } = this.#deps;
+    const sinceMs = clock.monotonicMs();
+    let outcomes: Outcome[];
     try {
-      // Batches are hardly ever refused, so a group is first run without savepoints: they cost a third of it.
-      const outcomes = this.#commit(group, 'together') ?? this.#commit(group, 'apart') ?? [];
-      this.#unflushed += group.length;
-      this.#durability.add({
-        answer: () => {
-          this.#unflushed -= group.length;
-          for (const [index, outcome] of outcomes.entries()) answer(group[index], outcome);
-          this.listeners.tell();
-        },
-        fail: (failure) => {
-          this.#unflushed -= group.length;
-          for (const batch of group) batch.reject(failure);
-        },
-      });
+      outcomes = transactions.run(group.map(({ batch }) => batch));
     } catch (error) {
-      const failure = unavailable(error);
-      this.#log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');
-      for (const batch of group) batch.reject(failure);
+      this.#failed(group, unavailable(error));
+      return;
+    }
+    thread?.ran(clock.monotonicMs() - sinceMs);
+    failpoint('store-committed');
+    this.#unanswered += group.length;
+    durability.add({
+      answer: () => {
+        this.#unanswered -= group.length;
+        this.#committed(group, outcomes);
+      },
+      fail: (failure) => {
+        this.#unanswered -= group.length;
+        reject(group, failure);
+      },
+    });
+  }
+
+  async #commitBeside(thread: CommitThreadHost, group: readonly Waiting[]): Promise<void> {
+    this.#unanswered += group.length;
+    // What was committed here before is answered before.
+    await this.#deps.durability.settled();
+    const reply = await thread.commit(group.map(({ batch }) => batch));
+    if (reply?.kind === 'committed') thread.ran(reply.commitMs);
+    failpoint('store-committed');
+    this.#unanswered -= group.length;
+    this.#goOn(thread);
+    this.#answerBeside(group, reply);
+  }
+
+  /** The next group is under way before this one is answered. */
+  #goOn(thread: CommitThreadHost): void {
+    this.#beside = undefined;
+    if (this.#waiting.length === 0) return;
+    if (thread.isWanted)
+      this.#beside = this.#commitBeside(thread, this.#takeGroup(limits.groupCommitBatches));
+    else this.#turnSoon();
+  }
+
+  #answerBeside(group: readonly Waiting[], reply: GroupReply): void {
+    if (reply?.kind === 'committed') {
+      this.#committed(group, reply.outcomes.map(outcomeOf));
+    } else if (reply?.kind === 'failed') {
+      this.#failed(group, errorOf(reply.error));
+    } else {
+      const ended = new Error('the thread that commits ended in the middle of it');
+      reject(group, this.#deps.durability.fail(reply === undefined ? ended : errorOf(reply.error)));
     }
   }
 
-  #takeGroup(): Waiting[] {
+  #committed(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
+    this.#stats.commits++;
+    this.#stats.batches += group.length;
+    for (const [index, outcome] of outcomes.entries()) {
+      const waiting = group[index];
+      this.#stats.statements += waiting?.batch.length ?? 0;
+      if (outcome instanceof BlixardError) waiting?.reject(outcome);
+      else waiting?.resolve(outcome);
+    }
+    this.listeners.tell();
+  }
+
+  #failed(group: readonly Waiting[], failure: BlixardError): void {
+    this.#deps.log.error({ err: failure, batches: group.length }, 'a transaction could not be committed');
+    reject(group, failure);
+  }
+
+  #takeGroup(most: number): Waiting[] {
     let statements = 0;
     let batches = 0;
-    for (const batch of this.#waiting) {
-      statements += batch.statements.length;
+    for (const { batch } of this.#waiting) {
+      statements += batch.length;
       // The first batch always fits: it was checked against the same bound when it came in.
-      if (batches === limits.groupCommitBatches || statements > limits.batchStatements) break;
+      if (batches === most || statements > limits.batchStatements) break;
       batches++;
     }
     const group = this.#waiting.slice(0, batches);
     this.#waiting = this.#waiting.slice(batches);
     return group;
   }
-
-  /** Undefined when a batch of a group that runs together was refused: nothing of the group was written then. */
-  #commit(group: readonly Waiting[], how: 'together' | 'apart'): Outcome[] | undefined {
-    try {
-      this.#writer.run(begin);
-      const outcomes: Outcome[] = [];
-      let statements = 0;
-      for (const batch of group) {
-        const outcome =
-          how === 'together' ? this.#runAll(batch.statements) : this.#runApart(batch.statements);
-        if (how === 'together' && outcome instanceof BlixardError) {
-          this.#writer.run(rollBack);
-          return undefined;
-        }
-        statements += batch.statements.length;
-        outcomes.push(outcome);
-      }
-      this.#writer.run(commit);
-      failpoint('store-committed');
-      this.#count(group.length, statements);
-      return outcomes;
-    } catch (error) {
-      this.#rollBack();
-      throw error;
-    }
-  }
-
-  #count(batches: number, statements: number): void {
-    this.#stats.commits++;
-    this.#stats.batches += batches;
-    this.#stats.statements += statements;
-  }
-
-  #runApart(statements: readonly CheckedStatement[]): Outcome {
-    this.#writer.run(savepoint);
-    const outcome = this.#runAll(statements);
-    if (outcome instanceof BlixardError) this.#writer.run(rollBackToSavepoint);
-    this.#writer.run(release);
-    return outcome;
-  }
-
-  #runAll(statements: readonly CheckedStatement[]): Outcome {
-    const results: Result[] = [];
-    for (const { statement, facts } of statements) {
-      try {
-        results.push(this.#run(statement, facts));
-      } catch (error) {
-        // The whole transaction may be gone with it, so no other batch of the group may go on.
-        if (isHostFailure(error)) throw error;
-        return refused(error, results.length, statement.sql);
-      }
-    }
-    return results;
-  }
-
-  #run(statement: Statement, facts: StatementFacts): Result {
-    if (facts.givesRows) {
-      const rows = this.#writer.rows(statement);
-      return { rows, changes: rows.length };
-    }
-    const changes = this.#writer.run(statement);
-    // After a change of schema SQLite still tells the count of the write before it.
-    return { rows: [], changes: facts.kind === 'schema' ? 0 : changes };
-  }
-
-  #rollBack(): void {
-    try {
-      this.#writer.run(rollBack);
-    } catch (error) {
-      // SQLite has already rolled back after most failures of the host, and then says that there is nothing to undo.
-      this.#log.debug({ err: error }, 'nothing left to roll back');
-    }
-  }
 }
 
-function answer(batch: Waiting | undefined, outcome: Outcome): void {
-  if (outcome instanceof BlixardError) batch?.reject(outcome);
-  else batch?.resolve(outcome);
+function reject(group: readonly Waiting[], failure: BlixardError): void {
+  for (const waiting of group) waiting.reject(failure);
 }

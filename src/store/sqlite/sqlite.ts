@@ -1,4 +1,5 @@
 /** The Database port on an embedded SQLite file that this process owns, or on one in memory. */
+import { existsSync } from 'node:fs';
 import { mkdir, open, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BlixardError, isBlixardError } from '../../domain/errors.ts';
@@ -8,18 +9,23 @@ import type { Log } from '../../platform/log.ts';
 import { StatementCheck } from '../check.ts';
 import type { Commits } from '../commits.ts';
 import type { Database, Result, Row, Statement } from '../database.ts';
+import { CommitThreadHost } from './commit-thread-host.ts';
 import { type Connection, openReader, openWriter } from './connection.ts';
 import { Durability } from './durability.ts';
 import { isHostFailure, refused, unavailable } from './failure.ts';
 import { type CommitStats, GroupCommit } from './group-commit.ts';
 import { loadSqlite } from './library.ts';
 import { lockOwner, type OwnerLock } from './owner-lock.ts';
+import { Transactions } from './transactions.ts';
 import { noFlush, type WalFlush, walFlushOf } from './wal-flush.ts';
 
 /** What the database has done since it was opened. */
 export interface SqliteStats extends CommitStats {
   readonly queries: number;
 }
+
+/** Of the thread that commits under load. It is there where this is compiled; without it all goes on in one thread. */
+const threadProgram = new URL('./commit-thread.js', import.meta.url);
 
 /**
  * Opens a store file, made with its folder when it is not there, or `:memory:`. Throws STORE_LOCKED when another
@@ -29,6 +35,8 @@ export async function openSqlite(deps: {
   readonly file: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Of the thread that commits under load; default: the one that is compiled beside this. */
+  readonly threadProgram?: URL;
 }): Promise<SqliteDatabase> {
   const library = await loadSqlite();
   if (deps.file === ':memory:') {
@@ -41,7 +49,10 @@ export async function openSqlite(deps: {
     await makePrivateFile(file);
     const writer = openWriter(library, file);
     const reader = openReader(library, file);
-    return new SqliteDatabase({ ...deps, writer, reader, flush: walFlushOf(file), lock });
+    const program = deps.threadProgram ?? threadProgram;
+    const thread = existsSync(program) ? new CommitThreadHost({ ...deps, file, program }) : undefined;
+    const flush = walFlushOf(file);
+    return new SqliteDatabase({ ...deps, writer, reader, flush, lock, ...(thread && { thread }) });
   } catch (error) {
     await lock.release();
     throw isBlixardError(error) ? error : unavailable(error);
@@ -67,13 +78,15 @@ export class SqliteDatabase implements Database, Commits {
     log: Log;
     flush?: WalFlush;
     lock?: OwnerLock;
+    thread?: CommitThreadHost;
   }) {
     this.#writer = deps.writer;
     this.#reader = deps.reader;
     this.#lock = deps.lock;
     this.#log = deps.log;
     this.#durability = new Durability({ ...deps, flush: deps.flush ?? noFlush });
-    this.#commits = new GroupCommit({ ...deps, durability: this.#durability });
+    const transactions = new Transactions(deps);
+    this.#commits = new GroupCommit({ ...deps, transactions, durability: this.#durability });
   }
 
   stats(): SqliteStats {
@@ -104,7 +117,7 @@ export class SqliteDatabase implements Database, Commits {
     this.#queries++;
     const rows = this.#read(statement);
     // What was read may be committed and not on disk yet.
-    const settled = this.#durability.settled();
+    const settled = this.#commits.settled();
     if (settled !== undefined) await settled;
     if (this.#durability.failure !== undefined) throw this.#durability.failure;
     return rows;
@@ -126,8 +139,7 @@ export class SqliteDatabase implements Database, Commits {
 
   async #close(): Promise<void> {
     try {
-      this.#commits.drain();
-      await this.#durability.drain();
+      await this.#commits.drain();
       this.#moveWalIntoFile();
       if (this.#reader !== this.#writer) this.#reader.close();
       this.#writer.close();
