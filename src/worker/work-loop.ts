@@ -151,7 +151,7 @@ export class WorkLoop {
       this.#deps.onRefused(error);
     } finally {
       this.#calls.delete(call);
-      // Where more is to be had, the next claim is under way while these jobs are done: that of the other call, or one now.
+      // Where more is to be had, a claim is under way while these jobs are done.
       if (isMore && this.#calls.size === 0) this.pump();
       else this.#pumpSoon();
     }

@@ -26,8 +26,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 describe('a store whose process is killed', () => {
   it('has every row that was answered, no half of a batch, and no damage', async () => {
     const answered: number[] = [];
-    for (let round = 0; round < 5; round++) {
-      child = await startStoreProcess(file, round * 1_000_000);
+    for (let round = 0; round < 6; round++) {
+      child = await startStoreProcess(file, round * 1_000_000, round % 2 === 0 ? 'here' : 'beside');
       await pause(100 + Math.random() * 400);
       await child.kill();
       expect(child.answered.length).toBeGreaterThan(0);

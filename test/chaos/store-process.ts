@@ -14,9 +14,16 @@ export interface StoreProcess {
   kill(): Promise<void>;
 }
 
-/** Resolves when the child owns the store, rejects with its complaint when it cannot; it writes from `firstRow` on. */
-export async function startStoreProcess(file: string, firstRow: number): Promise<StoreProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', program, file, `${firstRow}`], {
+/**
+ * Resolves when the child owns the store, rejects with its complaint when it cannot; it writes from `firstRow` on,
+ * `beside` by the thread that commits under load.
+ */
+export async function startStoreProcess(
+  file: string,
+  firstRow: number,
+  committed: 'here' | 'beside' = 'here',
+): Promise<StoreProcess> {
+  const child = spawn(process.execPath, ['--import', 'tsx', program, file, `${firstRow}`, committed], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines = createInterface({ input: child.stdout });

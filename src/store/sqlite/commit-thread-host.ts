@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { FromThread, ThreadData, ToThread } from './commit-thread-messages.ts';
-import { HeavyLoad } from './heavy-load.ts';
+import { HeavyLoad, type Load } from './heavy-load.ts';
 import type { Batch } from './transactions.ts';
 
 /** It ends after so long without heavy load. */
@@ -21,12 +21,14 @@ export interface CommitThreadDeps {
   readonly file: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Default: by how long transactions take. */
+  readonly load?: Load;
 }
 
 export class CommitThreadHost {
   readonly #deps: CommitThreadDeps;
   readonly #unsettled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  readonly #load = new HeavyLoad();
+  readonly #load: Load;
   #worker: Worker | undefined;
   #gone: Promise<void> = Promise.resolve();
   #isReady = false;
@@ -36,6 +38,7 @@ export class CommitThreadHost {
 
   constructor(deps: CommitThreadDeps) {
     this.#deps = deps;
+    this.#load = deps.load ?? new HeavyLoad();
   }
 
   /** Whether the next group is for it. */

@@ -24,6 +24,8 @@ interface Waiting {
 export interface CommitStats {
   /** Transactions that were committed. */
   readonly commits: number;
+  /** Those of them that a thread of its own has committed. */
+  readonly beside: number;
   /** Batches that were run, refused ones included. */
   readonly batches: number;
   /** Of the batches that were run. */
@@ -36,14 +38,14 @@ export interface GroupCommitDeps {
   readonly durability: Durability;
   readonly clock: Clock;
   readonly log: Log;
-  readonly thread?: CommitThreadHost;
+  readonly thread?: CommitThreadHost | undefined;
 }
 
 export class GroupCommit {
   /** Told after each COMMIT, once its answers are on their way. */
   readonly listeners = new CommitListeners();
   readonly #deps: GroupCommitDeps;
-  readonly #stats = { commits: 0, batches: 0, statements: 0 };
+  readonly #stats = { commits: 0, beside: 0, batches: 0, statements: 0 };
   #waiting: Waiting[] = [];
   /** Batches that were taken to be committed and are not answered yet. */
   #unanswered = 0;
@@ -157,6 +159,7 @@ export class GroupCommit {
 
   #answerBeside(group: readonly Waiting[], reply: GroupReply): void {
     if (reply?.kind === 'committed') {
+      this.#stats.beside++;
       this.#committed(group, reply.outcomes.map(outcomeOf));
     } else if (reply?.kind === 'failed') {
       this.#failed(group, errorOf(reply.error));

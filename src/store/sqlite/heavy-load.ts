@@ -1,4 +1,4 @@
-/** Tells whether transactions are long enough, one after another, that another thread should run them. */
+/** When transactions are long enough, one after another, that another thread should run them. */
 
 /** A shorter transaction costs less than a turn of another thread: some 0.2 ms where a core has to be woken for it. */
 const heavyMs = 2;
@@ -6,12 +6,17 @@ const heavyMs = 2;
 const least = 4;
 const withinMs = 50;
 
-/** Learns from the transactions that were run, wherever. */
-export class HeavyLoad {
+/** Whether another thread should run the next transaction, from how long those before it took. */
+export interface Load {
+  /** A transaction took this long, here or there, and ended now. */
+  ran(tookMs: number, nowMs: number): void;
+  isHeavy(nowMs: number): boolean;
+}
+
+export class HeavyLoad implements Load {
   #count = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
 
-  /** A transaction took this long, and ended now. */
   ran(tookMs: number, nowMs: number): void {
     if (nowMs - this.#lastMs > withinMs) this.#count = 0;
     if (tookMs < heavyMs) return;

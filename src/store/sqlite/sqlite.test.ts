@@ -71,7 +71,13 @@ describe('a SQLite store file', () => {
     await Promise.all(Array.from({ length: 40 }, () => db.batch([row, row])));
     await db.query({ sql: 'SELECT a FROM t' });
     const after = db.stats();
-    expect(after).toEqual({ commits: before.commits + 1, batches: 41, statements: 81, queries: 1 });
+    expect(after).toEqual({
+      commits: before.commits + 1,
+      beside: 0,
+      batches: 41,
+      statements: 81,
+      queries: 1,
+    });
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(db.stats()).toEqual(after);
     await db.close();

@@ -14,6 +14,7 @@ import { type Connection, openReader, openWriter } from './connection.ts';
 import { Durability } from './durability.ts';
 import { isHostFailure, refused, unavailable } from './failure.ts';
 import { type CommitStats, GroupCommit } from './group-commit.ts';
+import type { Load } from './heavy-load.ts';
 import { loadSqlite } from './library.ts';
 import { lockOwner, type OwnerLock } from './owner-lock.ts';
 import { Transactions } from './transactions.ts';
@@ -24,24 +25,27 @@ export interface SqliteStats extends CommitStats {
   readonly queries: number;
 }
 
-/** Of the thread that commits under load. It is there where this is compiled; without it all goes on in one thread. */
+/** Of the thread that commits under load. */
 const threadProgram = new URL('./commit-thread.js', import.meta.url);
+
+/** What a store file is opened with. */
+export interface OpenDeps {
+  readonly file: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** For tests: the thread that commits under load, and what is load. */
+  readonly thread?: { readonly program: URL; readonly load?: Load };
+}
 
 /**
  * Opens a store file, made with its folder when it is not there, or `:memory:`. Throws STORE_LOCKED when another
  * process owns it, SQLITE_TOO_OLD, or STORE_UNAVAILABLE when the file cannot be used.
  */
-export async function openSqlite(deps: {
-  readonly file: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Of the thread that commits under load; default: the one that is compiled beside this. */
-  readonly threadProgram?: URL;
-}): Promise<SqliteDatabase> {
+export async function openSqlite(deps: OpenDeps): Promise<SqliteDatabase> {
   const library = await loadSqlite();
   if (deps.file === ':memory:') {
     const only = openWriter(library, deps.file);
-    return new SqliteDatabase({ ...deps, writer: only, reader: only });
+    return new SqliteDatabase({ clock: deps.clock, log: deps.log, writer: only, reader: only });
   }
   const file = await realPathOf(deps.file);
   const lock = await lockOwner(library, file, deps.clock.nowMs());
@@ -49,10 +53,8 @@ export async function openSqlite(deps: {
     await makePrivateFile(file);
     const writer = openWriter(library, file);
     const reader = openReader(library, file);
-    const program = deps.threadProgram ?? threadProgram;
-    const thread = existsSync(program) ? new CommitThreadHost({ ...deps, file, program }) : undefined;
-    const flush = walFlushOf(file);
-    return new SqliteDatabase({ ...deps, writer, reader, flush, lock, ...(thread && { thread }) });
+    const thread = threadFor(deps, file);
+    return new SqliteDatabase({ ...deps, writer, reader, flush: walFlushOf(file), lock, thread });
   } catch (error) {
     await lock.release();
     throw isBlixardError(error) ? error : unavailable(error);
@@ -78,7 +80,7 @@ export class SqliteDatabase implements Database, Commits {
     log: Log;
     flush?: WalFlush;
     lock?: OwnerLock;
-    thread?: CommitThreadHost;
+    thread?: CommitThreadHost | undefined;
   }) {
     this.#writer = deps.writer;
     this.#reader = deps.reader;
@@ -161,6 +163,12 @@ export class SqliteDatabase implements Database, Commits {
   #assertOpen(): void {
     if (this.#closed !== undefined) throw new BlixardError('STORE_UNAVAILABLE', { problem: 'it is closed' });
   }
+}
+
+/** None where this runs from its sources. */
+function threadFor(deps: OpenDeps, file: string): CommitThreadHost | undefined {
+  const { program, ...given } = { program: threadProgram, ...deps.thread };
+  return existsSync(program) ? new CommitThreadHost({ ...deps, ...given, program, file }) : undefined;
 }
 
 /** Two names of one file must lead to one lock. */

@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FakeClock, realClock } from '../../platform/clock.ts';
+import { silentLog } from '../../platform/log.ts';
+import { databaseSuite } from '../database.suite.ts';
+import type { Statement } from '../database.ts';
+import { HeavyLoad, type Load } from './heavy-load.ts';
+import { openSqlite, type SqliteDatabase } from './sqlite.ts';
+
+const compiled = new URL('../../../dist/store/sqlite/commit-thread.js', import.meta.url);
+const always: Load = { ran: () => undefined, isHeavy: () => true };
+
+let dir = '';
+let count = 0;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'blixard-thread-'));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const freshFile = (): string => join(dir, `${++count}.db`);
+
+/** A store whose thread is up: every transaction that follows is committed by it. */
+async function openBeside(file = freshFile(), program = compiled): Promise<SqliteDatabase> {
+  const db = await openSqlite({ file, clock: realClock, log: silentLog, thread: { program, load: always } });
+  await db.batch([{ sql: 'CREATE TABLE begun (n INTEGER)' }]);
+  while (db.stats().beside === 0) await db.batch([{ sql: 'INSERT INTO begun VALUES (1)' }]);
+  return db;
+}
+
+databaseSuite('SQLite file, committed in a thread of its own', () => openBeside());
+
+/** Of the given number of rows: a thousand take about a millisecond. */
+const rows = (n: number): Statement => ({
+  sql: `INSERT INTO t (s) WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?)
+    SELECT 'row ' || i FROM c`,
+  args: [n],
+});
+const table: Statement = { sql: 'CREATE TABLE t (s TEXT)' };
+
+describe('the thread that commits', () => {
+  it('is begun by heavy transactions, one after another, and by nothing else', async () => {
+    const db = await openSqlite({
+      file: freshFile(),
+      clock: realClock,
+      log: silentLog,
+      thread: { program: compiled },
+    });
+    await db.batch([table]);
+    for (let n = 0; n < 200; n++) await db.batch([rows(1)]);
+    expect(db.stats().beside).toBe(0);
+    while (db.stats().beside === 0) await db.batch([rows(20_000)]);
+    await db.close();
+  });
+
+  it('has committed all that was accepted before the store is closed', async () => {
+    const file = freshFile();
+    const db = await openBeside(file);
+    await db.batch([table]);
+    const waiting = Promise.all(Array.from({ length: 50 }, () => db.batch([rows(100)])));
+    await db.close();
+    await waiting;
+    const again = await openSqlite({ file, clock: realClock, log: silentLog });
+    expect(await again.query({ sql: 'SELECT count(*) AS n FROM t' })).toEqual([{ n: 5_000 }]);
+    await again.close();
+  });
+
+  it('ends with the load, and the next load has another', async () => {
+    let isHeavy = true;
+    const load: Load = { ran: () => undefined, isHeavy: () => isHeavy };
+    const clock = new FakeClock();
+    const thread = { program: compiled, load };
+    const db = await openSqlite({ file: freshFile(), clock, log: silentLog, thread });
+    await db.batch([table]);
+    while (db.stats().beside === 0) await db.batch([rows(1)]);
+    isHeavy = false;
+    clock.advance(10_000);
+    const before = db.stats().beside;
+    await db.batch([rows(1)]);
+    isHeavy = true;
+    while (db.stats().beside === before) await db.batch([rows(1)]);
+    await db.close();
+  });
+
+  it('that dies leaves a store that answers no more, because nobody knows what it has committed', async () => {
+    const program = join(dir, 'dies.mjs');
+    writeFileSync(
+      program,
+      `import { parentPort } from 'node:worker_threads';
+       parentPort.on('message', () => process.exit(1));
+       parentPort.postMessage({ kind: 'ready' });`,
+    );
+    const open = openBeside(freshFile(), pathToFileURL(program));
+    await expect(open).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('that cannot begin leaves all to this one', async () => {
+    const program = join(dir, 'fails.mjs');
+    writeFileSync(program, 'throw new Error("no room")');
+    const db = await openSqlite({
+      file: freshFile(),
+      clock: realClock,
+      log: silentLog,
+      thread: { program: pathToFileURL(program), load: always },
+    });
+    await db.batch([table]);
+    const untilMs = performance.now() + 200;
+    while (performance.now() < untilMs) await db.batch([rows(1)]);
+    expect(db.stats().beside).toBe(0);
+    await db.close();
+  });
+});
+
+describe('heavy load', () => {
+  const isHeavyAfter = (...tookMs: number[]): boolean => {
+    const load = new HeavyLoad();
+    let nowMs = 0;
+    for (const ms of tookMs) {
+      nowMs += ms;
+      load.ran(ms, nowMs);
+    }
+    return load.isHeavy(nowMs);
+  };
+
+  it('is four heavy transactions with little between them', () => {
+    expect(isHeavyAfter(5, 5, 5)).toBe(false);
+    expect(isHeavyAfter(5, 5, 5, 5)).toBe(true);
+    expect(isHeavyAfter(5, 1, 5, 1, 5, 1, 5)).toBe(true);
+    expect(isHeavyAfter(1, 1, 1, 1, 1, 1)).toBe(false);
+  });
+
+  it('is over after 50 ms without one', () => {
+    const load = new HeavyLoad();
+    for (const nowMs of [0, 10, 20, 30]) load.ran(5, nowMs);
+    expect([load.isHeavy(80), load.isHeavy(81)]).toEqual([true, false]);
+    load.ran(5, 81);
+    expect(load.isHeavy(81)).toBe(false);
+  });
+});
