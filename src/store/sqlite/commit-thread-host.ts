@@ -85,7 +85,7 @@ export class CommitThreadHost {
   #begin(): void {
     const { program, file, log } = this.#deps;
     const workerData: ThreadData = { file, unsettled: this.#unsettled.buffer };
-    const worker = new Worker(program, { workerData, execArgv: [] });
+    const worker = new Worker(program, { workerData });
     worker.unref();
     worker.on('message', (message: FromThread) => this.#heard(message));
     worker.on('error', (error) => {
