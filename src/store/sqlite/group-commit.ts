@@ -87,28 +87,33 @@ export class GroupCommit {
   async drain(): Promise<void> {
     clearImmediate(this.#timer);
     while (this.#beside !== undefined) await this.#beside;
-    while (this.#waiting.length > 0) this.#commitHere(this.#takeGroup(limits.groupCommitBatches));
+    while (this.#waiting.length > 0) this.#commitHere(this.#takeGroup());
     await this.#deps.durability.drain();
     await this.#deps.thread?.close();
   }
 
   #turnSoon(): void {
-    if (this.#beside === undefined) this.#timer ??= setImmediate(() => this.#turn());
+    if (this.#beside === undefined && this.#waiting.length > 0)
+      this.#timer ??= setImmediate(() => this.#turn());
   }
 
   /** One transaction per turn: between two of them the process can answer what it read. */
   #turn(): void {
     this.#timer = undefined;
-    const { thread } = this.#deps;
     if (this.#beside !== undefined || this.#waiting.length === 0) return;
-    if (thread?.isWanted) {
-      // One half: while it is answered, and new ones come, the thread has the other.
-      const half = Math.ceil(this.#waiting.length / 2);
-      this.#beside = this.#commitBeside(thread, this.#takeGroup(Math.min(half, limits.groupCommitBatches)));
-      return;
-    }
-    this.#commitHere(this.#takeGroup(limits.groupCommitBatches));
-    if (this.#waiting.length > 0) this.#turnSoon();
+    const { thread, durability } = this.#deps;
+    if (thread?.isWanted !== true) this.#commitHere(this.#takeGroup());
+    // What was committed here before is answered before.
+    else if (durability.settled() !== undefined) this.#beside = this.#untilSettled();
+    // One half: while it is answered, and new ones come, the thread has the other.
+    else this.#beside = this.#commitBeside(thread, this.#takeGroup(Math.ceil(this.#waiting.length / 2)));
+    this.#turnSoon();
+  }
+
+  async #untilSettled(): Promise<void> {
+    await this.#deps.durability.settled();
+    this.#beside = undefined;
+    this.#turnSoon();
   }
 
   #commitHere(group: readonly Waiting[]): void {
@@ -138,11 +143,11 @@ export class GroupCommit {
 
   async #commitBeside(thread: CommitThreadHost, group: readonly Waiting[]): Promise<void> {
     this.#unanswered += group.length;
-    // What was committed here before is answered before.
-    await this.#deps.durability.settled();
     const reply = await thread.commit(group.map(({ batch }) => batch));
-    if (reply?.kind === 'committed') thread.ran(reply.commitMs);
-    failpoint('store-committed');
+    if (reply?.kind === 'committed') {
+      failpoint('store-committed');
+      thread.ran(reply.commitMs);
+    }
     this.#unanswered -= group.length;
     this.#goOn(thread);
     this.#answerBeside(group, reply);
@@ -151,10 +156,9 @@ export class GroupCommit {
   /** The next group is under way before this one is answered. */
   #goOn(thread: CommitThreadHost): void {
     this.#beside = undefined;
-    if (this.#waiting.length === 0) return;
-    if (thread.isWanted)
-      this.#beside = this.#commitBeside(thread, this.#takeGroup(limits.groupCommitBatches));
-    else this.#turnSoon();
+    if (this.#waiting.length > 0 && thread.isWanted)
+      this.#beside = this.#commitBeside(thread, this.#takeGroup());
+    this.#turnSoon();
   }
 
   #answerBeside(group: readonly Waiting[], reply: GroupReply): void {
@@ -186,13 +190,14 @@ export class GroupCommit {
     reject(group, failure);
   }
 
-  #takeGroup(most: number): Waiting[] {
+  #takeGroup(most = Number.POSITIVE_INFINITY): Waiting[] {
     let statements = 0;
     let batches = 0;
     for (const { batch } of this.#waiting) {
       statements += batch.length;
       // The first batch always fits: it was checked against the same bound when it came in.
-      if (batches === most || statements > limits.batchStatements) break;
+      if (batches === most || batches === limits.groupCommitBatches || statements > limits.batchStatements)
+        break;
       batches++;
     }
     const group = this.#waiting.slice(0, batches);
