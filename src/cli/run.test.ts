@@ -153,6 +153,35 @@ describe('blixard run', () => {
     expect(await exitCode).toBe(130);
   });
 
+  it('says how the last attempt ended while the next one waits, and again only when that has changed', async () => {
+    await world.startWorker();
+    const clock = new FakeClock();
+    const { terminal, run, interrupt } = prepared({ clock });
+    const exitCode = run(
+      'run',
+      '--retry',
+      'disk_full=2,backoff=1h',
+      '--',
+      'end',
+      'disk_full',
+      '/tmp is full',
+    );
+    await waitUntil(async () => {
+      const { jobs } = await world.client.call('listJobs', { query: {} });
+      return jobs[0]?.state === 'scheduled' && clock.waiting === 1;
+    });
+    clock.advance(2_000);
+    await waitUntil(() => terminal.stderr !== '');
+    clock.advance(4_000);
+    const { id, waiting } = await world.get((await newestJob()).id);
+    expect(waiting).toMatch(/^Attempt 1 ended with disk_full; the next may start at 20.*Z\.$/);
+    interrupt();
+    expect(await exitCode).toBe(130);
+    const said = terminal.stderr.split('\n').filter((line) => line.includes('waits'));
+    expect(said).toEqual([`blixard: job ${id} waits: ${waiting} /tmp is full`]);
+    expect(clock.waiting).toBe(0);
+  });
+
   it.each([
     [['run'], "missing required argument 'command'"],
     [['run', '--timeout', 'soon', 'true'], '--timeout soon: it must be a duration'],

@@ -24,6 +24,7 @@ import {
 } from '../store/statements/lists.ts';
 import { gateOfJob } from '../store/statements/queues.ts';
 import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
+import { whyBackedOff } from './backed-off.ts';
 import { cursorOf, seqOf } from './cursor.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
 import { countsOf } from './queue-rows.ts';
@@ -51,11 +52,12 @@ export class JobQueries {
     return resolveJobId(this.#db, idOrPrefix);
   }
 
-  /** One job; a pending or blocked one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
+  /** One job; a pending, blocked or backed-off one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
   async get(idOrPrefix: string): Promise<Job> {
     const id = await this.resolveId(idOrPrefix);
     const job = jobOf(await readJob(this.#db, id));
     if (job.state === 'blocked') return { ...job, waiting: await whyBlocked(this.#db, id) };
+    if (job.state === 'scheduled') return { ...job, waiting: whyBackedOff(job) };
     if (job.state !== 'pending') return job;
     const [gate] = await this.#db.query(gateOfJob.with({ id }));
     const held = gate === undefined ? null : whyQueueWaits(gate);

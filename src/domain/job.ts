@@ -1,6 +1,6 @@
 /** The job: its states, its table of transitions, and what an ended attempt makes of it. */
 import { BlixardError } from './errors.ts';
-import { infraFailuresMax, limits } from './limits.ts';
+import { imageFailuresMax, infraFailuresMax, limits } from './limits.ts';
 import { defineMachine } from './machine.ts';
 import {
   type BackoffPolicy,
@@ -101,6 +101,7 @@ export const endReasons = {
   vm_boot_failed: { infrastructure: true, text: 'the microVM did not start' },
   vm_crashed: { infrastructure: true, text: 'the microVM ended in the middle of the command' },
   image_missing: { infrastructure: true, text: 'the worker does not have the image' },
+  image_broken: { infrastructure: true, text: 'microVMs of the image do not start, while others do' },
   executor_unavailable: { infrastructure: true, text: 'the worker cannot run this kind of job' },
   expired: { infrastructure: false, text: 'the job was not started in time' },
   parent_failed: { infrastructure: false, text: 'a job it was to run after failed' },
@@ -152,8 +153,8 @@ export interface EndDecision {
 
 /**
  * What becomes of a job when its attempt ends (DESIGN §5). A lost worker puts it back at once; other
- * infrastructure reasons wait a little; of both, `infraFailuresMax` in a row are too many, and none spends a user
- * attempt. A reason with a bound of its own is counted by itself. Memory grows after `oom` where a rule says so.
+ * infrastructure reasons wait a little; of both, `infraFailuresMax` in a row are too many, `imageFailuresMax` where the
+ * image is known to be broken, and none spends a user attempt. A reason with a bound of its own is counted by itself. Memory grows after `oom` where a rule says so.
  *
  * @param randomUnit a number in [0, 1) for the jitter.
  */
@@ -175,7 +176,7 @@ export function decideEnd(job: EndedJob, end: AttemptEnd, nowMs: number, randomU
   if (end.reason === 'cancelled' || job.cancelRequested) return ended('cancelled');
   const own = used !== undefined && ownMax !== undefined;
   const isOver = infra
-    ? infraFailures >= infraFailuresMax
+    ? infraFailures >= (end.reason === 'image_broken' ? imageFailuresMax : infraFailuresMax)
     : own
       ? used >= ownMax
       : attemptsUsed >= job.attemptsMax;

@@ -241,3 +241,6 @@ export const priorityStepMs = minute;
 
 /** A job whose attempts keep failing for reasons that are not its own ends as failed after this many. */
 export const infraFailuresMax = 10;
+
+/** And after this many when a worker finds that the image is at fault, not its host. */
+export const imageFailuresMax = 3;

@@ -78,7 +78,7 @@ export class VmManager {
 
   /**
    * Starts a VM as soon as the host has room for it. Rejects with IMAGE_MISSING, VM_LIMIT, VM_BOOT_FAILED,
-   * VM_STARTS_STOPPED, VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
+   * VM_STARTS_STOPPED, IMAGE_BROKEN, VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
    */
   async start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
     this.#assertOpen();

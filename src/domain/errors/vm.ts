@@ -51,6 +51,13 @@ export const vmErrors = {
     message: 'The microVM is not started for now: {problem}',
     hint: 'blixard vm stats tells what is stopped; blixard doctor checks the host.',
   },
+  IMAGE_BROKEN: {
+    fault: 'system',
+    status: 503,
+    exitCode: 69,
+    message: 'The image does not start: {problem}',
+    hint: 'blixard image build makes it anew; an image of many packages may need more memory.',
+  },
   TEMPLATE_FAILED: {
     fault: 'system',
     status: 503,
