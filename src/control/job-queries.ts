@@ -61,7 +61,8 @@ export class JobQueries {
     if (job.state !== 'pending') return job;
     const [gate] = await this.#db.query(gateOfJob.with({ id }));
     const held = gate === undefined ? null : whyQueueWaits(gate);
-    return { ...job, waiting: held ?? whyWaiting(job.spec, await this.#workersIn('online')) };
+    const spec = { ...job.spec, memoryMiB: job.memoryMiB };
+    return { ...job, waiting: held ?? whyWaiting(spec, await this.#workersIn('online')) };
   }
 
   /** The job when it has ended, or as it is after `waitMs` or when `signal` aborts. */

@@ -161,6 +161,8 @@ export const limits = {
   overdueWorkersPerLook: 20,
   /** Times an attempt's end is decided anew because it changed meanwhile; it can start, and be cancelled, once. */
   endRounds: 4,
+  /** Attempts of a job that workers may have ended because its VM is too large for them, while another has room. */
+  placementsMax: 100,
   concurrencyKeyLength: 128,
   /** Jobs of a queue, or of one key, held at once. */
   concurrencyMax: 10_000,

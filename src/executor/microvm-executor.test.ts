@@ -175,8 +175,8 @@ describe('MicrovmExecutor', () => {
     expect(noImage.reason).toBe('image_missing');
     expect(execution.starts).toBe(0);
     const [tooBig] = await runIn(vms, { command: ['exit', '0'], memoryMiB: 10_000_000 });
-    expect(tooBig.reason).toBe('vm_boot_failed');
-    expect(tooBig.message).toContain('no room');
+    expect(tooBig.reason).toBe('vm_too_large');
+    expect(tooBig.message).toContain('never give a microVM as large: a VM of 10000000 MiB');
   });
 
   it('without VMs it says why, and runs nothing', async () => {

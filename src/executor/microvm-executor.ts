@@ -5,6 +5,7 @@ import { defaults } from '../domain/defaults.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { formatDurationMs } from '../domain/units.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { lastWords } from '../vm/console-tail.ts';
@@ -47,6 +48,10 @@ export class MicrovmExecutor implements Executor {
 
   unavailable(): string | null {
     return this.#deps.vms.unavailableReason();
+  }
+
+  vmMax(): VmSize | undefined {
+    return this.#deps.vms.vmMax();
   }
 
   async run(execution: Execution): Promise<Outcome> {

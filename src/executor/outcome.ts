@@ -69,6 +69,7 @@ const reasons: Readonly<Partial<Record<ErrorCode, EndReason>>> = {
   IMAGE_MISSING: 'image_missing',
   IMAGE_INVALID: 'image_missing',
   VM_BOOT_FAILED: 'vm_boot_failed',
+  VM_TOO_LARGE: 'vm_too_large',
   VM_LIMIT: 'vm_boot_failed',
   VM_STARTS_STOPPED: 'vm_boot_failed',
   IMAGE_BROKEN: 'image_broken',

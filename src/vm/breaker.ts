@@ -1,6 +1,6 @@
 /** A circuit breaker: closed, open for a time, then half open with one probe. Pure. */
 
-/** After this many failures in a row nothing is tried for the first of these times; after a probe that failed, the second. */
+/** After so many failures in a row nothing is tried for `firstOpenMs`; after a probe that failed, for `openMs`. */
 export const breakerBounds = { failuresMax: 3, firstOpenMs: 15_000, openMs: 60_000 };
 
 /** `failures`: those in a row. */

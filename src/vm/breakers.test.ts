@@ -102,7 +102,8 @@ describe('the breaker of an image', () => {
     expect(refused).toMatchObject({ code: 'IMAGE_BROKEN', details: { retryInMs: firstOpenMs } });
     expect(refused.message).toBe(
       'The image does not start: 4 VMs of bad:latest with 128 MiB failed in a row, while others start on this host: ' +
-        'build it anew (blixard image build), or give its VMs more memory (-m); last: The microVM did not start: no kernel',
+        'build it anew (blixard image build), or give its VMs more memory (-m); ' +
+        'last: The microVM did not start: no kernel',
     );
   });
 

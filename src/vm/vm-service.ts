@@ -1,5 +1,6 @@
 /** The only door to VMs: holds a VmManager, or the reason why there is none. */
 import { BlixardError } from '../domain/errors.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { BreakerTold } from './breaker-words.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { LateOpening } from './late-opening.ts';
@@ -41,6 +42,11 @@ export class VmService {
   /** Why there are no VMs, for good or for now; null when there can be. */
   unavailableReason(): string | null {
     return 'unavailable' in this.#door ? this.#door.unavailable : this.#door.manager.stopped();
+  }
+
+  /** The largest VM this host can ever give; undefined without VMs. */
+  vmMax(): VmSize | undefined {
+    return this.#manager()?.vmMax;
   }
 
   /** See `VmManager.breakers`. */

@@ -44,6 +44,13 @@ export const vmErrors = {
     message: 'The host has no room for another microVM: {problem}',
     hint: 'Wait for a running job to end, or raise the limit.',
   },
+  VM_TOO_LARGE: {
+    fault: 'caller',
+    status: 422,
+    exitCode: 125,
+    message: 'The host can never give a microVM as large: {problem}',
+    hint: 'Ask for less memory or fewer CPUs, or add a larger worker and retry.',
+  },
   VM_STARTS_STOPPED: {
     fault: 'transient',
     status: 503,
