@@ -33,7 +33,7 @@ import { isSearch, searchJobs } from './search.ts';
 import type { Signals } from './signals.ts';
 import { readChildren, whyBlocked } from './together/family.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
-import { whyWaiting } from './waiting.ts';
+import { whyNobody, whyWaiting } from './waiting.ts';
 
 /** The questions. Each may also reject with STORE_UNAVAILABLE. */
 export class JobQueries {
@@ -61,8 +61,13 @@ export class JobQueries {
     if (job.state !== 'pending') return job;
     const [gate] = await this.#db.query(gateOfJob.with({ id }));
     const held = gate === undefined ? null : whyQueueWaits(gate);
-    const spec = { ...job.spec, memoryMiB: job.memoryMiB };
-    return { ...job, waiting: held ?? whyWaiting(spec, await this.#workersIn('online')) };
+    return { ...job, waiting: held ?? (await this.#whyNobodyTakes(job)) };
+  }
+
+  async #whyNobodyTakes({ spec, memoryMiB }: Job): Promise<string | null> {
+    const online = await this.#workersIn('online');
+    if (online.length > 0) return whyWaiting({ ...spec, memoryMiB }, online);
+    return whyNobody((await this.#workersIn('draining')).length);
   }
 
   /** The job when it has ended, or as it is after `waitMs` or when `signal` aborts. */

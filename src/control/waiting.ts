@@ -4,9 +4,15 @@ import type { Worker } from '../contract/worker.ts';
 import { fullImageName } from './image-name.ts';
 import { hasRoom, offerOf, tooLargeText } from './placement.ts';
 
+/** Why nobody takes a job while no worker is online; `draining`: how many take no more. */
+export function whyNobody(draining: number): string {
+  if (draining === 0) return 'No worker is online; blixard worker --server URL starts one.';
+  const take = draining === 1 ? '1 is draining and takes' : `${draining} are draining and take`;
+  return `No worker is online; ${take} no more jobs before being started again.`;
+}
+
 /** The first thing that is missing; null when a worker could take the job now. `spec`: with its next memory. */
 export function whyWaiting(spec: Job['spec'], online: readonly Worker[]): string | null {
-  if (online.length === 0) return 'No worker is online; blixard worker --server URL starts one.';
   const offering = online.filter((worker) => offerOf(worker, spec.executor) !== undefined);
   if (offering.length === 0) return `No online worker offers the executor ${spec.executor}.`;
   const able = offering.filter((worker) => offerOf(worker, spec.executor)?.unavailable === null);
