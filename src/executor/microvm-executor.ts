@@ -11,6 +11,7 @@ import type { Log } from '../platform/log.ts';
 import { lastWords } from '../vm/console-tail.ts';
 import type { GuestIo } from '../vm/guest-session.ts';
 import type { MicroVm } from '../vm/micro-vm.ts';
+import type { VmOrder } from '../vm/vm-manager.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { type CommandEnd, CommandRun, type Cut } from './command-run.ts';
 import { Errands, InputFailure } from './errands.ts';
@@ -59,7 +60,7 @@ export class MicrovmExecutor implements Executor {
     let vm: MicroVm | undefined;
     let inOrder = false;
     try {
-      vm = await this.#deps.vms.start({ ...execution.spec, purpose: purposeOf(execution) }, halt);
+      vm = await this.#deps.vms.start(orderOf(execution), halt);
       const errands = this.#errands(vm, execution);
       errands.begin();
       await unlessHalted(limitGuest(vm, execution.spec), halt);
@@ -178,9 +179,12 @@ function execSpecOf({ jobId, attempt, spec }: Execution, more: Readonly<Record<s
   };
 }
 
-/** As `attemptOfPurpose` reads it. */
-function purposeOf({ jobId, attempt }: Execution): string {
-  return `${jobId}/${attempt}`;
+/** The group that bounds its processes leaves a trace in the guest, which could serve no other job after it. */
+function orderOf({ jobId, attempt, spec }: Execution): VmOrder {
+  // As `attemptOfPurpose` reads it.
+  const order = { ...spec, purpose: `${jobId}/${attempt}` };
+  const wouldEndIt = spec.isolation === 'shared' && spec.pids !== undefined;
+  return wouldEndIt ? { ...order, isolation: 'standard' } : order;
 }
 
 function stoppedEarly(vm: VmFacts | null): Outcome {
