@@ -26,6 +26,7 @@ import {
   text,
   textOrNull,
 } from '../../store/statements/columns.ts';
+import { giveBackTokens } from '../../store/statements/rates.ts';
 import {
   attemptsNamed,
   completeAttempts,
@@ -85,6 +86,7 @@ export class EndReports {
     return [
       ...completedSet(this.#holder, set, nowMs),
       ...write(completeAttempts, completed.map(completionOf)),
+      ...write(giveBackTokens, givenBack.map(refOf)),
       ...write(giveBackAttempts, givenBack.map(refOf)),
       ...write(endAttempts, decided),
     ];

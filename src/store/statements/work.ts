@@ -10,7 +10,7 @@ const held = `state IN (${literals(heldStates)})`;
 const live = literals(workerMachine.sourcesOf('offline'));
 
 /** The attempt `d` of a JSON list, if this worker holds it; `+` keeps the planner on the id. */
-const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
+export const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
 /** Its place may be what another job of its queue waits for. */
