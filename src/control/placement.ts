@@ -17,10 +17,13 @@ export function offerOf(worker: Worker, executor: string): Worker['executors'][n
   return worker.executors.find((offer) => offer.name === executor);
 }
 
-/** A worker that tells no bound may have room. */
-export function hasRoom(worker: Worker, wanted: Pick<Wanted, 'executor' | keyof VmSize>): boolean {
+/** Undefined for a worker that tells no bound: its jobs may need no VM. */
+export function hasRoom(
+  worker: Worker,
+  wanted: Pick<Wanted, 'executor' | keyof VmSize>,
+): boolean | undefined {
   const max = offerOf(worker, wanted.executor)?.vmMax;
-  return max === undefined || fitsIn(wanted, max);
+  return max === undefined ? undefined : fitsIn(wanted, max);
 }
 
 /** How much the largest of these workers gives a VM, where none has room for this one. */
@@ -50,7 +53,7 @@ export function placementOf(
     (worker) =>
       worker.queues.includes(wanted.queue) && offerOf(worker, wanted.executor)?.unavailable === null,
   );
-  const isPlaceable = able.some((worker) => worker.id !== refusedBy && hasRoom(worker, wanted));
+  const isPlaceable = able.some((worker) => worker.id !== refusedBy && hasRoom(worker, wanted) === true);
   return {
     triesLeft: isPlaceable ? Math.max(0, limits.placementsMax - attempt) : 0,
     message: isPlaceable

@@ -40,7 +40,7 @@ function imageText(image: string, serving: readonly Worker[]): string | null {
 }
 
 function roomText(spec: Job['spec'], serving: readonly Worker[]): string | null {
-  const large = serving.filter((worker) => hasRoom(worker, spec));
+  const large = serving.filter((worker) => hasRoom(worker, spec) !== false);
   return large.length === 0 ? tooLargeText(spec, serving) : slotsText(large);
 }
 
