@@ -1,6 +1,8 @@
 /** Stays with a submitted job to its end: output, why it waits, Ctrl-C, exit code. */
 import type { BlixardClient } from '../client/index.ts';
+import type { Job } from '../contract/job.ts';
 import { isBlixardError } from '../domain/errors.ts';
+import type { Timer } from '../platform/clock.ts';
 import { say } from './command.ts';
 import type { CliContext, Interrupt } from './context.ts';
 import { endNotice, exitCodeOf, exitCodes, interruptCodes, outputClosedCode } from './exit-code.ts';
@@ -8,8 +10,8 @@ import { followJob } from './follow.ts';
 import { showProgress } from './progress.ts';
 import { OutputClosed } from './terminal.ts';
 
-/** How long a job may stay silent before we look whether it waits for something, ms. */
-const waitingNoteAfterMs = 2_000;
+/** How long a job may stay silent before we look whether it waits for something, ms; doubled after each look. */
+const waitingNote = { afterMs: 2_000, everyMsMax: 30_000 };
 
 /** Resolves with the exit code for the shell. */
 export async function attach(context: CliContext, client: BlixardClient, jobId: string): Promise<number> {
@@ -51,14 +53,34 @@ function noteWhyItWaits(
   client: BlixardClient,
   jobId: string,
 ): { readonly stop: () => void } {
+  let said = '';
+  let isOver = false;
   const note = async (): Promise<void> => {
     const job = await client.call('getJob', { params: { id: jobId } });
-    if (job.waiting !== null) await say(context, `job ${jobId} waits: ${job.waiting}`);
+    const why = whyOf(job);
+    if (isOver || why === said) return;
+    said = why;
+    if (why !== '') await say(context, `job ${jobId} waits: ${why}`);
   };
   // A server that does not answer is told by the follower, which asks it all the time.
   const leftToFollower = (): void => undefined;
-  const timer = context.clock.after(waitingNoteAfterMs, () => void note().catch(leftToFollower));
-  return { stop: () => timer.cancel() };
+  const lookIn = (delayMs: number): Timer =>
+    context.clock.after(delayMs, () => {
+      void note().catch(leftToFollower);
+      timer = lookIn(Math.min(delayMs * 2, waitingNote.everyMsMax));
+    });
+  let timer = lookIn(waitingNote.afterMs);
+  const stop = (): void => {
+    isOver = true;
+    timer.cancel();
+  };
+  return { stop };
+}
+
+/** With what the attempt before has told; empty: it does not wait. */
+function whyOf({ waiting, state, message }: Job): string {
+  if (waiting === null) return '';
+  return state === 'scheduled' && message !== null ? `${waiting} ${message}` : waiting;
 }
 
 /** The first interrupt cancels the job, the second leaves it. */

@@ -1,6 +1,7 @@
 /** What the commands are given from outside: streams, time, the SDK, and what only main can wire. */
 import type { Readable } from 'node:stream';
 import type { BlixardClient } from '../client/index.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -93,10 +94,10 @@ export interface ImageWish {
   readonly packages?: string;
 }
 
-/** How large a VM is. */
-export interface VmSize {
-  readonly memoryMiB: number;
-  readonly vcpus: number;
+/** The VMs a template is for. */
+export interface TemplateWish extends VmSize {
+  /** For its jobs of isolation `maximum` alone. */
+  readonly tenant?: string;
 }
 
 /** A template of an image: what VMs are started from. */
@@ -134,7 +135,7 @@ export interface HostCommands {
   /** Rejects with USAGE for what cannot be built, with IMAGE_BUILD_FAILED. */
   buildImage(flags: Flags, wish: ImageWish, step: (title: string) => void): Promise<ImageLine>;
   /** Builds what VMs of this size are started from. Rejects with IMAGE_MISSING, TEMPLATE_FAILED. */
-  warmImage(flags: Flags, name: string, size: VmSize): Promise<TemplateLine>;
+  warmImage(flags: Flags, name: string, wish: TemplateWish): Promise<TemplateLine>;
 }
 
 /** What tells a command to end: Ctrl-C, or the signal of a supervisor. */

@@ -46,9 +46,11 @@ describe('the commands of images', () => {
     expect(stdout).toBe('base  1.0 KiB  k1\n');
     const told = await call(['image', 'warm', 'base', '-o', 'json'], { host: { warmImage } });
     expect(JSON.parse(told.stdout)).toEqual({ image: 'base', key: 'k1', bytes: 1_024 });
+    await call(['image', 'warm', 'base', '--tenant', 'acme'], { host: { warmImage } });
     expect(asked).toEqual([
       { memoryMiB: 1_024, vcpus: 2 },
       { memoryMiB: 128, vcpus: 1 },
+      { memoryMiB: 128, vcpus: 1, tenant: 'acme' },
     ]);
   });
 

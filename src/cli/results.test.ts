@@ -140,6 +140,17 @@ describe('blixard run', () => {
     expect(jobs[0]?.spec).toMatchObject({ artifacts: ['/out', '/var/log/x'], inputs: [parent] });
   });
 
+  it('takes the start of an id for an input, as for any other job, and says when there is no such job', async () => {
+    const parent = await toldJob();
+    const start = parent.slice(0, -1).toUpperCase();
+    const { code, stdout } = await blixard(['run', '--input', start, '--', 'input', `${parent}/result.json`]);
+    expect([code, stdout]).toEqual([0, '{"score": 7}']);
+    const none = await blixard(['run', '--input', '0197f2c4', '--', 'true']);
+    expect(none.stderr).toContain('There is no job 0197f2c4.');
+    const { stderr } = await blixard(['run', '--input', 'build', '--', 'true']);
+    expect(stderr).toContain('build: it must be the id of a job, or the start of one');
+  });
+
   it('shows progress to a person, and to nobody else', async () => {
     const command = ['run', '--', 'sleep', '200', ';', 'progress', '40', 'compiling', ';', 'sleep', '300'];
     const watched = await blixard(command, new TestTerminal({ tty: true }));

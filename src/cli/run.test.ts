@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appTransport } from '../control/http/app-transport.ts';
 import { FakeExecutor, patternOfBytes } from '../executor/fake/fake-executor.ts';
-import { FakeClock, realClock } from '../platform/clock.ts';
+import { realClock } from '../platform/clock.ts';
 import { World, waitUntil } from '../worker/world.suite.ts';
 import { CliScene, type SceneOptions, TestTerminal } from './cli-scene.suite.ts';
 
@@ -138,19 +138,6 @@ describe('blixard run', () => {
     expect(await run('run', '--attempts', '2', '--', 'print', 'x', ';', 'exit', '7')).toBe(7);
     expect(terminal.stdout).toBe('xx');
     expect(terminal.stderr).toBe('blixard: attempt 1 is over; attempt 2 begins anew\n');
-  });
-
-  it.each([true, false])('says why a job does not start (on a terminal: %s)', async (tty) => {
-    const clock = new FakeClock();
-    const { terminal, run, interrupt } = prepared({ clock, terminal: new TestTerminal({ tty }) });
-    const exitCode = run('run', '--', 'true');
-    await waitUntil(() => clock.waiting === 1);
-    clock.advance(2_000);
-    await waitUntil(() => terminal.stderr !== '');
-    const { id, waiting } = await world.get((await newestJob()).id);
-    expect(terminal.stderr).toBe(`blixard: job ${id} waits: ${waiting}\n`);
-    interrupt();
-    expect(await exitCode).toBe(130);
   });
 
   it.each([

@@ -44,7 +44,10 @@ describe('blixard schedule', () => {
 
   it.each([
     [['--tz', 'UTC'], "blixard: --cron is missing, for example --cron '0 3 * * *'\nhint: "],
-    [['--cron', '60 * * * *'], 'blixard: cron: is "60 * * * *"; allowed: minute hour day month weekday'],
+    [
+      ['--cron', '60 * * * *'],
+      'blixard: --cron: cron is "60 * * * *"; allowed: minute hour day month weekday',
+    ],
     [['--cron', '* * * * *', '--tz', 'paris'], 'did you mean Europe/Paris?'],
     [['--cron', '* * * * *', '--catch-up', 'some'], 'Allowed choices are none, one, all.'],
     [['--cron', '* * * * *', '--catch-up-max', 'x'], '--catch-up-max'],

@@ -3,8 +3,8 @@ import { type Command, Option } from 'commander';
 import type { BlixardClient } from '../client/index.ts';
 import type { SubmitJob } from '../contract/job.ts';
 import { type AfterFailed, afterFailedPolicies } from '../contract/together.ts';
-import { readJobId } from './job-id.ts';
 import { collect } from './parse.ts';
+import { wholeIds } from './whole-ids.ts';
 
 /** These flags as commander gives them. */
 export interface TogetherFlags {
@@ -32,8 +32,7 @@ export async function withTogetherFlags(
   jobs: readonly SubmitJob[],
   { after = [], afterFailed, group }: TogetherFlags,
 ): Promise<SubmitJob[]> {
-  const parents: string[] = [];
-  for (const id of after.map(readJobId)) parents.push((await client.call('getJob', { params: { id } })).id);
+  const parents = await wholeIds(client, after);
   return jobs.map((job) => ({
     ...job,
     ...(parents.length === 0 ? {} : { after: [...new Set([...(job.after ?? []), ...parents])] }),

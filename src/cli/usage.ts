@@ -35,6 +35,25 @@ const flagOfField: Readonly<Record<string, string>> = {
   rateLimit: '--rate',
   rateLimitPerKey: '--rate-per-key',
   fairBy: '--fair-by',
+  concurrencyMax: '--concurrency',
+  concurrencyMaxPerKey: '--concurrency-per-key',
+  'retention.completedMs': '--keep-completed',
+  'retention.failedMs': '--keep-failed',
+  'retention.cancelledMs': '--keep-cancelled',
+  label: '--label',
+  text: '--text',
+  createdAfterMs: '--since',
+  createdBeforeMs: '--until',
+  group: '--group',
+  after: '--after',
+  afterFailed: '--after-failed',
+  inputs: '--input',
+  artifacts: '--artifact',
+  cron: '--cron',
+  timeZone: '--tz',
+  catchUpMax: '--catch-up-max',
+  url: '--url',
+  kinds: '--kind',
 };
 
 /** The whole name of a command, for example `blixard job get`. */
@@ -51,7 +70,8 @@ export function helpHint(name: string): string {
 export function inFlags(error: unknown): unknown {
   if (!isBlixardError(error, 'VALIDATION_FAILED')) return error;
   const { field, problem } = error.details;
-  const flag = flagOfField[String(field).split('.')[0] ?? ''];
+  const path = String(field).replace(/^job\./, '');
+  const flag = flagOfField[path] ?? flagOfField[path.split('.')[0] ?? ''];
   if (flag === undefined) return error;
   return new BlixardError('USAGE', { problem: `${flag}: ${field} ${problem}` }, { cause: error });
 }

@@ -223,7 +223,9 @@ export const Job = strict({
   cancelReason: nullable(Type.String()),
   cancelledBy: nullable(Type.String({ description: 'who, as it was told; or for example schedule:NAME' })),
   progress: nullable(Progress),
-  waiting: nullable(Type.String({ description: 'why a pending or blocked job does not start, in words' })),
+  waiting: nullable(
+    Type.String({ description: 'why a pending, blocked or backed-off job does not start, in words' }),
+  ),
 });
 export type Job = Static<typeof Job>;
 

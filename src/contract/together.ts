@@ -24,7 +24,10 @@ export const togetherOptions = {
   ),
   afterFailed: Type.Optional(oneOf(afterFailedPolicies, { default: 'fail', description: afterFailedWords })),
   group: Type.Optional(
-    Type.String({ pattern: groupPattern, description: 'a group is there as long as it has jobs' }),
+    Type.String({
+      pattern: groupPattern,
+      description: 'name of a group, which is there as long as it has jobs',
+    }),
   ),
 };
 

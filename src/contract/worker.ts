@@ -12,10 +12,14 @@ export const WorkerId = Type.String({
 });
 const generation = wholeNumber(1, { description: 'given at registration; older ones are refused' });
 
+const VmMax = strict({ memoryMiB: wholeNumber(0), vcpus: wholeNumber(0) });
+
 /** One kind of job this worker can run; `unavailable` says why not, when it cannot. */
 export const ExecutorOffer = strict({
   name: Type.String({ pattern: namePattern }),
   unavailable: nullable(Type.String({ maxLength: limits.reasonLength })),
+  /** Left out where jobs may be of any size, and where it is not known. */
+  vmMax: Type.Optional({ ...VmMax, description: 'the largest VM that it can ever give a job' }),
 });
 export type ExecutorOffer = Static<typeof ExecutorOffer>;
 

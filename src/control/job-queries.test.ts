@@ -144,6 +144,15 @@ describe('a pending job says why it waits', () => {
     else expect(waiting).toMatch(text);
   });
 
+  it('all workers draining', async () => {
+    const worker = await TestWorker.join(control, { images });
+    await control.workers.drain(worker.id);
+    const { id } = await control.jobs.submit(trueJob);
+    expect((await control.queries.get(id)).waiting).toBe(
+      'No worker is online; 1 is draining and takes no more jobs before being started again.',
+    );
+  });
+
   it('all slots busy, or nothing at all', async () => {
     const worker = await TestWorker.join(control, { slots: 1, images });
     await control.jobs.submit(trueJob);

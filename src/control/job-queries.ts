@@ -24,6 +24,7 @@ import {
 } from '../store/statements/lists.ts';
 import { gateOfJob } from '../store/statements/queues.ts';
 import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
+import { whyBackedOff } from './backed-off.ts';
 import { cursorOf, seqOf } from './cursor.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
 import { countsOf } from './queue-rows.ts';
@@ -32,7 +33,7 @@ import { isSearch, searchJobs } from './search.ts';
 import type { Signals } from './signals.ts';
 import { readChildren, whyBlocked } from './together/family.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
-import { whyWaiting } from './waiting.ts';
+import { whyNobody, whyWaiting } from './waiting.ts';
 
 /** The questions. Each may also reject with STORE_UNAVAILABLE. */
 export class JobQueries {
@@ -51,15 +52,22 @@ export class JobQueries {
     return resolveJobId(this.#db, idOrPrefix);
   }
 
-  /** One job; a pending or blocked one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
+  /** One job; a pending, blocked or backed-off one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
   async get(idOrPrefix: string): Promise<Job> {
     const id = await this.resolveId(idOrPrefix);
     const job = jobOf(await readJob(this.#db, id));
     if (job.state === 'blocked') return { ...job, waiting: await whyBlocked(this.#db, id) };
+    if (job.state === 'scheduled') return { ...job, waiting: whyBackedOff(job) };
     if (job.state !== 'pending') return job;
     const [gate] = await this.#db.query(gateOfJob.with({ id }));
     const held = gate === undefined ? null : whyQueueWaits(gate);
-    return { ...job, waiting: held ?? whyWaiting(job.spec, await this.#workersIn('online')) };
+    return { ...job, waiting: held ?? (await this.#whyNobodyTakes(job)) };
+  }
+
+  async #whyNobodyTakes({ spec, memoryMiB }: Job): Promise<string | null> {
+    const online = await this.#workersIn('online');
+    if (online.length > 0) return whyWaiting({ ...spec, memoryMiB }, online);
+    return whyNobody((await this.#workersIn('draining')).length);
   }
 
   /** The job when it has ended, or as it is after `waitMs` or when `signal` aborts. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SubmitJob } from '../contract/job.ts';
+import type { AttemptDone, ClaimedJob } from '../contract/worker.ts';
 import { silentLog } from '../platform/log.ts';
 import { seededRandom } from '../platform/random.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
@@ -25,6 +26,8 @@ const submit = async (body: Partial<SubmitJob> = {}): Promise<string> =>
 const submitMany = async (count: number, body: Partial<SubmitJob> = {}): Promise<void> => {
   for (let n = 0; n < count; n++) await submit(body);
 };
+
+const givenBack = (claimed: ClaimedJob): AttemptDone => endOf(claimed, { reason: null, exitCode: null });
 
 describe('the rate of a queue', () => {
   it('lets a full bucket of jobs start at once, then one whenever a token flows in', async () => {
@@ -95,16 +98,67 @@ describe('the rate of a queue', () => {
     expect(await worker.claim()).toHaveLength(1);
   });
 
-  it('counts a claim that is given back, and a full concurrency costs no token', async () => {
+  it('a full concurrency costs no token', async () => {
     await control.queues.set('default', { concurrencyMax: 1, rateLimit: { max: 2, perMs: 60_000 } });
     await submitMany(3);
-    const [first] = await worker.claim(5);
+    const first = await worker.run();
     expect(await worker.claim(5)).toEqual([]);
+    await worker.work({ want: 0, done: [endOf(first)] });
+    expect(await worker.claim(5)).toHaveLength(1);
+  });
+
+  it('a claim that is given back unstarted gives its token back, to whoever waits for one', async () => {
+    await control.queues.set('default', { rateLimit: { max: 2, perMs: 60_000 } });
+    control.clock.advance(1);
+    await submitMany(4);
+    const first = await worker.claim(5);
+    expect(first).toHaveLength(2);
+    const other = await TestWorker.join(control);
+    const waiting = other.work({ want: 2, waitMs: 60_000 });
+    await settle();
+    const [kept, back] = first;
+    if (kept === undefined || back === undefined) throw new Error('nothing was claimed');
+    await worker.work({ want: 0, done: [givenBack(back)] });
+    const [again] = (await waiting).claimed;
+    expect(again?.jobId).toBe(back.jobId);
+    expect(await other.claim(5)).toEqual([]);
+    // Sent again, it gives nothing back a second time.
+    await worker.work({ want: 0, done: [givenBack(back)] });
+    expect(await other.claim(5)).toEqual([]);
+  });
+
+  it('but no more of it than has not flowed in since', async () => {
+    await control.queues.set('default', { rateLimit: { max: 2, perMs: 60_000 } });
+    control.clock.advance(1);
+    await submitMany(5);
+    const [first] = await worker.claim(1);
     if (first === undefined) throw new Error('nothing was claimed');
-    await worker.work({ want: 0, done: [endOf(first, { reason: null, exitCode: null })] });
-    const [again] = await worker.claim(5);
-    expect(again?.jobId).toBe(first.jobId);
-    await worker.work({ want: 0, done: [endOf(again ?? first, { reason: null, exitCode: null })] });
+    control.clock.advance(20_000);
+    expect(await worker.claim(1)).toHaveLength(1);
+    control.clock.advance(20_000);
+    await worker.work({ want: 0, done: [givenBack(first)] });
+    expect(await worker.claim(5)).toHaveLength(1);
+  });
+
+  it('and nothing of one that was taken before the rate was changed', async () => {
+    await control.queues.set('default', { rateLimit: { max: 1, perMs: 60_000 } });
+    control.clock.advance(1);
+    await submitMany(3);
+    const [before] = await worker.claim(5);
+    if (before === undefined) throw new Error('nothing was claimed');
+    await control.queues.set('default', { rateLimit: { max: 1, perMs: 30_000 } });
+    control.clock.advance(1);
+    expect(await worker.claim(5)).toHaveLength(1);
+    await worker.work({ want: 0, done: [givenBack(before)] });
+    expect(await worker.claim(5)).toEqual([]);
+  });
+
+  it('one that is lost with its worker keeps its token: it may have started', async () => {
+    await control.queues.set('default', { rateLimit: { max: 1, perMs: 60_000 } });
+    control.clock.advance(1);
+    await submitMany(2);
+    await worker.claim(1);
+    await worker.register();
     expect(await worker.claim(5)).toEqual([]);
   });
 
@@ -181,7 +235,12 @@ it('no rate is exceeded and no token is lost, in any order of commands', async (
         const each = await openControl();
         const player = await TestWorker.join(each);
         await each.queues.set('default', { rateLimit: perQueue, rateLimitPerKey: perKey });
+        each.clock.advance(1);
         const model = new Map<string, number>();
+        const placesOf = (key = '') =>
+          [['', perQueue] as const, [key, perKey] as const].flatMap(([place, limit]) =>
+            limit === null ? [] : [[place, limit] as const],
+          );
         for (const { do: what, key, n, ms } of steps) {
           const { jobs } = await each.queries.list({ state: 'pending' });
           if (what === 'submit') await each.jobs.submit({ ...trueJob, concurrencyKey: key });
@@ -200,16 +259,18 @@ it('no rate is exceeded and no token is lost, in any order of commands', async (
             const room = Math.min(n, tokens('', perQueue), (ofKeys[0] ?? 0) + (ofKeys[1] ?? 0));
             const claimed = n === 0 ? [] : await player.claim(n);
             expect(claimed).toHaveLength(room);
-            for (const { spec, jobId, attempt } of claimed) {
-              for (const [place, limit] of [
-                ['', perQueue],
-                [spec.concurrencyKey ?? '', perKey],
-              ] as const)
-                if (limit !== null)
-                  model.set(place, Math.max(model.get(place) ?? 0, now * limit.max) + limit.perMs);
-              const done = endOf({ jobId, attempt }, { reason: null, exitCode: null });
-              if (n > 3) await player.work({ want: 0, done: [done] });
+            for (const { spec } of claimed)
+              for (const [place, limit] of placesOf(spec.concurrencyKey))
+                model.set(place, Math.max(model.get(place) ?? 0, now * limit.max) + limit.perMs);
+            for (const back of n > 3 ? claimed : []) {
+              if (n > 4) each.clock.advance(ms);
+              await player.work({ want: 0, done: [givenBack(back)] });
+              for (const [place, limit] of placesOf(back.spec.concurrencyKey)) {
+                const flowedIn = (each.clock.nowMs() - now) * limit.max;
+                model.set(place, (model.get(place) ?? 0) - Math.max(0, limit.perMs - flowedIn));
+              }
             }
+            await each.scheduler.tick();
           }
         }
         expect(await checkInvariants(each.db)).toEqual([]);

@@ -2,10 +2,17 @@
 import type { Job } from '../contract/job.ts';
 import type { Worker } from '../contract/worker.ts';
 import { fullImageName } from './image-name.ts';
+import { hasRoom, offerOf, tooLargeText } from './placement.ts';
 
-/** The first thing that is missing; null when a worker could take the job now. */
+/** Why nobody takes a job while no worker is online; `draining`: how many take no more. */
+export function whyNobody(draining: number): string {
+  if (draining === 0) return 'No worker is online; blixard worker --server URL starts one.';
+  const take = draining === 1 ? '1 is draining and takes' : `${draining} are draining and take`;
+  return `No worker is online; ${take} no more jobs before being started again.`;
+}
+
+/** The first thing that is missing; null when a worker could take the job now. `spec`: with its next memory. */
 export function whyWaiting(spec: Job['spec'], online: readonly Worker[]): string | null {
-  if (online.length === 0) return 'No worker is online; blixard worker --server URL starts one.';
   const offering = online.filter((worker) => offerOf(worker, spec.executor) !== undefined);
   if (offering.length === 0) return `No online worker offers the executor ${spec.executor}.`;
   const able = offering.filter((worker) => offerOf(worker, spec.executor)?.unavailable === null);
@@ -13,11 +20,7 @@ export function whyWaiting(spec: Job['spec'], online: readonly Worker[]): string
   const serving = able.filter((worker) => worker.queues.includes(spec.queue));
   if (serving.length === 0)
     return `No online worker with the executor ${spec.executor} serves the queue ${spec.queue}.`;
-  return imageText(spec.image, serving) ?? slotsText(serving);
-}
-
-function offerOf(worker: Worker, executor: string) {
-  return worker.executors.find((offer) => offer.name === executor);
+  return imageText(spec.image, serving) ?? roomText(spec, serving);
 }
 
 function unableText(executor: string, offering: readonly Worker[]): string {
@@ -34,6 +37,11 @@ function imageText(image: string, serving: readonly Worker[]): string | null {
   const missing = (worker: Worker): boolean =>
     worker.images.length > 0 && worker.images.every(({ name }) => fullImageName(name) !== wanted);
   return serving.every(missing) ? `No online worker that could run it has the image ${wanted}.` : null;
+}
+
+function roomText(spec: Job['spec'], serving: readonly Worker[]): string | null {
+  const large = serving.filter((worker) => hasRoom(worker, spec) !== false);
+  return large.length === 0 ? tooLargeText(spec, serving) : slotsText(large);
 }
 
 function slotsText(serving: readonly Worker[]): string | null {

@@ -12,8 +12,8 @@ import {
   type JobState,
   jobMachine,
 } from './job.ts';
-import { infraFailuresMax, limits } from './limits.ts';
-import { defaultBackoff, memoryFactorMax, ruledReasons, type UsedByReason } from './retry.ts';
+import { imageFailuresMax, infraFailuresMax, limits } from './limits.ts';
+import { defaultBackoff, infraBackoff, memoryFactorMax, ruledReasons, type UsedByReason } from './retry.ts';
 
 const anyState = fc.constantFrom(...jobMachine.states);
 const anyEnd = fc.record({
@@ -93,7 +93,8 @@ describe('what an ended attempt makes of its job', () => {
         const decision = decideEnd(job, end, 1_000, random);
         const infra = endReasons[end.reason].infrastructure;
         expect(decision.attemptsUsed - job.attemptsUsed).toBe(infra ? 0 : 1);
-        expect(decision.infraFailures).toBe(infra ? job.infraFailures + 1 : 0);
+        const isCounted = end.reason !== 'vm_too_large';
+        expect(decision.infraFailures).toBe(infra ? job.infraFailures + (isCounted ? 1 : 0) : 0);
       }),
     );
   });
@@ -121,6 +122,26 @@ describe('what an ended attempt makes of its job', () => {
         },
       ),
     );
+  });
+
+  it('fails when no worker has room for its VM, and else waits for one that has, up to a bound, at no cost', () => {
+    const backoff = defaultBackoff;
+    const job = { attemptsUsed: 0, attemptsMax: 1, infraFailures: 2, cancelRequested: false, backoff };
+    const decide = (triesLeft?: number) =>
+      decideEnd(job, { reason: 'vm_too_large', exitCode: null, triesLeft }, 1_000, 0.5);
+    expect(decide(limits.placementsMax - 1)).toMatchObject({ state: 'scheduled', infraFailures: 2 });
+    expect(decide(1).runAtMs).toBeLessThanOrEqual(1_000 + infraBackoff.delayMaxMs);
+    for (const triesLeft of [0, undefined])
+      expect(decide(triesLeft)).toMatchObject({ state: 'failed', attemptsUsed: 0, infraFailures: 2 });
+  });
+
+  it('fails sooner when its image is known to be broken than after other failures of hosts', () => {
+    const job = { attemptsUsed: 0, attemptsMax: 1, cancelRequested: false, backoff: defaultBackoff };
+    const stateAfter = (reason: EndReason, failures: number) =>
+      decideEnd({ ...job, infraFailures: failures - 1 }, { reason, exitCode: null }, 0, 0.5).state;
+    expect(stateAfter('image_broken', imageFailuresMax - 1)).toBe('scheduled');
+    expect(stateAfter('image_broken', imageFailuresMax)).toBe('failed');
+    expect(stateAfter('vm_boot_failed', imageFailuresMax)).toBe('scheduled');
   });
 
   it('begins the back-off when the worker says that it can try again, not for failures of the job', () => {

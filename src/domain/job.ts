@@ -1,6 +1,6 @@
 /** The job: its states, its table of transitions, and what an ended attempt makes of it. */
 import { BlixardError } from './errors.ts';
-import { infraFailuresMax, limits } from './limits.ts';
+import { imageFailuresMax, infraFailuresMax, limits } from './limits.ts';
 import { defineMachine } from './machine.ts';
 import {
   type BackoffPolicy,
@@ -101,6 +101,8 @@ export const endReasons = {
   vm_boot_failed: { infrastructure: true, text: 'the microVM did not start' },
   vm_crashed: { infrastructure: true, text: 'the microVM ended in the middle of the command' },
   image_missing: { infrastructure: true, text: 'the worker does not have the image' },
+  vm_too_large: { infrastructure: true, text: 'the worker has no room for a microVM as large, ever' },
+  image_broken: { infrastructure: true, text: 'microVMs of the image do not start, while others do' },
   executor_unavailable: { infrastructure: true, text: 'the worker cannot run this kind of job' },
   expired: { infrastructure: false, text: 'the job was not started in time' },
   parent_failed: { infrastructure: false, text: 'a job it was to run after failed' },
@@ -138,6 +140,8 @@ export interface AttemptEnd {
   readonly exitCode: number | null;
   /** Its worker cannot run it before; counts for infrastructure reasons only. */
   readonly retryInMs?: number | undefined;
+  /** Of `vm_too_large`: how often it may be given to workers yet; left out: none has room for it. */
+  readonly triesLeft?: number | undefined;
 }
 
 export interface EndDecision {
@@ -151,9 +155,10 @@ export interface EndDecision {
 }
 
 /**
- * What becomes of a job when its attempt ends (DESIGN §5). A lost worker puts it back at once; other
- * infrastructure reasons wait a little; of both, `infraFailuresMax` in a row are too many, and none spends a user
- * attempt. A reason with a bound of its own is counted by itself. Memory grows after `oom` where a rule says so.
+ * What becomes of a job when its attempt ends (DESIGN §5). A lost worker puts it back at once; other infrastructure
+ * reasons wait a little; of both, `infraFailuresMax` in a row are too many, `imageFailuresMax` where the image is known
+ * to be broken; a VM too large for its worker is none while another worker has room. None spends a user attempt. A
+ * reason with a bound of its own is counted by itself. Memory grows after `oom` where a rule says so.
  *
  * @param randomUnit a number in [0, 1) for the jitter.
  */
@@ -164,7 +169,8 @@ export function decideEnd(job: EndedJob, end: AttemptEnd, nowMs: number, randomU
   const ownMax = rule?.rule.attemptsMax;
   const used = rule === undefined || ownMax === undefined ? undefined : usedOf(job, rule.reason) + 1;
   const attemptsUsed = job.attemptsUsed + (infra || used !== undefined ? 0 : 1);
-  const infraFailures = infra ? job.infraFailures + 1 : 0;
+  const isTooLarge = end.reason === 'vm_too_large';
+  const infraFailures = infra ? job.infraFailures + (isTooLarge ? 0 : 1) : 0;
   const counts = { attemptsUsed, infraFailures, ...byReasonAfter(job, end.reason, used) };
   const ended = (state: 'completed' | 'failed' | 'cancelled'): EndDecision => ({
     state,
@@ -175,7 +181,7 @@ export function decideEnd(job: EndedJob, end: AttemptEnd, nowMs: number, randomU
   if (end.reason === 'cancelled' || job.cancelRequested) return ended('cancelled');
   const own = used !== undefined && ownMax !== undefined;
   const isOver = infra
-    ? infraFailures >= infraFailuresMax
+    ? isInfraOver(end, infraFailures)
     : own
       ? used >= ownMax
       : attemptsUsed >= job.attemptsMax;
@@ -183,8 +189,15 @@ export function decideEnd(job: EndedJob, end: AttemptEnd, nowMs: number, randomU
   if (end.reason === 'worker_lost') return { state: 'pending', runAtMs: null, ...counts };
   const policy = infra ? infraBackoff : { ...job.backoff, ...rule?.rule.backoff };
   const fromMs = nowMs + (infra ? (end.retryInMs ?? 0) : 0);
-  const runAtMs = fromMs + backoffDelayMs(policy, infra ? infraFailures : (used ?? attemptsUsed), randomUnit);
+  const tries = limits.placementsMax - (end.triesLeft ?? 0);
+  const failures = isTooLarge ? tries : infra ? infraFailures : (used ?? attemptsUsed);
+  const runAtMs = fromMs + backoffDelayMs(policy, failures, randomUnit);
   return { state: 'scheduled', runAtMs, ...counts, ...withMoreMemory(counts.byReason, rule) };
+}
+
+function isInfraOver({ reason, triesLeft = 0 }: AttemptEnd, infraFailures: number): boolean {
+  if (reason === 'vm_too_large') return triesLeft <= 0;
+  return infraFailures >= (reason === 'image_broken' ? imageFailuresMax : infraFailuresMax);
 }
 
 function ruleOf(job: EndedJob, reason: EndReason): { reason: RuledReason; rule: ReasonRule } | undefined {

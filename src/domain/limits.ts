@@ -161,6 +161,8 @@ export const limits = {
   overdueWorkersPerLook: 20,
   /** Times an attempt's end is decided anew because it changed meanwhile; it can start, and be cancelled, once. */
   endRounds: 4,
+  /** Attempts of a job that workers may have ended because its VM is too large for them, while another has room. */
+  placementsMax: 100,
   concurrencyKeyLength: 128,
   /** Jobs of a queue, or of one key, held at once. */
   concurrencyMax: 10_000,
@@ -241,3 +243,6 @@ export const priorityStepMs = minute;
 
 /** A job whose attempts keep failing for reasons that are not its own ends as failed after this many. */
 export const infraFailuresMax = 10;
+
+/** And after this many when a worker finds that the image is at fault, not its host. */
+export const imageFailuresMax = 3;

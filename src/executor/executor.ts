@@ -3,6 +3,7 @@ import type { JobSpec } from '../contract/job.ts';
 import type { LogStream } from '../contract/log.ts';
 import type { Progress } from '../contract/result.ts';
 import type { AttemptDone } from '../contract/worker.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 
 /** One file of another job's output. */
 export interface InputFile {
@@ -64,6 +65,8 @@ export interface Executor {
   readonly isLight: boolean;
   /** Why it cannot run jobs now, or null when it can. */
   unavailable(): string | null;
+  /** The largest VM it can ever give a job; left out, or undefined, where a job may be of any size. */
+  vmMax?(): VmSize | undefined;
   /** Runs one attempt to its end. Resolves with what happened, also for failures of its own; never rejects. */
   run(execution: Execution): Promise<Outcome>;
 }

@@ -104,6 +104,23 @@ describe('MicrovmExecutor', () => {
     expect((await run(['true'])).vm).toMatchObject({ start: 'boot', jobsServed: 0 });
   });
 
+  it('gives a job that bounds its processes a VM of its own, and keeps the shared one for the others', async () => {
+    const life = { jobsMax: 100, uptimeMaxMs: 3_600_000, memoryPercentMax: 90 };
+    const vms = await host.open({
+      services: { min: 0, target: 0, max: 1, coolDownMs: 600_000, ...life },
+    });
+    const executor = new MicrovmExecutor({ vms, clock: fastClock, log: silentLog, stopGraceMs: 500 });
+    const run = (more: Partial<SubmitJob> = {}) =>
+      executor.run(
+        new TestExecution({ command: ['exit', '0'], isolation: 'shared', tenant: 'ann', ...more }),
+      );
+    const first = await run();
+    const bounded = await run({ pids: 16 });
+    expect(bounded).toMatchObject({ reason: 'exit', exitCode: 0, vm: { start: 'boot' } });
+    expect(bounded.vm?.jobsServed).toBeUndefined();
+    expect((await run()).vm).toMatchObject({ vmId: first.vm?.vmId, start: 'service', jobsServed: 1 });
+  });
+
   it('sets PATH, HOME and what names the attempt, and lets the job set more', async () => {
     const [, root] = await runIn(await host.open(), {
       command: ['env'],
@@ -175,8 +192,8 @@ describe('MicrovmExecutor', () => {
     expect(noImage.reason).toBe('image_missing');
     expect(execution.starts).toBe(0);
     const [tooBig] = await runIn(vms, { command: ['exit', '0'], memoryMiB: 10_000_000 });
-    expect(tooBig.reason).toBe('vm_boot_failed');
-    expect(tooBig.message).toContain('no room');
+    expect(tooBig.reason).toBe('vm_too_large');
+    expect(tooBig.message).toContain('never give a microVM as large: a VM of 10000000 MiB');
   });
 
   it('without VMs it says why, and runs nothing', async () => {

@@ -5,11 +5,13 @@ import { defaults } from '../domain/defaults.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { formatDurationMs } from '../domain/units.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { lastWords } from '../vm/console-tail.ts';
 import type { GuestIo } from '../vm/guest-session.ts';
 import type { MicroVm } from '../vm/micro-vm.ts';
+import type { VmOrder } from '../vm/vm-manager.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { type CommandEnd, CommandRun, type Cut } from './command-run.ts';
 import { Errands, InputFailure } from './errands.ts';
@@ -49,12 +51,16 @@ export class MicrovmExecutor implements Executor {
     return this.#deps.vms.unavailableReason();
   }
 
+  vmMax(): VmSize | undefined {
+    return this.#deps.vms.vmMax();
+  }
+
   async run(execution: Execution): Promise<Outcome> {
     const halt = AbortSignal.any([execution.stop, execution.kill]);
     let vm: MicroVm | undefined;
     let inOrder = false;
     try {
-      vm = await this.#deps.vms.start({ ...execution.spec, purpose: purposeOf(execution) }, halt);
+      vm = await this.#deps.vms.start(orderOf(execution), halt);
       const errands = this.#errands(vm, execution);
       errands.begin();
       await unlessHalted(limitGuest(vm, execution.spec), halt);
@@ -173,9 +179,12 @@ function execSpecOf({ jobId, attempt, spec }: Execution, more: Readonly<Record<s
   };
 }
 
-/** As `attemptOfPurpose` reads it. */
-function purposeOf({ jobId, attempt }: Execution): string {
-  return `${jobId}/${attempt}`;
+/** The group that bounds its processes leaves a trace in the guest, which could serve no other job after it. */
+function orderOf({ jobId, attempt, spec }: Execution): VmOrder {
+  // As `attemptOfPurpose` reads it.
+  const order = { ...spec, purpose: `${jobId}/${attempt}` };
+  const wouldEndIt = spec.isolation === 'shared' && spec.pids !== undefined;
+  return wouldEndIt ? { ...order, isolation: 'standard' } : order;
 }
 
 function stoppedEarly(vm: VmFacts | null): Outcome {

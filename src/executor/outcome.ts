@@ -69,8 +69,10 @@ const reasons: Readonly<Partial<Record<ErrorCode, EndReason>>> = {
   IMAGE_MISSING: 'image_missing',
   IMAGE_INVALID: 'image_missing',
   VM_BOOT_FAILED: 'vm_boot_failed',
+  VM_TOO_LARGE: 'vm_too_large',
   VM_LIMIT: 'vm_boot_failed',
   VM_STARTS_STOPPED: 'vm_boot_failed',
+  IMAGE_BROKEN: 'image_broken',
   VM_CRASHED: 'vm_crashed',
   GUEST_PROTOCOL: 'vm_crashed',
   VM_MANAGER_UNAVAILABLE: 'executor_unavailable',
@@ -82,7 +84,8 @@ export function outcomeOfError(error: BlixardError, vm: VmFacts | null): Outcome
     return outcome('exit', { exitCode: cannotRun, message: error.message, vm });
   }
   const retryInMs = error.details['retryInMs'];
-  const later = error.code === 'VM_STARTS_STOPPED' && typeof retryInMs === 'number' ? { retryInMs } : {};
+  const isRefused = error.code === 'VM_STARTS_STOPPED' || error.code === 'IMAGE_BROKEN';
+  const later = isRefused && typeof retryInMs === 'number' ? { retryInMs } : {};
   return outcome(reasons[error.code] ?? 'internal', { message: error.message, vm, ...later });
 }
 

@@ -26,9 +26,13 @@ export class ExecutorRegistry {
 
   /** What the worker tells at its registration. */
   offers(): ExecutorOffer[] {
-    return [...this.#executors.values()].map((executor) => ({
-      name: executor.name,
-      unavailable: executor.unavailable()?.slice(0, limits.reasonLength) ?? null,
-    }));
+    return [...this.#executors.values()].map((executor) => {
+      const vmMax = executor.vmMax?.();
+      return {
+        name: executor.name,
+        unavailable: executor.unavailable()?.slice(0, limits.reasonLength) ?? null,
+        ...(vmMax === undefined ? {} : { vmMax }),
+      };
+    });
   }
 }

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SubmitJob } from '../contract/job.ts';
+import { decideEnd } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
+import { defaultBackoff } from '../domain/retry.ts';
 import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
 import type { Image } from '../image/image-store.ts';
-import { type Clock, realClock } from '../platform/clock.ts';
+import { type Clock, realClock, sleep } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { breakerBounds } from '../vm/breaker.ts';
 import { fastClock, VmHost } from '../vm/vm-host.suite.ts';
@@ -88,13 +90,42 @@ describe('an image that does not start', () => {
       expect(outcome.message).toContain('could not load the kernel');
       if (n < breakerBounds.failuresMax) continue;
       expect(outcome.message).toContain('the next try is in');
-      expect(outcome.retryInMs).toBeGreaterThan(breakerBounds.openMs / 2);
+      expect(outcome.retryInMs).toBeGreaterThan(breakerBounds.firstOpenMs / 2);
     }
     // Each start is tried twice; one more shows that the host is well.
     await waitUntil(() => starts() - before >= 2 * breakerBounds.failuresMax + 1);
     expect(starts() - before).toBe(2 * breakerBounds.failuresMax + 1);
     expect(vms.breakers()).toMatchObject([{ image: 'broken:latest', phase: 'open' }]);
     expect(vms.unavailableReason()).toBeNull();
+    expect(await runIn(vms, { command: ['exit', '3'] })).toMatchObject({ reason: 'exit', exitCode: 3 });
+  });
+
+  /** Tries a job of the image again as the control node decides it, until it has failed. */
+  async function failedJob(vms: VmService, clock: Clock) {
+    let job = { attemptsUsed: 0, attemptsMax: 1, infraFailures: 0, cancelRequested: false };
+    for (let waitedMs = 0; ; ) {
+      const outcome = await runIn(vms, { command: ['true'], image: 'broken' });
+      const decision = decideEnd({ ...job, backoff: defaultBackoff }, outcome, 0, 0.5);
+      job = { ...job, ...decision };
+      if (decision.state === 'failed') return { ...job, outcome, waitedMs };
+      waitedMs += decision.runAtMs ?? 0;
+      await sleep(clock, decision.runAtMs ?? 0);
+    }
+  }
+
+  it('fails its jobs after a minute or so, and tells that the image is broken and what mends it', async () => {
+    const clock = clockAtSpeed(50);
+    const vms = await host.open({ images, clock, bootTimeoutMs: 600_000 }, { bootOf });
+    for (let n = 0; n < 2; n++) {
+      const { outcome, waitedMs, attemptsUsed } = await failedJob(vms, clock);
+      expect(outcome.reason).toBe('image_broken');
+      expect(outcome.message).toMatch(
+        /broken:latest with 128 MiB failed in a row, while others start on this host: build it anew/,
+      );
+      expect(outcome.message).toContain('could not load the kernel');
+      expect(waitedMs).toBeLessThan(120_000);
+      expect(attemptsUsed).toBe(0);
+    }
     expect(await runIn(vms, { command: ['exit', '3'] })).toMatchObject({ reason: 'exit', exitCode: 3 });
   });
 

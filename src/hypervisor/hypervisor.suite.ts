@@ -234,11 +234,13 @@ function templates(suite: () => Suite): void {
     });
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(hasAnswered).toBe(false);
+    await vm.answers();
     await vm.resume();
     await hello;
     expect(await recall(client, 'who')).toBe('the template');
     const other = await start({ ...context.spec(), template: { act: 'start', dir, waits: true } });
     expect(await other.kill()).toMatchObject({ signal: 'SIGKILL' });
+    await expect(other.answers()).rejects.toMatchObject({ code: 'VMM_REFUSED' });
   };
 
   it('saves only a VM that was started for it', async () => {

@@ -91,6 +91,8 @@ export interface RunningVm {
   readonly exited: Promise<VmExit>;
   /** Newest bytes of the guest's serial console. */
   console(): string;
+  /** Resolves when the VMM, not its guest, answers; one that is frozen does not. Rejects with VMM_REFUSED. */
+  answers(): Promise<void>;
   /** Stops the guest's processors: it uses no CPU and answers nothing until `resume`. Rejects with VMM_REFUSED. */
   pause(): Promise<void>;
   /** Lets a guest go on that was paused, or waits. Its clock has stood still meanwhile. Rejects with VMM_REFUSED. */

@@ -30,7 +30,8 @@ export async function printBanner({ terminal, version }: Machine, ready: Ready):
     paint,
   );
   const server = config.server === ready.url ? '' : ` --server ${ready.url}`;
-  const next = `Run something:  blixard run${server} -- sh -c 'echo hello; uname -r'`;
+  const first = ready.images.length > 0 ? '' : 'Make an image:  blixard image build base\n';
+  const next = `${first}Run something:  blixard run${server} -- sh -c 'echo hello; uname -r'`;
   await terminal.write('stderr', `${paint('bold', `Blixard ${version}`)}\n\n${facts}\n${next}\n\n`);
 }
 

@@ -38,7 +38,7 @@ describe('Admission', () => {
 
   it('refuses at once what can never fit, and makes wait what does not fit now', async () => {
     const admission = new Admission({ bounds: { ...bounds, memoryMiB: 1_000 } });
-    await expect(admission.enter(1_000, never)).rejects.toMatchObject({ code: 'VM_LIMIT' });
+    await expect(admission.enter(1_000, never)).rejects.toMatchObject({ code: 'VM_TOO_LARGE' });
     const large = await admission.enter(1_000 - vmmOverheadMiB, never);
     const small = admission.enter(80, never);
     expect(await isIn(small)).toBe(false);

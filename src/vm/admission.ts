@@ -5,6 +5,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { HostMemory } from './host-memory.ts';
 
@@ -132,16 +133,21 @@ export class Admission {
     this.#tellShortage();
   }
 
-  /** Throws VM_LIMIT for more virtual processors than the host has cores. */
+  /** The largest VM that this host can ever give. */
+  get vmMax(): VmSize {
+    return { memoryMiB: Math.max(0, this.#bounds.memoryMiB - vmmOverheadMiB), vcpus: this.#bounds.vcpusMax };
+  }
+
+  /** Throws VM_TOO_LARGE for more virtual processors than the host has cores. */
   assertCpus(vcpus: number): void {
     const { vcpusMax } = this.#bounds;
     if (vcpus <= vcpusMax) return;
-    throw new BlixardError('VM_LIMIT', { problem: `a VM of ${vcpus} CPUs; the host has ${vcpusMax}` });
+    throw new BlixardError('VM_TOO_LARGE', { problem: `a VM of ${vcpus} CPUs; the host has ${vcpusMax}` });
   }
 
   /**
-   * Waits for a place. Rejects with VM_LIMIT when the guest can never fit on this host, too many wait, or the host has
-   * no memory left for it for a while; and with the signal's reason when it aborts first.
+   * Waits for a place. Rejects with VM_TOO_LARGE when the guest can never fit on this host; VM_LIMIT when too many
+   * wait, or the host has no memory left for it for a while; and the signal's reason when it aborts first.
    */
   async enter(memoryMiB: number, signal: AbortSignal): Promise<Place> {
     return await this.#enter(memoryMiB, false, signal);
@@ -165,12 +171,11 @@ export class Admission {
     const needMiB = memoryMiB + vmmOverheadMiB;
     if (needMiB > this.#bounds.memoryMiB) {
       const has = `a VM of ${memoryMiB} MiB needs ${needMiB} MiB, the host gives ${this.#bounds.memoryMiB} MiB`;
-      throw new BlixardError('VM_LIMIT', { problem: has });
+      throw new BlixardError('VM_TOO_LARGE', { problem: has });
     }
     const line = idle ? this.#idleWaiting : this.#waiting;
-    if (line.length >= limits.vmStartsWaiting) {
-      throw new BlixardError('VM_LIMIT', { problem: `${line.length} starts wait already` });
-    }
+    const isFull = line.length >= limits.vmStartsWaiting;
+    if (isFull) throw new BlixardError('VM_LIMIT', { problem: `${line.length} starts wait already` });
     return await this.#inLine(line, needMiB, idle, signal);
   }
 

@@ -2,7 +2,10 @@
 import { formatDurationMs } from '../domain/units.ts';
 import type { Breaker } from './breaker.ts';
 
-const probeMs = 5_000;
+/** How long a probe may take, for who waits for what it comes to. */
+export const probeMs = 5_000;
+/** A broken image may be a good one on the host of another worker, who shall have a chance to take the job. */
+const brokenMsMax = 15_000;
 
 /** A breaker that is not closed. */
 export interface BreakerTold {
@@ -30,6 +33,15 @@ export function refusalOf(
   problem: string,
 ): { readonly problem: string; readonly retryInMs: number } {
   return { problem, retryInMs: Math.max(retryInMs(breaker, nowMs), probeMs) };
+}
+
+/** The same where its image is at fault: it is told soon that it failed. */
+export function brokenOf(
+  breaker: Breaker,
+  nowMs: number,
+  problem: string,
+): { readonly problem: string; readonly retryInMs: number } {
+  return { problem, retryInMs: Math.min(retryInMs(breaker, nowMs), brokenMsMax) };
 }
 
 /** When the next try is, within a sentence. */

@@ -1,8 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterFailure, afterNothing, ask, type Breaker, breakerBounds, closedBreaker } from './breaker.ts';
+import {
+  afterFailure,
+  afterNothing,
+  ask,
+  type Breaker,
+  breakerBounds,
+  closedBreaker,
+  isProven,
+} from './breaker.ts';
 
-const { failuresMax, openMs } = breakerBounds;
+const { failuresMax, firstOpenMs, openMs } = breakerBounds;
 
 describe('a circuit breaker', () => {
   const opened = (atMs: number): Breaker => {
@@ -13,12 +21,15 @@ describe('a circuit breaker', () => {
 
   it('opens after a few failures in a row, refuses for its time, then lets one probe through', () => {
     const breaker = opened(1_000);
-    expect(breaker).toEqual({ phase: 'open', failures: failuresMax, untilMs: 1_000 + openMs });
-    expect(ask(breaker, 999 + openMs).permit).toBe('refused');
-    const { permit, next } = ask(breaker, 1_000 + openMs);
+    expect(breaker).toEqual({ phase: 'open', failures: failuresMax, untilMs: 1_000 + firstOpenMs });
+    expect(ask(breaker, 999 + firstOpenMs).permit).toBe('refused');
+    const { permit, next } = ask(breaker, 1_000 + firstOpenMs);
     expect([permit, next.phase]).toEqual(['probe', 'half-open']);
     expect(ask(next, 9_000_000).permit).toBe('refused');
-    expect(afterFailure(next, true, 5)).toEqual({
+    expect([breaker, next].map(isProven)).toEqual([false, false]);
+    const again = afterFailure(next, true, 5);
+    expect(isProven(again)).toBe(true);
+    expect(again).toEqual({
       phase: 'open',
       failures: failuresMax + 1,
       untilMs: 5 + openMs,
@@ -32,7 +43,7 @@ describe('a circuit breaker', () => {
 
   it('one try that fails late does not keep it open for longer', () => {
     const breaker = opened(0);
-    expect(afterFailure(breaker, false, 30_000)).toBe(breaker);
+    expect(afterFailure(breaker, false, firstOpenMs / 2)).toBe(breaker);
   });
 
   /** What happens to a thing that may be broken, in any order and at any times. */
@@ -47,7 +58,7 @@ describe('a circuit breaker', () => {
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         let breaker = closedBreaker;
         let nowMs = 0;
-        let openedAtMs: number | undefined;
+        let untilMs: number | undefined;
         const under: { probe: boolean }[] = [];
         for (const { act, which, passMs } of steps) {
           nowMs += passMs;
@@ -57,19 +68,20 @@ describe('a circuit breaker', () => {
             const { permit, next } = ask(breaker, nowMs);
             breaker = next;
             if (permit !== 'refused') under.push({ probe: permit === 'probe' });
-            if (openedAtMs !== undefined && nowMs < openedAtMs + openMs) expect(permit).toBe('refused');
+            if (untilMs !== undefined && nowMs < untilMs) expect(permit).toBe('refused');
           } else if (tried !== undefined && act === 'succeed') {
             breaker = closedBreaker;
-            openedAtMs = undefined;
+            untilMs = undefined;
             // A probe that is still under way counts no more than any other.
             for (const each of under) each.probe = false;
           } else if (tried !== undefined && act === 'nothing') {
             breaker = afterNothing(breaker, tried.probe, nowMs);
-            if (before.phase === 'half-open' && tried.probe) openedAtMs = undefined;
+            if (before.phase === 'half-open' && tried.probe) untilMs = undefined;
           } else if (tried !== undefined) {
             breaker = afterFailure(breaker, tried.probe, nowMs);
           }
-          if (breaker.phase === 'open' && breaker.untilMs > nowMs && before !== breaker) openedAtMs = nowMs;
+          if (breaker.phase === 'open' && breaker.untilMs > nowMs && before !== breaker)
+            untilMs = nowMs + (before.phase === 'closed' ? firstOpenMs : openMs);
           expect(under.filter(({ probe }) => probe).length).toBeLessThanOrEqual(1);
           if (breaker.phase === 'closed') expect(breaker.failures).toBeLessThan(failuresMax);
           else expect(breaker.failures).toBeGreaterThanOrEqual(failuresMax);

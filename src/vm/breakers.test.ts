@@ -8,7 +8,7 @@ import { breakerBounds } from './breaker.ts';
 import { Breakers } from './breakers.ts';
 import type { StartOrder } from './controller.ts';
 
-const { failuresMax, openMs } = breakerBounds;
+const { failuresMax, firstOpenMs, openMs } = breakerBounds;
 const broken = new BlixardError('VM_BOOT_FAILED', { problem: 'no kernel' });
 
 function orderOf(name: string, memoryMiB = 128): StartOrder {
@@ -43,6 +43,15 @@ function failTimes(order: StartOrder, times = failuresMax): void {
   for (let n = 0; n < times; n++) breakers.enter(order).failed(broken);
 }
 
+function caught(act: () => unknown): BlixardError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof BlixardError) return error;
+  }
+  throw new Error('nothing was thrown');
+}
+
 /** Lets all promises that are settled be told. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -51,12 +60,12 @@ describe('the breaker of an image', () => {
     failTimes(orderOf('bad'));
     expect(() => breakers.enter(orderOf('bad'))).toThrow(
       'The microVM is not started for now: 3 VMs of bad:latest with 128 MiB failed in a row, ' +
-        'the next try is in 1m; last: The microVM did not start: no kernel',
+        'the next try is in 15s; last: The microVM did not start: no kernel',
     );
     breakers.enter(orderOf('good')).succeeded();
     breakers.enter(orderOf('bad', 256)).dropped();
     expect(breakers.told()).toMatchObject([
-      { image: 'bad:latest', memoryMiB: 128, vcpus: 1, phase: 'open', failures: 3, retryInMs: openMs },
+      { image: 'bad:latest', memoryMiB: 128, vcpus: 1, phase: 'open', failures: 3, retryInMs: firstOpenMs },
     ]);
   });
 
@@ -76,6 +85,26 @@ describe('the breaker of an image', () => {
     breakers.enter(orderOf('bad')).failed(new Error('the job was cancelled'));
     breakers.enter(orderOf('bad')).failed(broken);
     expect(() => breakers.enter(orderOf('bad'))).toThrow('4 VMs of bad:latest');
+  });
+
+  it('tells that the image is at fault when its probe has failed too, while others start', async () => {
+    failTimes(orderOf('bad'));
+    await settle();
+    expect(() => breakers.enter(orderOf('bad'))).toThrow('The microVM is not started for now');
+    clock.advance(firstOpenMs);
+    const trial = breakers.enter(orderOf('bad'));
+    expect(() => breakers.enter(orderOf('bad'))).toThrow('The microVM is not started for now');
+    trial.failed(broken);
+    // Whether the host is well is being looked at.
+    expect(() => breakers.enter(orderOf('bad'))).toThrow('The microVM is not started for now');
+    await settle();
+    const refused = caught(() => breakers.enter(orderOf('bad')));
+    expect(refused).toMatchObject({ code: 'IMAGE_BROKEN', details: { retryInMs: firstOpenMs } });
+    expect(refused.message).toBe(
+      'The image does not start: 4 VMs of bad:latest with 128 MiB failed in a row, while others start on this host: ' +
+        'build it anew (blixard image build), or give its VMs more memory (-m); ' +
+        'last: The microVM did not start: no kernel',
+    );
   });
 
   it('counts neither a lack of room nor what was cancelled, and each start once', () => {
@@ -113,7 +142,7 @@ describe('the breaker of the host', () => {
     expect(breakers.hostStopped()).toBeNull();
     failHost();
     expect(breakers.hostStopped()).toBe(
-      'no image starts on this host, the next try is in 1m; last: The microVM did not start: no kernel',
+      'no image starts on this host, the next try is in 15s; last: The microVM did not start: no kernel',
     );
     expect(() => breakers.enter(orderOf('good'))).toThrow('no image starts on this host');
     expect(breakers.told()[0]).toMatchObject({ image: undefined, phase: 'open', failures: 3 });
@@ -147,7 +176,7 @@ describe('the breaker of the host', () => {
     clock.advance(openMs);
     breakers.enter(orderOf('bad')).failed(broken);
     await settle();
-    expect(probed).toHaveLength(1);
+    expect(probed.map(({ image }) => image.name)).toEqual(['good', 'good']);
   });
 
   it('opens when nothing else starts either', async () => {

@@ -3,8 +3,8 @@ import { BlixardError, type ErrorCode, isBlixardError, problemOf } from '../doma
 import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { afterFailure, afterNothing, ask, type Breaker, closedBreaker } from './breaker.ts';
-import { type BreakerTold, refusalOf, retryInMs, retryText } from './breaker-words.ts';
+import { afterFailure, afterNothing, ask, type Breaker, closedBreaker, isProven } from './breaker.ts';
+import { type BreakerTold, brokenOf, probeMs, refusalOf, retryInMs, retryText } from './breaker-words.ts';
 import type { StartOrder } from './controller.ts';
 import { HostBreaker, type HostBreakerDeps } from './host-breaker.ts';
 
@@ -22,13 +22,13 @@ export interface Trial {
 
 interface Entry {
   readonly order: StartOrder;
-  /** Monotonic, of the first failure in a row. */
-  readonly sinceMs: number;
+  /** Monotonic, of the first failure in a row, or of the newest probe. */
+  sinceMs: number;
   breaker: Breaker;
   why: string;
 }
 
-/** Lets starts through, or refuses them with VM_STARTS_STOPPED. */
+/** Lets starts through, or refuses them with VM_STARTS_STOPPED or IMAGE_BROKEN. */
 export class Breakers {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -44,15 +44,19 @@ export class Breakers {
     this.#host = new HostBreaker({ ...deps, isStopped });
   }
 
-  /** Asks for a start. Throws VM_STARTS_STOPPED while the breaker of this order, or of the host, is open. */
+  /**
+   * Asks for a start. Throws VM_STARTS_STOPPED while the breaker of this order, or of the host, is open; IMAGE_BROKEN
+   * when a probe of the order has failed too, and something else has started since.
+   */
   enter(order: StartOrder): Trial {
     this.#host.assertStarts();
     const entry = this.#entries.get(keyOf(order));
     if (entry === undefined) return this.#trial(order, false);
     const { permit, next } = ask(entry.breaker, this.#nowMs);
     entry.breaker = next;
+    if (permit === 'probe') entry.sinceMs = this.#nowMs;
     if (permit !== 'refused') return this.#trial(order, permit === 'probe');
-    throw new BlixardError('VM_STARTS_STOPPED', refusalOf(next, this.#nowMs, this.#text(entry)));
+    throw this.#refusal(entry);
   }
 
   /** Why this host starts no VMs for now, or null. */
@@ -80,6 +84,17 @@ export class Breakers {
 
   get #nowMs(): number {
     return this.#clock.monotonicMs();
+  }
+
+  #refusal(entry: Entry): BlixardError {
+    const { breaker, sinceMs } = entry;
+    const nowMs = this.#nowMs;
+    const known = isProven(breaker);
+    if (known && this.#host.isWellSince(sinceMs))
+      return new BlixardError('IMAGE_BROKEN', brokenOf(breaker, nowMs, this.#brokenText(entry)));
+    const refusal = refusalOf(breaker, nowMs, this.#text(entry));
+    const soon = known && this.#host.isBeingProbed ? { retryInMs: probeMs } : {};
+    return new BlixardError('VM_STARTS_STOPPED', { ...refusal, ...soon });
   }
 
   #trial(order: StartOrder, isProbe: boolean): Trial {
@@ -139,16 +154,24 @@ export class Breakers {
     return entry;
   }
 
-  #text({ breaker, order, why }: Entry): string {
-    const { image, memoryMiB } = order;
-    const what = `${breaker.failures} VMs of ${nameOf(image)} with ${memoryMiB} MiB failed in a row`;
-    return `${what}, the next try is ${retryText(breaker, this.#nowMs)}; last: ${why}`;
+  #brokenText(entry: Entry): string {
+    const mend = 'build it anew (blixard image build), or give its VMs more memory (-m)';
+    return `${failuresText(entry)}, while others start on this host: ${mend}; last: ${entry.why}`;
+  }
+
+  #text(entry: Entry): string {
+    const { breaker, why } = entry;
+    return `${failuresText(entry)}, the next try is ${retryText(breaker, this.#nowMs)}; last: ${why}`;
   }
 }
 
 /** Another size may start where this one does not. */
 function keyOf({ image, memoryMiB, vcpus }: StartOrder): string {
   return `${image.digest}, ${memoryMiB} MiB, ${vcpus} CPU`;
+}
+
+function failuresText({ breaker, order: { image, memoryMiB } }: Entry): string {
+  return `${breaker.failures} VMs of ${nameOf(image)} with ${memoryMiB} MiB failed in a row`;
 }
 
 function nameOf({ name, tag }: StartOrder['image']): string {

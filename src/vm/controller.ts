@@ -40,7 +40,7 @@ export interface StartedVm {
 }
 
 /** A VM whose VMM waits for the word to take its template in. */
-export interface WaitingVm extends StartedVm {
+export interface WaitingVm extends StartedVm, Pick<RunningVm, 'answers'> {
   /** Takes it in, within `timeoutMs`. Rejects as `boot` does. */
   goOn(timeoutMs: number, signal: AbortSignal): Promise<void>;
 }
@@ -130,7 +130,7 @@ export class VmController {
       await this.#greet(started, recorded, timeoutMs, stop);
       vm.tellStart({ start: 'restore', bootMs: Math.round(this.#deps.clock.monotonicMs() - wokenMs) });
     };
-    return { vm, gone, goOn };
+    return { vm, gone, goOn, answers: () => running.answers() };
   }
 
   /** What VMs of this order have in common. */

@@ -15,7 +15,7 @@ import { Templates } from './templates.ts';
 import { digestOfZygotes, zygotesOf } from './zygotes.ts';
 
 /** Slower than this is an overloaded host: a boot is then no better, but it is tried. */
-const restoreTimeoutMs = 5_000;
+export const restoreTimeoutMs = 5_000;
 const keysKept = 1_000;
 
 /** What an operator says of templates and pool. */

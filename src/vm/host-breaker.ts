@@ -50,6 +50,16 @@ export class HostBreaker {
     throw new BlixardError('VM_STARTS_STOPPED', refusalOf(this.#breaker, this.#nowMs, problem));
   }
 
+  /** It starts VMs, one of them at this time (monotonic) or later. */
+  isWellSince(sinceMs: number): boolean {
+    return this.#breaker.phase === 'closed' && this.#goodAtMs >= sinceMs;
+  }
+
+  /** Whether it starts VMs is being looked at. */
+  get isBeingProbed(): boolean {
+    return this.#probing !== undefined;
+  }
+
   told(): BreakerTold | undefined {
     const { phase, failures } = this.#breaker;
     if (phase === 'closed') return undefined;

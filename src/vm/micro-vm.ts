@@ -3,6 +3,7 @@ import type { ExecSpec } from '../contract/guest.ts';
 import type { VmFacts } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { type VmState, vmMachine } from '../domain/vm.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { ProcessIdentity, RunningVm, VmExit } from '../hypervisor/hypervisor.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
@@ -21,12 +22,6 @@ export type VmCost = Pick<VmFacts, 'hostCpuMs' | 'hostMemoryPeakKiB'>;
 
 /** What is known of a VM before its agent has said hello. */
 export type VmOrigin = Omit<VmFacts, keyof VmStart | keyof VmCost | 'jobsServed' | 'zygote'>;
-
-/** How large a VM is. */
-export interface VmSize {
-  readonly memoryMiB: number;
-  readonly vcpus: number;
-}
 
 /** What is told of a VM while it lives. */
 export interface VmTold extends VmSize {

@@ -13,12 +13,13 @@ import { type FastStartConfig, openFastStarts } from './fast-starts.ts';
 import { HealthChecker, type HealthConfig } from './health.ts';
 import { hostMemory } from './host-memory.ts';
 import { type HypervisorFor, probeHost } from './host-probe.ts';
+import { LateOpening } from './late-opening.ts';
 import { VmRegistry } from './registry.ts';
 import { openServices, type ServiceConfig } from './services.ts';
 import { VmStarter } from './starter.ts';
 import { sweep } from './sweeper.ts';
 import { VmManager } from './vm-manager.ts';
-import { VmService } from './vm-service.ts';
+import { type Door, VmService } from './vm-service.ts';
 
 /** A boot that failed is tried once more. */
 const boots = 2;
@@ -32,7 +33,8 @@ const noFastStarts: FastStartConfig = {
 export interface OpenVmServiceDeps {
   /** Holds `vms/` and `host.json`. */
   readonly dataDir: string;
-  readonly images: Pick<ImageStore, 'find' | 'list'>;
+  /** With `watch`, what had no VMs at its start may have some when these have changed. */
+  readonly images: Pick<ImageStore, 'find' | 'list'> & Partial<Pick<ImageStore, 'watch'>>;
   readonly hypervisorFor: HypervisorFor;
   /** Read for SKIP_VM_MANAGER; set to anything but the empty text it means no VMs. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -56,12 +58,21 @@ export interface OpenVmServiceDeps {
 export async function openVmService(deps: OpenVmServiceDeps): Promise<VmService> {
   const skip = deps.env['SKIP_VM_MANAGER'] ?? '';
   if (skip !== '') return VmService.unavailable(`SKIP_VM_MANAGER is ${skip}`);
+  const open = (): Promise<Door> => openDoor(deps);
+  const late = new LateOpening({ ...deps, open });
+  const door = await open();
+  if ('unavailable' in door) return VmService.unavailable(door.unavailable, late);
+  await late.close();
+  return VmService.of(door.manager);
+}
+
+async function openDoor(deps: OpenVmServiceDeps): Promise<Door> {
   try {
-    return VmService.of(await openVmManager(deps));
+    return { manager: await openVmManager(deps) };
   } catch (error) {
-    const reason = reasonOf(error);
-    deps.log.warn({ err: error, reason }, 'no VMs on this host');
-    return VmService.unavailable(reason);
+    const unavailable = reasonOf(error);
+    deps.log.warn({ err: error, reason: unavailable }, 'no VMs on this host');
+    return { unavailable };
   }
 }
 
@@ -127,7 +138,9 @@ function prepareInBackground(starter: VmStarter, image: Image, log: Log): void {
 async function imageToProbe(images: OpenVmServiceDeps['images']): Promise<Image> {
   const image = (await images.find(defaults.image)) ?? (await images.list())[0];
   if (image === undefined)
-    throw unavailable('there is no image; after blixard image build base this worker must be started again');
+    throw unavailable(
+      'there is no image yet; blixard image build base makes one, and this worker notices it',
+    );
   return image;
 }
 

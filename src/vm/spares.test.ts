@@ -14,6 +14,7 @@ import {
   startOf,
   waitUntil,
 } from './fast-scene.suite.ts';
+import { restoreTimeoutMs } from './fast-starts.ts';
 import type { VmService } from './vm-service.ts';
 
 const restored = { start: 'restore', startReason: 'the pool is off' };
@@ -112,6 +113,18 @@ describe('a spare', () => {
     const vm = await vms.start(order, never);
     expect(vm.id).not.toBe(spare);
     expect(vm.facts).toMatchObject(restored);
+  });
+
+  it('that is frozen costs its job a moment, not the time that a restore may take, and is ended', async () => {
+    const vms = await scene.open(noPool);
+    const spare = await withSpare(vms);
+    scene.host.host.find(spare)?.freeze();
+    const begunMs = quickClock.monotonicMs();
+    const vm = await vms.start(order, never);
+    expect(vm.id).not.toBe(spare);
+    expect(vm.facts).toMatchObject(restored);
+    expect(quickClock.monotonicMs() - begunMs).toBeLessThan(restoreTimeoutMs);
+    await waitUntil(async () => (await scene.host.folders()).includes(spare) === false);
   });
 
   it('that does not come up costs its job nothing but time', async () => {

@@ -10,6 +10,7 @@ import type { Admission, Place, Shortage } from './admission.ts';
 import type { StartOrder, VmController, WaitingVm } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import type { PlacedVm } from './ready-vm.ts';
+import { assertAnswers } from './spare-check.ts';
 import type { Templates } from './templates.ts';
 
 /** The host's processors belong to the jobs: a spare is started when the last VM has ended, or has run for a while. */
@@ -80,7 +81,7 @@ export class SpareVms {
   async take(key: string, signal: AbortSignal): Promise<PlacedVm | undefined> {
     const spare = await this.#find(key);
     if (spare === undefined) return undefined;
-    const { templates, restoreTimeoutMs, log } = this.#deps;
+    const { templates, restoreTimeoutMs, clock, log } = this.#deps;
     const { waiting, place, looks } = spare;
     try {
       const template = await templates.find(key);
@@ -88,6 +89,7 @@ export class SpareVms {
         this.#end(spare);
         return undefined;
       }
+      await assertAnswers(waiting, clock);
       await waiting.goOn(restoreTimeoutMs, signal);
     } catch (error) {
       this.#end(spare);

@@ -3,6 +3,7 @@ import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { Isolation } from '../domain/isolation.ts';
 import { limits } from '../domain/limits.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { VmExit } from '../hypervisor/hypervisor.ts';
 import type { ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -77,8 +78,9 @@ export class VmManager {
   }
 
   /**
-   * Starts a VM as soon as the host has room for it. Rejects with IMAGE_MISSING, VM_LIMIT, VM_BOOT_FAILED,
-   * VM_STARTS_STOPPED, VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the VM is left.
+   * Starts a VM as soon as the host has room for it. Rejects with IMAGE_MISSING, IMAGE_BROKEN, VM_LIMIT, VM_TOO_LARGE,
+   * VM_BOOT_FAILED, VM_STARTS_STOPPED, VM_MANAGER_UNAVAILABLE when closing, or the signal's reason; then nothing of the
+   * VM is left.
    */
   async start(order: VmOrder, signal: AbortSignal): Promise<MicroVm> {
     this.#assertOpen();
@@ -129,6 +131,11 @@ export class VmManager {
   /** Live VMs, those starting and those of the pool included. */
   count(): number {
     return this.#deps.admission.live;
+  }
+
+  /** See `Admission.vmMax`. */
+  get vmMax(): VmSize {
+    return this.#deps.admission.vmMax;
   }
 
   /** Why no VM is started on this host for now, or null. */

@@ -1,25 +1,34 @@
 /** The only door to VMs: holds a VmManager, or the reason why there is none. */
 import { BlixardError } from '../domain/errors.ts';
+import type { VmSize } from '../domain/vm-size.ts';
 import type { BreakerTold } from './breaker-words.ts';
 import type { ProbedHost } from './host-probe.ts';
+import type { LateOpening } from './late-opening.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { WarmedTemplate } from './starter.ts';
 import type { VmManager, VmOrder } from './vm-manager.ts';
 
-type Door = { readonly manager: VmManager } | { readonly unavailable: string };
+/** Behind it are VMs, or nothing, and why. */
+export type Door = { readonly manager: VmManager } | { readonly unavailable: string };
 
 /** Without a manager every command rejects with VM_MANAGER_UNAVAILABLE, finders find nothing, counts are 0. */
 export class VmService {
-  readonly #door: Door;
+  #door: Door;
+  readonly #late: LateOpening | undefined;
 
-  private constructor(door: Door) {
+  private constructor(door: Door, late?: LateOpening) {
     this.#door = door;
+    this.#late = late;
   }
 
-  /** A door with nothing behind it, and why. */
-  static unavailable(reason: string): VmService {
-    return new VmService({ unavailable: reason });
+  /** A door with nothing behind it, and why; `late` may open it. */
+  static unavailable(reason: string, late?: LateOpening): VmService {
+    const service = new VmService({ unavailable: reason }, late);
+    late?.begin((door) => {
+      service.#door = door;
+    });
+    return service;
   }
 
   static of(manager: VmManager): VmService {
@@ -33,6 +42,11 @@ export class VmService {
   /** Why there are no VMs, for good or for now; null when there can be. */
   unavailableReason(): string | null {
     return 'unavailable' in this.#door ? this.#door.unavailable : this.#door.manager.stopped();
+  }
+
+  /** The largest VM this host can ever give; undefined without VMs. */
+  vmMax(): VmSize | undefined {
+    return this.#manager()?.vmMax;
   }
 
   /** See `VmManager.breakers`. */
@@ -102,6 +116,7 @@ export class VmService {
 
   /** Ends all VMs and starts no more; nothing to do without a manager. Safe to call again. */
   async close(): Promise<void> {
+    await this.#late?.close();
     await this.#manager()?.close();
   }
 

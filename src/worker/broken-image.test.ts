@@ -1,6 +1,8 @@
+import { availableParallelism } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { BlixardClient } from '../client/client.ts';
 import { appTransport } from '../control/http/app-transport.ts';
+import { limits } from '../domain/limits.ts';
 import { MicrovmExecutor } from '../executor/microvm-executor.ts';
 import { ExecutorRegistry } from '../executor/registry.ts';
 import type { Image } from '../image/image-store.ts';
@@ -22,7 +24,7 @@ afterEach(async () => {
   await host.clean();
 });
 
-/** A worker over fake VMs; those of the image `broken` do not boot. */
+/** A worker over fake VMs of a real host; those of the image `broken` do not boot. */
 async function startWorker(): Promise<void> {
   const broken = (): Image => ({ ...host.image, name: 'broken', digest: 'sha256:b', kernelPath: '/broken' });
   const images = {
@@ -68,8 +70,21 @@ it('a flood of jobs whose image does not start keeps none of another from runnin
   expect(starts).toBeLessThanOrEqual(2 * (breakerBounds.failuresMax + slots - 1) + 1);
   for (const job of await refused()) {
     expect(job).toMatchObject({ state: 'scheduled', reason: 'vm_boot_failed', attemptsUsed: 0 });
-    expect(job.runAtMs - job.updatedAtMs).toBeGreaterThan(breakerBounds.openMs / 2);
+    expect(job.runAtMs - job.updatedAtMs).toBeGreaterThan(breakerBounds.firstOpenMs / 2);
   }
   const { stopped } = await world.client.call('getVmStats');
   expect(stopped).toMatchObject([{ image: 'broken:latest', workerName: 'test' }]);
 }, 30_000);
+
+it.skipIf(availableParallelism() >= limits.vcpusMax)(
+  'a job whose VM is larger than that of any worker fails at its first attempt and says what the largest has',
+  async () => {
+    await startWorker();
+    const job = await world.submit(['true'], { vcpus: limits.vcpusMax, attemptsMax: 5 });
+    expect(await world.ended(job.id)).toMatchObject({ state: 'failed', reason: 'vm_too_large', attempt: 1 });
+    const { message } = await world.get(job.id);
+    expect(message).toMatch(
+      /has room for a VM of 128 MiB and 64 CPUs; the largest, test, gives [\d.]+ GiB and \d+ CPUs?\.$/,
+    );
+  },
+);

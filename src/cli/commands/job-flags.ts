@@ -26,7 +26,7 @@ export function declareJobFlags(command: Command): void {
     .option('--artifact <path>', 'keep this file or folder of the microVM; may be given often', collect)
     .option(
       '--input <job>',
-      'put result and artifacts of this job into $BLIXARD_INPUTS; may be given often',
+      'run after this job, with its result and artifacts in $BLIXARD_INPUTS; may be given often',
       collect,
     )
     .option('--attempts <n>', `how often the command may be tried (default: ${defaults.attemptsMax})`);

@@ -6,6 +6,7 @@ import { addCommand, type Call, type CommandHome, print, printJson, withClient }
 import { type SubmitOptions, submissionOf } from '../submission.ts';
 import { declareSubmitFlags, submitHeadersOf } from '../submit-flags.ts';
 import { declareTogetherFlags, type TogetherFlags, withTogetherFlags } from '../together-flags.ts';
+import { withWholeInputs } from '../whole-ids.ts';
 import { declareJobFlags } from './job-flags.ts';
 
 interface Options extends SubmitOptions, TogetherFlags {
@@ -47,10 +48,11 @@ async function run(call: Call<Options>): Promise<number | undefined> {
   }
   const submission = await submissionOf(context, args, options);
   return await withClient(call, async (client) => {
-    const [body = submission] = await withTogetherFlags(client, [submission], options);
-    const job = await client.call('submitJob', { body, headers: submitHeadersOf(options) });
-    if (options.detach !== true) return await attach(context, client, job.id);
-    await (call.json ? printJson(call, job) : print(call, `${job.id}\n`));
+    const job = await withWholeInputs(client, submission);
+    const [body = job] = await withTogetherFlags(client, [job], options);
+    const submitted = await client.call('submitJob', { body, headers: submitHeadersOf(options) });
+    if (options.detach !== true) return await attach(context, client, submitted.id);
+    await (call.json ? printJson(call, submitted) : print(call, `${submitted.id}\n`));
     return 0;
   });
 }

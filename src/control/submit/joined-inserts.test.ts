@@ -47,6 +47,21 @@ describe('submits of one turn', () => {
     expect(new Set(jobs.map(idOf)).size).toBe(19);
   });
 
+  it('keep their order, also where one of them needs more than its own rows', async () => {
+    const [parent] = await submitAtOnce([{}]);
+    const jobs = await submitAtOnce([
+      {},
+      { concurrencyKey: 'k' },
+      {},
+      { after: [idOf(parent)] },
+      {},
+      {},
+      { unique: { key: 'nightly', policy: 'replace' } },
+    ]);
+    const { jobs: newestFirst } = await control.queries.list({});
+    expect(newestFirst.map(({ id }) => id).reverse()).toEqual([parent, ...jobs].map(idOf));
+  });
+
   it('have nothing to do with each other: what is said against one does not touch the others', async () => {
     const [earlier, other] = await submitAtOnce([{ priority: 1, key: 'order-1' }, { priority: 2 }]);
     const results = await submitAtOnce([

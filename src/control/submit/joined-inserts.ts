@@ -32,8 +32,13 @@ export class JoinedInserts {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.push({ draft, resolve, reject });
       if (waiting === insertTogether.count) this.#storeTogether();
-      else if (waiting === 1) process.nextTick(() => this.#storeApart(this.#take()));
+      else if (waiting === 1) process.nextTick(() => this.flush());
     });
+  }
+
+  /** Whatever is stored from now on comes after what was added before. */
+  flush(): void {
+    this.#storeApart(this.#take());
   }
 
   #take(): Waiting[] {

@@ -74,6 +74,7 @@ export class Submits {
       tellTimes(this.#deps.signals, [draft]);
       return stored === 'new' ? submittedJob(draft, undefined) : undefined;
     }
+    this.#joined.flush();
     const making = makingRoom(draft);
     const keeping = keepingKey([draft]);
     const write = this.#deps.db.batch([...making, ...inserting(draft), ...keeping]);

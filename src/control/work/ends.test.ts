@@ -54,6 +54,10 @@ describe('ends', () => {
     expect(job).toMatchObject({ state: 'scheduled', infraFailures: 1, message: 'starts are stopped' });
     expect(job.runAtMs - control.clock.nowMs()).toBeGreaterThanOrEqual(60_000);
     expect(job.runAtMs - control.clock.nowMs()).toBeLessThan(62_000);
+    expect((await control.queries.get(job.id)).waiting).toBe(
+      'Attempt 1 ended with vm_boot_failed, through no fault of the job; ' +
+        `the next may start at ${new Date(job.runAtMs).toISOString()}.`,
+    );
   });
 
   it('fails when the attempts are used up, and tells why', async () => {

@@ -2,7 +2,7 @@
  * The ends of attempts that one work call reports: decides them, writes them, tells which are not this
  * worker's.
  */
-import type { AttemptDone, AttemptRef } from '../../contract/worker.ts';
+import type { AttemptDone, AttemptRef, Worker } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import {
   type AttemptEnd,
@@ -26,6 +26,7 @@ import {
   text,
   textOrNull,
 } from '../../store/statements/columns.ts';
+import { giveBackTokens } from '../../store/statements/rates.ts';
 import {
   attemptsNamed,
   completeAttempts,
@@ -33,10 +34,12 @@ import {
   giveBackAttempts,
   heldForEnd,
 } from '../../store/statements/work.ts';
+import { workersInState } from '../../store/statements/workers.ts';
 import type { Holder } from '../fence.ts';
 import { tellMoved } from '../moved.ts';
+import { placementOf } from '../placement.ts';
 import type { Signals } from '../signals.ts';
-import { jobStateOf } from '../views.ts';
+import { jobStateOf, workerOf } from '../views.ts';
 import { completedSet, isOfSet, tellSet } from './completed.ts';
 
 type Details = Pick<AttemptDone, 'exitCode' | 'signal' | 'message'>;
@@ -83,6 +86,7 @@ export class EndReports {
     return [
       ...completedSet(this.#holder, set, nowMs),
       ...write(completeAttempts, completed.map(completionOf)),
+      ...write(giveBackTokens, givenBack.map(refOf)),
       ...write(giveBackAttempts, givenBack.map(refOf)),
       ...write(endAttempts, decided),
     ];
@@ -140,14 +144,34 @@ export class EndReports {
     const rows = await this.#db.query(heldForEnd.with({ ...this.#holder, attempts }), {
       level: 'linearizable',
     });
+    const isAnyTooLarge = others.some(({ reason }) => reason === 'vm_too_large');
+    const online = isAnyTooLarge ? await this.#online() : [];
     return rows.flatMap((row) => {
       const done = this.#open.get(keyOf(text(row, 'id'), integer(row, 'attempt')));
-      return done === undefined ? [] : [this.#decision(row, done)];
+      return done === undefined ? [] : [this.#decision(row, done, online)];
     });
   }
 
+  async #online(): Promise<Worker[]> {
+    const statement = workersInState.with({ state: 'online', limit: limits.pageMax });
+    return (await this.#db.query(statement, { level: 'linearizable' })).map(workerOf);
+  }
+
+  /** Another worker may have room for its VM. */
+  #unplaced(row: Row, done: AttemptDone, online: readonly Worker[]): End {
+    const wanted = {
+      queue: text(row, 'queue'),
+      executor: text(row, 'executor'),
+      memoryMiB: memoryMiBOf(row),
+      vcpus: integer(row, 'spec_vcpus'),
+    };
+    const refused = { attempt: done.attempt, refusedBy: this.#holder.workerId };
+    const { triesLeft, message } = placementOf(wanted, refused, online);
+    return { ...endOf(done), triesLeft, ...(triesLeft === 0 ? { message } : {}) };
+  }
+
   /** One row of `endAttempts`. */
-  #decision(row: Row, done: AttemptDone) {
+  #decision(row: Row, done: AttemptDone, online: readonly Worker[]) {
     const from = jobStateOf(row);
     const cancelRequested = row['cancel_requested_at_ms'] !== null;
     const job = {
@@ -160,8 +184,9 @@ export class EndReports {
     };
     const nowMs = this.#clock.nowMs();
     const chance = this.#random.unit();
-    const reported = endOf(done);
-    const wanted = decideEnd(job, { ...reported, retryInMs: done.retryInMs }, nowMs, chance);
+    const { retryInMs } = done;
+    const reported = done.reason === 'vm_too_large' ? this.#unplaced(row, done, online) : endOf(done);
+    const wanted = decideEnd(job, { ...reported, retryInMs }, nowMs, chance);
     const possible =
       jobMachine.can(from, wanted.state) && (wanted.state !== 'completed' || isStarted(from, done));
     const end = possible ? reported : neverStarted;
@@ -195,8 +220,18 @@ const neverStarted: End = {
 function byReasonOf(row: Row): Pick<EndedJob, 'byReason'> {
   const rules = jsonOrNull<ReasonRules>(row, 'retry');
   if (rules === null) return {};
-  const memoryMiB = integerOrNull(row, 'memory_mib') ?? integer(row, 'spec_memory_mib');
-  return { byReason: { rules, memoryMiB, used: jsonOrNull<UsedByReason>(row, 'used_by_reason') ?? {} } };
+  return {
+    byReason: {
+      rules,
+      memoryMiB: memoryMiBOf(row),
+      used: jsonOrNull<UsedByReason>(row, 'used_by_reason') ?? {},
+    },
+  };
+}
+
+/** Of the attempt that has ended. */
+function memoryMiBOf(row: Row): number {
+  return integerOrNull(row, 'memory_mib') ?? integer(row, 'spec_memory_mib');
 }
 
 /** Memory is stored where it is other than in the spec. */

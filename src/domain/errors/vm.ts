@@ -44,12 +44,26 @@ export const vmErrors = {
     message: 'The host has no room for another microVM: {problem}',
     hint: 'Wait for a running job to end, or raise the limit.',
   },
+  VM_TOO_LARGE: {
+    fault: 'caller',
+    status: 422,
+    exitCode: 125,
+    message: 'The host can never give a microVM as large: {problem}',
+    hint: 'Ask for less memory or fewer CPUs, or add a larger worker and retry.',
+  },
   VM_STARTS_STOPPED: {
     fault: 'transient',
     status: 503,
     exitCode: 75,
     message: 'The microVM is not started for now: {problem}',
     hint: 'blixard vm stats tells what is stopped; blixard doctor checks the host.',
+  },
+  IMAGE_BROKEN: {
+    fault: 'system',
+    status: 503,
+    exitCode: 69,
+    message: 'The image does not start: {problem}',
+    hint: 'blixard image build makes it anew; an image of many packages may need more memory.',
   },
   TEMPLATE_FAILED: {
     fault: 'system',

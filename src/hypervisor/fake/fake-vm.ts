@@ -37,6 +37,7 @@ export class FakeVm implements RunningVm {
   /** What it waits with for its first `resume`. */
   #waiting: FakeBoot | undefined;
   #isPaused = false;
+  #isFrozen = false;
   #end: (exit: VmExit) => void = () => undefined;
   #isOver = false;
   #console = '';
@@ -63,6 +64,11 @@ export class FakeVm implements RunningVm {
     const exit = await this.exited;
     this.channel.destroy();
     return exit;
+  }
+
+  async answers(): Promise<void> {
+    if (this.#isFrozen) await this.exited;
+    this.#assertRuns('answer');
   }
 
   async pause(): Promise<void> {
@@ -95,6 +101,7 @@ export class FakeVm implements RunningVm {
 
   /** Makes it answer nothing for ever, as a VMM that somebody stopped. */
   freeze(): void {
+    this.#isFrozen = true;
     this.#guestEnd.removeAllListeners('data');
     this.#guestEnd.resume();
   }
@@ -114,7 +121,7 @@ export class FakeVm implements RunningVm {
   }
 
   #boot({ outcome, keepsAll = false }: FakeBoot): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isFrozen) return;
     this.#console += `fake VM ${this.id} booted\n`;
     if (outcome === 'exit')
       this.#over({ code: 1, signal: null, stderr: 'fake VMM: could not load the kernel' });

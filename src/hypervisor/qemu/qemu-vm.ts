@@ -150,6 +150,10 @@ class QemuVm implements RunningVm {
     return this.#words.console.text();
   }
 
+  async answers(): Promise<void> {
+    await this.#qmp.execute('query-status');
+  }
+
   async pause(): Promise<void> {
     await this.#loaded;
     await this.#qmp.execute('stop');

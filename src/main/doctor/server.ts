@@ -5,6 +5,9 @@ import { type Check, fail, ok, warn } from './check.ts';
 
 const answerMs = 3_000;
 
+const noWorker =
+  'Jobs wait: blixard worker starts one, and one that is draining (blixard worker ls) takes jobs once started again.';
+
 /** A control node answers and is ready. */
 export const serverCheck: Check = {
   name: 'server',
@@ -15,7 +18,8 @@ export const serverCheck: Check = {
       const ready = await client.call('getReady', { timeoutMs: answerMs });
       const { workersOnline } = await client.call('getStats', { timeoutMs: answerMs });
       const text = `${url} answers: version ${health.version}, ${ready.status}, workers online: ${workersOnline}`;
-      return ready.status === 'ready' ? ok(text) : fail(`${text}: ${ready.store}`, 'See its log.');
+      if (ready.status !== 'ready') return fail(`${text}: ${ready.store}`, 'See its log.');
+      return workersOnline > 0 ? ok(text) : warn(text, noWorker);
     } catch (error) {
       if (isBlixardError(error, 'SERVER_UNREACHABLE')) {
         return warn(`nothing answers at ${url}`, 'blixard up starts one on this machine.');

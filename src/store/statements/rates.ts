@@ -1,5 +1,6 @@
 /** Token buckets of queues and keys: when they open, and when they can be forgotten. */
 import { define } from './define.ts';
+import { heldByWorker, type OfHolder } from './work.ts';
 
 /**
  * Tokens that a bucket has now. `max` is its size and what flows in each `perMs`; `fullAtUnits` is the stored time at
@@ -9,6 +10,29 @@ export function tokensNow(max: string, perMs: string, fullAtUnits: string): stri
   const now = `CAST(:nowMs AS INTEGER) * ${max}`;
   return `(${now} + ${perMs} * ${max} - max(coalesce(${fullAtUnits}, 0), ${now})) / ${perMs}`;
 }
+
+/** What of a token has not flowed in since its claim: so much, and no more, can be there again as if it never was. */
+const notFlowedIn =
+  'max(0, min(r.per_ms, r.per_ms - (CAST(:nowMs AS INTEGER) - jobs.claimed_at_ms) * r.rate_max))';
+
+/**
+ * Tokens of the claims `[{jobId, attempt}]` that are given back unstarted, by the statement after this one. Not of
+ * those that were claimed before their queue was last changed: a rate that is changed begins with a full bucket.
+ */
+export const giveBackTokens = define<OfHolder & { attempts: string; nowMs: number }>(
+  'rates.giveBack',
+  `UPDATE rates SET full_at_units = full_at_units - units,
+     opens_at_ms = iif(full_at_units - units + per_ms <= (CAST(:nowMs AS INTEGER) + per_ms) * rate_max, NULL,
+       (full_at_units - units + per_ms - per_ms * rate_max + rate_max - 1) / rate_max)
+   FROM (
+     SELECT r.queue AS of_queue, r.key AS of_key, sum(${notFlowedIn}) AS units
+     FROM json_each(:attempts) AS d CROSS JOIN jobs CROSS JOIN queues AS q CROSS JOIN rates AS r
+     WHERE ${heldByWorker} AND +jobs.state = 'claimed' AND jobs.taken_at_ms = jobs.claimed_at_ms
+       AND q.name = jobs.queue AND q.updated_at_ms < jobs.claimed_at_ms
+       AND r.queue = jobs.queue AND r.key IN ('', jobs.concurrency_key)
+     GROUP BY r.queue, r.key)
+   WHERE rates.queue = of_queue AND rates.key = of_key`,
+);
 
 /** Buckets that have a token again let jobs be claimed, the longest due first. */
 export const openRates = define<{ nowMs: number; limit: number }>(

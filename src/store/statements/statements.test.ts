@@ -21,6 +21,7 @@ const sortsAFewRows = new Set([
     'claimed.tell',
     'claimed.ofToken',
     'completed.count',
+    'rates.giveBack',
     'events.between',
     'events.ofJob',
   ],

@@ -10,7 +10,7 @@ const held = `state IN (${literals(heldStates)})`;
 const live = literals(workerMachine.sourcesOf('offline'));
 
 /** The attempt `d` of a JSON list, if this worker holds it; `+` keeps the planner on the id. */
-const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
+export const heldByWorker = `jobs.id = d.value->>'jobId' AND +jobs.attempt = d.value->>'attempt'
   AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation`;
 
 /** Its place may be what another job of its queue waits for. */
@@ -67,7 +67,8 @@ export const heldForEnd = define<OfHolder & { attempts: string }>(
   `SELECT jobs.id, jobs.attempt, jobs.state, jobs.attempts_used, jobs.attempts_max, jobs.infra_failures,
      jobs.cancel_requested_at_ms, jobs.memory_mib, jobs.used_by_reason,
      job_data.spec->'backoff' AS backoff, job_data.spec->'retry' AS retry,
-     job_data.spec->>'memoryMiB' AS spec_memory_mib
+     job_data.spec->>'memoryMiB' AS spec_memory_mib, job_data.spec->>'vcpus' AS spec_vcpus,
+     jobs.queue, jobs.executor
    FROM json_each(:attempts) AS d CROSS JOIN jobs CROSS JOIN job_data
    WHERE job_data.seq = jobs.seq AND ${heldByWorker} AND +jobs.${held}`,
 );

@@ -16,6 +16,7 @@ interface Told extends Partial<Limits> {
   readonly queue?: string;
   readonly generation?: number;
   readonly reason?: string | null;
+  readonly from?: string;
 }
 
 interface KnownWorker {
@@ -27,6 +28,8 @@ interface Held {
   readonly attempt: number | null;
   readonly workerId: string | null;
   readonly generation: number | undefined;
+  /** When it was claimed. */
+  readonly atMs: number;
   /** Queue, and key in it; none for a job since forgotten. */
   readonly places: readonly string[];
 }
@@ -88,7 +91,8 @@ export class OrderReplay {
     this.#release(id);
     const places = placesOf(event);
     const attempt = integerOrNull(event, 'attempt');
-    this.#held.set(id, { attempt, workerId, generation: worker?.generation, places });
+    const atMs = integer(event, 'at_ms');
+    this.#held.set(id, { attempt, workerId, generation: worker?.generation, atMs, places });
     const [inQueue = 0, ofKey = 0] = places.map((place) => this.#add(place, 1));
     this.#checkLimits(event, inQueue, ofKey);
     this.#rates.claimed(event);
@@ -119,7 +123,9 @@ export class OrderReplay {
   #released(id: string, event: Row): void {
     const held = this.#held.get(id);
     if (held === undefined) return;
-    const { reason = null } = json<Told>(event, 'data');
+    const { reason = null, from } = json<Told>(event, 'data');
+    const isGivenBack = from === 'claimed' && reason === null && text(event, 'kind') === 'job.pending';
+    if (isGivenBack) this.#rates.givenBack(event, held.atMs);
     if (!withoutHolder.has(reason ?? '') && !this.#isInForce(held))
       this.#found.violated('I5', 'an older holder ended an attempt', `${placeOf(event)}: ${reason}`);
     this.#release(id);

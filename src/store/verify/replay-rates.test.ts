@@ -10,12 +10,15 @@ const claim = (atMs: number, key: string | null = 'a', queue: string | null = 'q
 });
 
 /** What is found in these events. */
-function foundIn(events: readonly (ReturnType<typeof changed> | ReturnType<typeof claim>)[]): string[] {
+type Told = ReturnType<typeof changed> | (ReturnType<typeof claim> & { claimedAtMs?: number });
+
+function foundIn(events: readonly Told[]): string[] {
   const found = new Findings();
   const replay = new RateReplay(found);
   for (const event of events)
-    if (event.kind === 'queue.changed') replay.changed(event);
-    else replay.claimed(event);
+    if ('data' in event) replay.changed(event);
+    else if (event.claimedAtMs === undefined) replay.claimed(event);
+    else replay.givenBack({ ...event, claimedAtMs: null }, event.claimedAtMs);
   return violationLines(found.all());
 }
 
@@ -30,6 +33,19 @@ describe('the replay of rates', () => {
     expect(foundIn([...formed, claim(1_000, 'a'), claim(1_000, 'b'), claim(1_000, null)])).toEqual([
       `${rule}: "q\\n" had no token of 2 in 1000 ms for a claim at 1000`,
     ]);
+  });
+
+  it('takes what had not flowed in of a claim that was given back as there again, and no more', () => {
+    const back = (atMs: number, claimedAtMs: number) => ({
+      ...claim(atMs),
+      kind: 'job.pending',
+      claimedAtMs,
+    });
+    expect(foundIn([...formed, claim(1_000), back(1_000, 1_000), claim(1_000)])).toEqual([]);
+    expect(foundIn([...formed, claim(1_000), back(1_400, 1_000), claim(1_400)])).toEqual([]);
+    expect(foundIn([...formed, claim(1_000), claim(2_000), back(2_001, 1_000), claim(2_001)])).toHaveLength(
+      1,
+    );
   });
 
   it('asks for tokens of keys only from when the lines are formed, and again when there are others', () => {

@@ -72,6 +72,23 @@ export class RateReplay {
     if (key !== null && known.inLines) this.#take(`${queue}\n${key}`, atMs, keyRateMax, keyRatePerMs);
   }
 
+  /** A claim was given back unstarted: what of its tokens had not flowed in since is there again. */
+  givenBack(event: Row, claimedAtMs: number): void {
+    const [queue, key] = [textOrNull(event, 'queue'), textOrNull(event, 'concurrency_key')];
+    const known = this.#queues.get(queue ?? '');
+    if (known === undefined) return;
+    const passedMs = Math.max(0, integer(event, 'at_ms') - claimedAtMs);
+    const { rateMax, ratePerMs, keyRateMax, keyRatePerMs } = known.settings;
+    this.#return(`${queue}\n`, passedMs, rateMax, ratePerMs);
+    if (key !== null) this.#return(`${queue}\n${key}`, passedMs, keyRateMax, keyRatePerMs);
+  }
+
+  #return(place: string, passedMs: number, max: number | null, perMs: number | null): void {
+    const before = this.#buckets.get(place);
+    if (before === undefined || max === null || perMs === null) return;
+    this.#buckets.set(place, before - BigInt(Math.max(0, perMs - passedMs * max)));
+  }
+
   #take(place: string, atMs: number, max: number | null, perMs: number | null): void {
     if (max === null || perMs === null) return;
     const now = BigInt(atMs) * BigInt(max);

@@ -30,7 +30,9 @@ function factsOf(call: Call, image: ImageFacts): readonly (readonly [string, str
     ['digest', image.digest],
     ['size', formatBytes(image.bytes)],
     ['built', call.time(image.builtAtMs)],
-    ...Object.entries(image.labels).map(([name, value]) => [printable(name), printable(value)] as const),
+    ...Object.entries(image.labels)
+      .filter(([, value]) => value !== '')
+      .map(([name, value]) => [printable(name), printable(value)] as const),
     ['kernel file', image.kernelPath],
     ['initrd file', image.initrdPath],
     ['root file', `${image.rootPath} (${image.rootFsType})`],

@@ -8,6 +8,7 @@ import { readInteger, readMemoryMiB } from '../../parse.ts';
 interface Options {
   readonly memory?: string;
   readonly cpus?: string;
+  readonly tenant?: string;
 }
 
 export function addImageWarm(parent: Command, home: CommandHome): void {
@@ -16,21 +17,27 @@ export function addImageWarm(parent: Command, home: CommandHome): void {
     summary: 'build the template that VMs of an image are started from; a worker does so at its first job',
     flags: 'image',
     printsData: true,
-    examples: ['blixard image warm base', 'blixard image warm base -m 1g --cpus 2'],
+    examples: [
+      'blixard image warm base',
+      'blixard image warm base -m 1g --cpus 2',
+      'blixard image warm python --tenant acme  # for its jobs of isolation maximum',
+    ],
     setUp: (command) =>
       command
         .argument('<name>', 'name or name:tag of the image')
         .option('-m, --memory <size>', `memory of the VMs, for example 1g (default: ${defaults.memoryMiB}m)`)
-        .option('--cpus <n>', `virtual CPUs of the VMs (default: ${defaults.vcpus})`),
+        .option('--cpus <n>', `virtual CPUs of the VMs (default: ${defaults.vcpus})`)
+        .option('--tenant <name>', 'for jobs of this tenant of isolation maximum, who share no template'),
     run,
   });
 }
 
 async function run(call: Call<Options>): Promise<undefined> {
-  const { memory, cpus } = call.options;
+  const { memory, cpus, tenant } = call.options;
   const template = await call.context.host.warmImage(call.flags, call.args[0] ?? '', {
     memoryMiB: memory === undefined ? defaults.memoryMiB : readMemoryMiB('--memory', memory),
     vcpus: cpus === undefined ? defaults.vcpus : readInteger('--cpus', cpus),
+    ...(tenant === undefined ? {} : { tenant }),
   });
   if (call.json) return void (await printJson(call, template));
   await print(call, `${template.image}  ${formatBytes(template.bytes)}  ${template.key}\n`);

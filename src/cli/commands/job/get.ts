@@ -8,6 +8,7 @@ import { isEnded, jobMachine } from '../../../domain/job.ts';
 import { formatBytes, formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 import { jobArgument, readJobId } from '../../job-id.ts';
+import { commandText } from '../../output/command-text.ts';
 import { endOf } from '../../output/job-end.ts';
 import { colourOfState, printable } from '../../output/style.ts';
 import { type Column, renderFacts, renderTable } from '../../output/table.ts';
@@ -64,7 +65,7 @@ function factsOf(
     ['message', textOr(job.message)],
     ['progress', progressText(job.progress)],
     ['cancelled', cancelText(job)],
-    ['command', printable(spec.command.join(' '))],
+    ['command', commandText(spec.command)],
     ['image', spec.image],
     ['resources', `${job.memoryMiB} MiB, ${spec.vcpus} CPU, timeout ${formatDurationMs(spec.timeoutMs)}`],
     ['isolation', spec.isolation ?? defaults.isolation],

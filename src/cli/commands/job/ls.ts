@@ -4,6 +4,7 @@ import type { Job } from '../../../contract/job.ts';
 import { defaults } from '../../../domain/defaults.ts';
 import { type JobState, jobMachine } from '../../../domain/job.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
+import { commandText } from '../../output/command-text.ts';
 import { endOf } from '../../output/job-end.ts';
 import { colourOfState } from '../../output/style.ts';
 import { type Column, renderTable } from '../../output/table.ts';
@@ -86,6 +87,6 @@ function jobColumns(time: ShowTime): readonly Column<Job>[] {
     { head: 'END', optional: true, cell: endOf },
     { head: 'QUEUE', optional: true, cell: (job) => job.spec.queue },
     { head: 'CREATED', cell: (job) => time(job.createdAtMs) },
-    { head: 'COMMAND', flexible: true, cell: (job) => job.spec.command.join(' ') },
+    { head: 'COMMAND', flexible: true, cell: (job) => commandText(job.spec.command) },
   ];
 }

@@ -1,7 +1,8 @@
 /** blixard job retry: runs failed or cancelled jobs again. */
 import type { Command } from 'commander';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
-import { jobsArgument, readJobId } from '../../job-id.ts';
+import { eachJob } from '../../each-job.ts';
+import { jobsArgument } from '../../job-id.ts';
 import { readDurationMs } from '../../parse.ts';
 
 interface Options {
@@ -25,9 +26,9 @@ async function run(call: Call<Options>): Promise<undefined> {
   const { delay } = call.options;
   const body = delay === undefined ? {} : { delayMs: readDurationMs('--delay', delay) };
   await withClient(call, async (client) => {
-    for (const id of call.args.map(readJobId)) {
+    await eachJob(call, async (id) => {
       const job = await client.call('retryJob', { params: { id }, body });
       await (call.json ? printJson(call, job) : print(call, `${job.id}  ${job.state}\n`));
-    }
+    });
   });
 }

@@ -1,6 +1,8 @@
 /** blixard job rm: forgets jobs that have ended. */
 import type { Command } from 'commander';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { eachJob } from '../../each-job.ts';
+import { jobsArgument } from '../../job-id.ts';
 
 export function addJobRm(parent: Command, home: CommandHome): void {
   addCommand(parent, home, {
@@ -9,16 +11,16 @@ export function addJobRm(parent: Command, home: CommandHome): void {
     flags: 'client',
     printsData: true,
     examples: ['blixard job rm 0192f3a4'],
-    setUp: (command) => command.argument('<job...>', 'ids of the jobs, or unique starts of them'),
+    setUp: (command) => command.argument(...jobsArgument),
     run,
   });
 }
 
 async function run(call: Call): Promise<undefined> {
   await withClient(call, async (client) => {
-    for (const id of call.args) {
+    await eachJob(call, async (id) => {
       const removed = await client.call('removeJob', { params: { id } });
       await (call.json ? printJson(call, removed) : print(call, `${removed.id}\n`));
-    }
+    });
   });
 }

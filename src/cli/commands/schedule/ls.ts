@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Schedule } from '../../../contract/schedule.ts';
 import { defaults } from '../../../domain/defaults.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
+import { commandText } from '../../output/command-text.ts';
 import { type Column, renderTable } from '../../output/table.ts';
 import { readInteger } from '../../parse.ts';
 import { nextText } from './schedule-text.ts';
@@ -46,5 +47,5 @@ const columns: readonly Column<Schedule>[] = [
   { head: 'FIRED', align: 'right', cell: ({ fired }) => String(fired) },
   { head: 'SKIPPED', align: 'right', cell: ({ skipped }) => String(skipped) },
   { head: 'FAILED', align: 'right', cell: ({ failed }) => String(failed) },
-  { head: 'COMMAND', flexible: true, cell: ({ job }) => job.command.join(' ') },
+  { head: 'COMMAND', flexible: true, cell: ({ job }) => commandText(job.command) },
 ];

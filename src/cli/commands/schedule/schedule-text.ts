@@ -1,6 +1,7 @@
 /** What the schedule commands print of a schedule. */
 import type { Schedule, ScheduleRun, ScheduleWithRuns } from '../../../contract/schedule.ts';
 import type { Call } from '../../command.ts';
+import { commandText } from '../../output/command-text.ts';
 import { printable } from '../../output/style.ts';
 import { type Column, renderFacts, renderTable } from '../../output/table.ts';
 import { zoneTime } from '../../output/zone-time.ts';
@@ -36,7 +37,7 @@ function factsOf(call: Call, schedule: Schedule): readonly (readonly [string, st
     ),
     ['last slot', schedule.lastSlotMs === null ? undefined : slotText(call, schedule.lastSlotMs, timeZone)],
     ['last job', schedule.lastJobId ?? undefined],
-    ['command', printable(job.command.join(' '))],
+    ['command', commandText(job.command)],
     ['catch-up', schedule.catchUp === 'all' ? `all, ${schedule.catchUpMax} at most` : schedule.catchUp],
     ['overlap', schedule.overlap],
     ['runs', `${schedule.fired} fired, ${schedule.skipped} skipped, ${schedule.failed} failed`],

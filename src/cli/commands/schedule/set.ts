@@ -6,6 +6,7 @@ import { type CatchUp, catchUpPolicies, type Overlap, overlapPolicies } from '..
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 import { readInteger } from '../../parse.ts';
 import { type SubmitOptions, submissionOf } from '../../submission.ts';
+import { withWholeInputs } from '../../whole-ids.ts';
 import { declareJobFlags } from '../job-flags.ts';
 import { scheduleText } from './schedule-text.ts';
 
@@ -62,16 +63,19 @@ async function run(call: Call<Options>): Promise<undefined> {
   const [name = '', ...command] = call.args;
   if (cron === undefined)
     throw new BlixardError('USAGE', { problem: "--cron is missing, for example --cron '0 3 * * *'" });
-  const body = {
+  const given = await submissionOf(call.context, command, call.options);
+  const options = {
     cron,
-    job: await submissionOf(call.context, command, call.options),
     ...(tz === undefined ? {} : { timeZone: tz }),
     ...(catchUp === undefined ? {} : { catchUp }),
     ...(catchUpMax === undefined ? {} : { catchUpMax: readInteger('--catch-up-max', catchUpMax) }),
     ...(overlap === undefined ? {} : { overlap }),
     ...(ifVersion === undefined ? {} : { version: readInteger('--if-version', ifVersion) }),
   };
-  const schedule = await withClient(call, (client) => client.call('setSchedule', { params: { name }, body }));
+  const schedule = await withClient(call, async (client) => {
+    const body = { ...options, job: await withWholeInputs(client, given) };
+    return await client.call('setSchedule', { params: { name }, body });
+  });
   const text = scheduleText(call, { ...schedule, runs: [] });
   await (call.json ? printJson(call, schedule) : print(call, text));
 }

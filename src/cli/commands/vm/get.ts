@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Vm } from '../../../contract/vm.ts';
 import { formatBytes, formatDurationMs } from '../../../domain/units.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { readVmId } from '../../job-id.ts';
 import { memoryText } from '../../output/memory.ts';
 import { printable } from '../../output/style.ts';
 import { renderFacts } from '../../output/table.ts';
@@ -20,7 +21,7 @@ export function addVmGet(parent: Command, home: CommandHome): void {
 }
 
 async function run(call: Call): Promise<undefined> {
-  const params = { id: (call.args[0] ?? '').toLowerCase() };
+  const params = { id: readVmId(call.args[0]) };
   const vm = await withClient(call, (client) => client.call('getVm', { params }));
   if (call.json) return void (await printJson(call, vm));
   await print(call, renderFacts(factsOf(call, vm), call.paint));

@@ -1,0 +1,23 @@
+/** Does the same with each of several jobs: one that is refused keeps none of the others from it. */
+import { BlixardError } from '../domain/errors.ts';
+import { type Call, say } from './command.ts';
+import { readJobId } from './job-id.ts';
+import { printable } from './output/style.ts';
+
+/**
+ * Does it in the order given, before that rejects with USAGE for a text no id starts with. Refusals of the server are
+ * told; rejects with the last of them, and at once with any other error.
+ */
+export async function eachJob(call: Call, act: (id: string) => Promise<void>): Promise<void> {
+  let refused: BlixardError | undefined;
+  for (const id of call.args.map(readJobId)) {
+    try {
+      await act(id);
+    } catch (error) {
+      if (!(error instanceof BlixardError) || error.entry.fault !== 'caller') throw error;
+      if (refused !== undefined) await say(call.context, printable(refused.message));
+      refused = error;
+    }
+  }
+  if (refused !== undefined) throw refused;
+}
