@@ -1,4 +1,4 @@
-/** The answer to a work call: the jobs it gives out have a text already, and are made into values only where one looks. */
+/** The answer to a work call: the jobs it gives out have a text, and are made into values only where one looks. */
 import type { ClaimedJob, WorkReply } from '../../contract/worker.ts';
 import { KnownText } from '../json-text.ts';
 import type { Claims } from './claims.ts';
