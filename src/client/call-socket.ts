@@ -5,6 +5,7 @@ import { type AnswerFrame, callsPath } from '../contract/calls.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import { BusyWait } from '../platform/busy-wait.ts';
 import { invalid, parse, unreachable } from './answer.ts';
 import type { WireCall, WireReply } from './transport.ts';
 
@@ -47,6 +48,8 @@ export class CallSocket {
   #nextId = 1;
   #tcp: Socket | undefined;
   #heardAtMs = performance.now();
+  /** For the answer to a call that is alone. */
+  readonly #wait = new BusyWait(defaults.answerBusyMs);
   #isOver = false;
 
   constructor(url: string) {
@@ -146,11 +149,13 @@ export class CallSocket {
       const frames = this.#outbox.slice(0, count);
       this.#outbox = this.#outbox.slice(count);
       this.#webSocket.send(`[${frames.map(({ text }) => text).join(',')}]`);
+      if (this.#pending.size === 1) this.#wait.begin();
     }
   }
 
   #read(data: Buffer): void {
     this.#hear();
+    this.#wait.end();
     try {
       const answers = parse(data, this.#url);
       if (!Array.isArray(answers)) throw invalid(this.#url, 'not a list of answers');
@@ -193,6 +198,7 @@ export class CallSocket {
   #end(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#wait.end();
     this.#webSocket.terminate();
     for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(error);
   }

@@ -84,6 +84,12 @@ export const defaults = {
   connectTimeoutMs: 5 * second,
   /** A persistent connection is pinged so often, and taken for lost when nothing was heard three times as long. */
   callsPingMs: 30 * second,
+  /**
+   * Who makes one call after another on a persistent connection is answered within moments, and comes with the next
+   * within moments: so long client and server wait for that without sleep, where it came as quickly the last time.
+   */
+  answerBusyMs: 0.5,
+  nextCallBusyMs: 0.2,
   /** After a server refused a persistent connection, calls go over plain HTTP for this long. */
   callsRefusedMs: 60 * second,
   /** A request's head, and the whole of it, must have arrived by then. */

@@ -5,6 +5,7 @@ import type { RouteName } from '../../contract/routes.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import { BusyWait } from '../../platform/busy-wait.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { LazySignal } from '../../platform/lazy-signal.ts';
 import { jsonTextOf } from '../json-text.ts';
@@ -28,6 +29,8 @@ export class CallConnection {
   /** Answers of this turn of the event loop: those of one commit go out together. */
   #answers: string[] = [];
   #heard = true;
+  /** For the next call of one that makes them one after another. */
+  readonly #wait = new BusyWait(defaults.nextCallBusyMs);
   #silences = 0;
   #timer: Timer | undefined;
   #closing: { readonly status: number; readonly reason: string } | undefined;
@@ -65,6 +68,7 @@ export class CallConnection {
 
   #read(data: Buffer, isBinary: boolean): void {
     this.#hear();
+    this.#wait.end();
     if (this.#closing !== undefined) return;
     try {
       if (isBinary) throw new BlixardError('BODY_INVALID_JSON', { problem: 'a binary message' });
@@ -119,6 +123,7 @@ export class CallConnection {
     this.#answers = [];
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     this.#webSocket.send(text, () => this.#sent());
+    if (this.#open.size === 0) this.#wait.begin();
     if (this.#closing !== undefined) this.close(this.#closing.status, this.#closing.reason);
   }
 
@@ -150,6 +155,7 @@ export class CallConnection {
   }
 
   #end(): void {
+    this.#wait.end();
     this.#timer?.cancel();
     for (const gone of this.#open.values()) gone.abort(clientGone());
   }

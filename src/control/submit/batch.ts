@@ -167,8 +167,26 @@ function familyOf(drafts: readonly Draft[]): Family {
   };
 }
 
+/** What is not there is left out: SQLite reads all of a job for each value it takes from it. */
 function listOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(drafts.map(({ job }) => job));
+  return JSON.stringify(
+    drafts.map(({ job }) => ({
+      id: job.id,
+      queue: job.queue,
+      executor: job.executor,
+      image: job.image,
+      state: job.state,
+      priority: job.priority,
+      runAtMs: job.runAtMs,
+      expiresAtMs: job.expiresAtMs ?? undefined,
+      uniqueKey: job.uniqueKey ?? undefined,
+      tenant: job.tenant,
+      attemptsMax: job.attemptsMax,
+      concurrencyKey: job.concurrencyKey ?? undefined,
+      afterFailed: job.afterFailed ?? undefined,
+      groupName: job.groupName ?? undefined,
+    })),
+  );
 }
 
 /** They go as text, so that they are stored as they were written. */

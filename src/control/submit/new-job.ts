@@ -1,7 +1,7 @@
 /** A job right after it was stored, as it is told: that need not be read back, nor its spec be made into text again. */
 import type { Job } from '../../contract/job.ts';
 import type { Row } from '../../store/database.ts';
-import { KnownText } from '../json-text.ts';
+import { jsonTextOf, KnownText } from '../json-text.ts';
 import { jobOf } from '../views.ts';
 import type { Draft } from './draft.ts';
 
@@ -66,4 +66,18 @@ let unchanged: string | undefined;
 /** Only a job that was moved in the same write has a row, with `jobColumns`. */
 export function submittedJob(draft: Draft, moved: Row | undefined): Job {
   return moved === undefined ? new NewlyStored(draft) : jobOf(moved, draft.spec);
+}
+
+/** New jobs, as they are told together. */
+export class ToldJobs extends KnownText {
+  readonly jobs: Job[];
+
+  constructor(jobs: Job[]) {
+    super();
+    this.jobs = jobs;
+  }
+
+  override jsonText(): string {
+    return `{"jobs":[${this.jobs.map(jsonTextOf).join(',')}]}`;
+  }
 }

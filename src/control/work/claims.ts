@@ -1,16 +1,12 @@
 /** The claim of a work call: what it writes, and what its worker is told of it. */
-import type { JobSpec } from '../../contract/job.ts';
-import type { ClaimedJob, WorkRequest } from '../../contract/worker.ts';
+import type { WorkRequest } from '../../contract/worker.ts';
 import type { Result, Statement } from '../../store/database.ts';
 import { countClaimed, tellClaimed } from '../../store/statements/claimed.ts';
-import { jsonOrNull } from '../../store/statements/columns.ts';
+import { textOrNull } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates } from '../../store/statements/rates.ts';
 import { claimJobs } from '../../store/statements/work.ts';
 import type { Holder } from '../fence.ts';
-
-/** A row of `claims`. */
-type Claim = [jobId: string, attempt: number, memoryMiB: number | null, spec: JobSpec];
 
 /**
  * The last of them gives the jobs. The buckets of keys that a shaped claim fills are taken away again at the rate at
@@ -32,12 +28,19 @@ export function claimStatements(
 }
 
 /** The jobs that were claimed, the best first, each with the memory of this attempt. */
-export function claimedJobsOf(result: Pick<Result, 'rows'> | undefined): ClaimedJob[] {
+export interface Claims {
+  readonly ids: readonly string[];
+  /** JSON text of a list of `ClaimedJob`. */
+  readonly text: string;
+}
+
+export const noClaims: Claims = { ids: [], text: '[]' };
+
+/** Of a result that has a row with `claims`, or none. */
+export function claimsOf(result: Pick<Result, 'rows'> | undefined): Claims {
   const [row] = result?.rows ?? [];
-  const claims = row === undefined ? null : jsonOrNull<Claim[]>(row, 'claims');
-  return (claims ?? []).map(([jobId, attempt, memoryMiB, spec]) => {
-    // The spec is this answer's own, fresh from its text.
-    if (memoryMiB !== null) spec.memoryMiB = memoryMiB;
-    return { jobId, attempt, spec };
-  });
+  const claims = row === undefined ? null : textOrNull(row, 'claims');
+  if (claims === null) return noClaims;
+  const end = claims.indexOf('\n');
+  return { ids: JSON.parse(claims.slice(0, end)) as string[], text: claims.slice(end + 1) };
 }

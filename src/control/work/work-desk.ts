@@ -1,7 +1,7 @@
 /**
  * The one call that does a worker's work: ends in, claims out, lease renewed, in one batch; waits for jobs.
  */
-import type { AttemptRef, ClaimedJob, WorkReply, WorkRequest } from '../../contract/worker.ts';
+import type { AttemptRef, WorkReply, WorkRequest } from '../../contract/worker.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { leaseUntilMs } from '../../domain/lease.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -15,11 +15,12 @@ import { renewLease } from '../../store/statements/work.ts';
 import { tellExecutors, workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
-import { claimedJobsOf, claimStatements } from './claims.ts';
+import { type Claims, claimStatements, claimsOf, noClaims } from './claims.ts';
 import { EndReports } from './ends.ts';
 import { FruitlessClaims } from './fruitless-claims.ts';
 import { OldClaims } from './old-claims.ts';
 import { SameCalls } from './same-calls.ts';
+import { toldWork } from './told-work.ts';
 import { offersOf, type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
@@ -44,7 +45,7 @@ interface Call {
 /** What one batch of a call brought. */
 interface Turn {
   readonly lease: Lease;
-  readonly claimed: readonly ClaimedJob[];
+  readonly claimed: Claims;
   /** It did not look into shaped queues, and has learned that it should. */
   readonly isPartial: boolean;
 }
@@ -135,7 +136,8 @@ export class WorkDesk {
       if (call.seat.over && !turn.isPartial) break;
       turn = await this.#turn(call, []);
     }
-    return { ...this.#reply(call, turn, fenced), unstarted: await this.#oldClaims.of(call.holder) };
+    const rest = this.#reply(call, turn, fenced);
+    return toldWork(turn.claimed, { ...rest, unstarted: await this.#oldClaims.of(call.holder) });
   }
 
   /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */
@@ -158,10 +160,10 @@ export class WorkDesk {
     const results = await db.batch([...planned, ...offers, ...claim, this.#renewal(call.holder)]);
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
-    const fresh = claims ? claimedJobsOf(results.at(-2)) : [];
-    if (claims && !lease.shaped && fresh.length < want) mark();
-    for (const { jobId } of fresh) signals.changed(jobId);
-    if (shaped && fresh.length > 0) await this.#tellOpening();
+    const fresh = claims ? claimsOf(results.at(-2)) : noClaims;
+    if (claims && !lease.shaped && fresh.ids.length < want) mark();
+    for (const jobId of fresh.ids) signals.changed(jobId);
+    if (shaped && fresh.ids.length > 0) await this.#tellOpening();
     const claimed = repeat ? await this.#claimedBefore(call) : fresh;
     return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
   }
@@ -186,9 +188,9 @@ export class WorkDesk {
   }
 
   /** What this token holds, claimed by this call or by the one whose answer was lost. */
-  async #claimedBefore({ holder, body }: Call): Promise<ClaimedJob[]> {
+  async #claimedBefore({ holder, body }: Call): Promise<Claims> {
     const statement = claimsOfToken.with({ ...holder, token: body.token });
-    return claimedJobsOf({ rows: await this.#deps.db.query(statement, { level: 'linearizable' }) });
+    return claimsOf({ rows: await this.#deps.db.query(statement, { level: 'linearizable' }) });
   }
 
   async #leaseOf(holder: Holder, result: Result | undefined, seat?: Seat): Promise<Lease> {
@@ -226,7 +228,7 @@ export class WorkDesk {
   }
 
   #hasNews(call: Call, { claimed, lease }: Turn): boolean {
-    if (claimed.length > 0 || call.dropped.length > 0) return true;
+    if (claimed.ids.length > 0 || call.dropped.length > 0) return true;
     const told = this.#toldTo(call);
     if (lease.state !== (told?.state ?? 'online')) return true;
     return lease.cancel.some((attempt) => told?.cancel.has(keyOf(attempt)) !== true);
@@ -240,9 +242,9 @@ export class WorkDesk {
 
   #reply(
     { holder, dropped, signal }: Call,
-    { lease, claimed }: Turn,
+    { lease }: Turn,
     fenced: AttemptRef[],
-  ): Omit<WorkReply, 'unstarted'> {
+  ): Omit<WorkReply, 'claimed' | 'unstarted'> {
     const cancel = [
       ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
     ];
@@ -253,7 +255,7 @@ export class WorkDesk {
         cancel: new Set(cancel.map(keyOf)),
       });
     const { state, leaseUntilMs: untilMs } = lease;
-    return { claimed: [...claimed], cancel, fenced, state, leaseUntilMs: untilMs };
+    return { cancel, fenced, state, leaseUntilMs: untilMs };
   }
 
   /**

@@ -14,9 +14,13 @@ const untold = `NOT EXISTS (SELECT 1 FROM events INDEXED BY events_of_sets
   WHERE events.at_ms = (SELECT jobs.claimed_at_ms FROM ${heldByToken} ORDER BY jobs.seq LIMIT 1)
     AND events.jobs IS NOT NULL AND events.token = :token)`;
 
-/** `[[jobId, attempt, memoryMiB, spec], …]`; an id and a spec are JSON already. */
-const claims = `'[' || group_concat('["' || jobs.id || '",' || jobs.attempt || ',' || coalesce(jobs.memory_mib, 'null')
-  || ',' || job_data.spec || ']') || ']' AS claims`;
+/**
+ * Two lines: `[jobId, …]`, and `[{"jobId":…,"attempt":…,"spec":…}, …]` with the memory of this attempt, as it is told
+ * to the worker; an id and a spec are JSON already.
+ */
+const claims = `'["' || group_concat(jobs.id, '","') || '"]' || char(10) || '[' || group_concat('{"jobId":"' || jobs.id
+  || '","attempt":' || jobs.attempt || ',"spec":' || CASE WHEN jobs.memory_mib IS NULL THEN job_data.spec
+  ELSE json_set(job_data.spec, '$.memoryMiB', jobs.memory_mib) END || '}') || ']' AS claims`;
 
 /** Of the token, the best job first. */
 const ofToken = `(SELECT jobs.seq AS of_seq FROM ${heldByToken} ORDER BY jobs.rank_ms, jobs.seq)

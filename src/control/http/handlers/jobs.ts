@@ -3,6 +3,7 @@ import type { Attempt, SubmitJob } from '../../../contract/job.ts';
 import { limits } from '../../../domain/limits.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import { forEachLine } from '../../submit/batch-line.ts';
+import { ToldJobs } from '../../submit/new-job.ts';
 import { badValue } from '../validation.ts';
 import type { AppDeps, Handlers } from './handler.ts';
 
@@ -33,7 +34,7 @@ export function jobHandlers({
     },
     submitJobs: async ({ body }) => {
       forEachLine(body, (line) => assertArgBytes(line));
-      return { jobs: await jobs.submitAll(body) };
+      return new ToldJobs(await jobs.submitAll(body));
     },
     listJobs: ({ query }) => queries.list(query),
     getJob: ({ params, query, signal }) => queries.waitEnded(params.id, query.waitMs ?? 0, signal),
