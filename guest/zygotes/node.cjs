@@ -216,9 +216,38 @@ function rehearsePrinting() {
   output.destroy();
 }
 
+/**
+ * When nothing is left to do Node takes itself apart, piece by piece, which it does not on `process.exit()`. A command
+ * that ended well, and has nobody who listens for its end, ends as by that: when Node asks for `emit`, to tell of the
+ * end, it gets a listener. Where native code was loaded, which may have something left to do, or where somebody has a
+ * word in the end, Node goes on as ever.
+ */
+function endQuickly() {
+  const { reallyExit } = process;
+  const own = Object.getPrototypeOf(process);
+  const mayEnd = () =>
+    !process.exitCode &&
+    process._events.exit === undefined &&
+    process.reallyExit === reallyExit &&
+    !Object.keys(Module._cache).some((name) => name.endsWith('.node'));
+  const shape = { configurable: true, enumerable: true };
+  Object.defineProperty(own, 'emit', {
+    configurable: true,
+    get() {
+      // By hand: those who listen for listeners would be told by `on`.
+      if (process._exiting && mayEnd()) process._events.exit = () => reallyExit(0);
+      return Object.getPrototypeOf(own).emit;
+    },
+    set(value) {
+      Object.defineProperty(this, 'emit', { ...shape, writable: true, value });
+    },
+  });
+}
+
 function prepare() {
   const { runMain } = Module;
   replaceTimeOrigin();
+  endQuickly();
   const shape = { configurable: true, enumerable: true };
   Object.defineProperty(Module, 'runMain', {
     ...shape,
