@@ -116,7 +116,7 @@ export const nodeCases: readonly ZygoteCase[] = [
   ...both('domain', 'require("domain").create().run(() => process.on("exit", () => console.log("end")))'),
   ...both(
     'output at the end',
-    'process.on("exit", () => { process.stdout.write("x".repeat(300000)); process.stderr.write("y".repeat(9)); })',
+    'process.on("exit", () => { process.stdout.write("x".repeat(30000)); process.stderr.write("y".repeat(9)); })',
   ),
   ...both(
     'worker left',
