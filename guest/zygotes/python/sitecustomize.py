@@ -120,12 +120,54 @@ def become():
     return function
 
 
+class End:
+    """Ends the process when it is forgotten, the last of the names of sys: that is when all modules are gone."""
+
+    def __del__(self, end=posix._exit):
+        end(0)
+
+
+#: Parts of Python that have C code at hand which may have something left to do when the process ends.
+KEEPS_END = frozenset(("_ctypes", "_curses", "_tkinter", "atexit", "readline"))
+
+
+def loads_its_own(origin):
+    return isinstance(origin, str) and origin.endswith(".so") and "/lib-dynload/" not in origin
+
+
+def end_quickly(_caller, _key, _value, names=len(sys.modules["builtins"].__dict__)):
+    """
+    The command has ended well. What Python does from here on is seen up to where its modules are gone; what comes then,
+    piece by piece, takes as long again. Not where somebody has a word in the end, or output that cannot be written.
+    """
+    try:
+        modules = sys.modules
+        if len(modules["builtins"].__dict__) != names or b"PYTHONINSPECT" in os.environ._data:
+            return
+        if len(sys._current_frames()) > 1:
+            return
+        if sys.stdout is not sys.__stdout__ or sys.stderr is not sys.__stderr__:
+            return
+        for name, module in modules.items():
+            if name in KEEPS_END or loads_its_own(getattr(getattr(module, "__spec__", None), "origin", None)):
+                return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.end = End()
+    except BaseException:
+        pass
+
+
 def caller_class():
-    """The interpreter gives its callable two arguments; here they only lead to a missing key, with no frame between."""
+    """
+    The interpreter gives its callable two arguments; here they only lead to a missing key, with no frame between. The
+    key is set when the command has ended, and not by an exception.
+    """
     from _collections import defaultdict
 
     class Caller(defaultdict):
         zygote = property(None, dict.__getitem__)
+        __setitem__ = end_quickly
 
     return Caller
 
