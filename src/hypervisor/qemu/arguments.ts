@@ -77,12 +77,6 @@ function kernel(spec: VmSpec, accel: Accel): string[] {
   return ['-kernel', spec.kernelPath, '-initrd', spec.initrdPath, '-append', commandLine];
 }
 
-/**
- * What the kernel does beside at each switch and call, and nobody asks for in a guest of one job: accounts of pressure,
- * groups of sessions, rules for programs of which none are loaded. To translate it takes 7 % of a restored `true`.
- */
-const leanKernel = ['psi=0', 'noautogroup', 'lsm=landlock,yama'];
-
 /** What the kernel and, behind `vmroot`, the agent are told. */
 function kernelCommandLine(spec: VmSpec, accel: Accel): string {
   return [
@@ -96,7 +90,6 @@ function kernelCommandLine(spec: VmSpec, accel: Accel): string {
     // Self tests and address randomisation cost 0.25 s; neither protects a guest that runs one job.
     'cryptomgr.notests',
     'nokaslr',
-    ...(accel === 'tcg' ? leanKernel : []),
     // Code is translated for its address: at another one each time, a program takes 22 ms to start instead of 9.
     ...(accel === 'tcg' ? ['norandmaps'] : []),
     `vmroot=/dev/vda,${spec.rootFsType}`,
