@@ -16,6 +16,8 @@ const v8 = require('node:v8');
 const vm = require('node:vm');
 const Module = require('node:module');
 const control = 3;
+/** The kernel's randomness, opened ahead; closed before the command. */
+let random;
 /** What they say was looked at when Node started. */
 const startupName =
   /^(NODE_(?!ENV$).*|LANG|LANGUAGE|LC_.*|TZ|LD_.*|MALLOC_.*|GLIBC_TUNABLES|UV_.*|OPENSSL_.*|SSL_.*|ICU_.*)$/;
@@ -75,18 +77,11 @@ function addBuiltinNames() {
 }
 
 /** What the wrapper of an evaluation adds to them. */
-const evaluationNames = ['__filename', 'module', 'exports', '__dirname', 'require'];
+const evaluationNames = ['module', 'exports', '__dirname', 'require'];
 
-/** `node -e CODE`: what is called in its place. Throws where it is no script: a start of its own knows what to do. */
-function evaluation(code) {
-  // There, `crypto` is another one, and `import()` has another way.
-  if (/\b(crypto|import)\b/.test(code)) return undefined;
-  const script = new vm.Script(code, { filename: '[eval]' });
-  addBuiltinNames();
+/** The wrapper that Node has around an evaluation, compiled and called ahead: its function, and the names it adds. */
+function wrapEvaluation() {
   const module = new Module('[eval]');
-  module.filename = path.join(process.cwd(), '[eval]');
-  module.paths = Module._nodeModulePaths(process.cwd());
-  globalThis.__filename = '[eval]';
   const begin = module._compile(
     `
     globalThis.module = module;
@@ -97,6 +92,25 @@ function evaluation(code) {
   `,
     '[eval]-wrapper',
   );
+  const names = evaluationNames.map((name) => [name, globalThis[name]]);
+  for (const name of evaluationNames) delete globalThis[name];
+  return { module, begin, names };
+}
+
+/** As `wrapEvaluation` gives it. */
+let wrapper;
+
+/** `node -e CODE`: what is called in its place. Throws where it is no script: a start of its own knows what to do. */
+function evaluation(code) {
+  // There, `crypto` is another one, and `import()` has another way.
+  if (/\b(crypto|import)\b/.test(code)) return undefined;
+  const script = new vm.Script(code, { filename: '[eval]' });
+  const { module, begin, names } = wrapper;
+  addBuiltinNames();
+  module.filename = path.join(process.cwd(), '[eval]');
+  module.paths = Module._nodeModulePaths(process.cwd());
+  globalThis.__filename = '[eval]';
+  for (const [name, value] of names) globalThis[name] = value;
   Object.defineProperty(process, '_eval', {
     value: code,
     enumerable: true,
@@ -129,10 +143,7 @@ function setArguments(execArgv, argv) {
 
 /** A seed from the kernel's randomness, which is this clone's own. */
 function seed() {
-  const random = fs.openSync('/dev/urandom', 'r');
-  const bytes = readExactly(random, 4);
-  fs.closeSync(random);
-  return bytes.readUInt32LE() >>> 1 || 1;
+  return readExactly(random, 4).readUInt32LE() >>> 1 || 1;
 }
 
 /** Since the start of Node the clock of the guest was set; origin and `now` shall go together. */
@@ -165,19 +176,25 @@ function take(spec, runMain, answerTo) {
   return main;
 }
 
+/** Scripts can see the last one. */
+function forgetMatch() {
+  /^/.exec('');
+}
+
 function become(runMain) {
   rehearseTaking(runMain);
+  collectGarbage();
   rehearsePrinting();
   try {
     const main = take(readExactly(control, readExactly(control, 4).readUInt32LE()), runMain, control);
     if (main === undefined) process.reallyExit(0);
+    fs.closeSync(random);
     // The seed is taken when the first number is asked for; the flag is not for what the command makes itself.
     Math.random();
     v8.setFlagsFromString('--random-seed=0');
     delete require.cache[__filename];
     Object.defineProperty(process, '_preload_modules', { value: [], enumerable: true, configurable: true });
-    // Of the last match, which scripts can see.
-    /^/.exec('');
+    forgetMatch();
     return main;
   } catch {
     process.reallyExit(0);
@@ -196,7 +213,8 @@ function rehearseTaking(runMain) {
   const spec = Buffer.concat([head, Buffer.from([process.cwd(), ...argv, ...env, ''].join('\0'))]);
   for (let count = 0; count < 3; count++) {
     take(spec, runMain, fs.openSync('/dev/null', 'w'))?.();
-    for (const name of [...builtinNames, ...evaluationNames]) delete globalThis[name];
+    forgetMatch();
+    for (const name of [...builtinNames, ...evaluationNames, '__filename']) delete globalThis[name];
     delete process._eval;
   }
   v8.setFlagsFromString('--random-seed=0');
@@ -213,12 +231,54 @@ function rehearsePrinting() {
   new vm.Script('(log) => log("R", { a: [1, 2.5, "b"] }, String(process.argv.length))').runInThisContext()(
     log,
   );
-  output.destroy();
+  // Not `destroy`, of which most would be done when the command runs; as would be what else waits for its turn.
+  output._handle.close();
+  process._tickCallback();
+}
+
+/**
+ * When nothing is left to do Node takes itself apart, piece by piece, which it does not on `process.exit()`. A command
+ * that ended well, and has nobody who listens for its end, ends as by that: when Node asks for `emit`, to tell of the
+ * end, it gets a listener. Where native code was loaded, which may have something left to do, or where somebody has a
+ * word in the end, Node goes on as ever.
+ */
+function endQuickly() {
+  const { reallyExit } = process;
+  const own = Object.getPrototypeOf(process);
+  const mayEnd = () =>
+    !process.exitCode &&
+    process._events.exit === undefined &&
+    process.reallyExit === reallyExit &&
+    !Object.keys(Module._cache).some((name) => name.endsWith('.node'));
+  const shape = { configurable: true, enumerable: true };
+  Object.defineProperty(own, 'emit', {
+    configurable: true,
+    get() {
+      // By hand: those who listen for listeners would be told by `on`.
+      if (process._exiting && mayEnd()) process._events.exit = () => reallyExit(0);
+      return Object.getPrototypeOf(own).emit;
+    },
+    set(value) {
+      Object.defineProperty(this, 'emit', { ...shape, writable: true, value });
+    },
+  });
+}
+
+/** What rehearsals leave, and a start, would else be collected when the command runs. */
+function collectGarbage() {
+  v8.setFlagsFromString('--expose-gc');
+  const gc = vm.runInNewContext('gc');
+  v8.setFlagsFromString('--no-expose-gc');
+  gc({ type: 'minor' });
+  gc({ type: 'minor' });
 }
 
 function prepare() {
   const { runMain } = Module;
+  random = fs.openSync('/dev/urandom', 'r');
+  wrapper = wrapEvaluation();
   replaceTimeOrigin();
+  endQuickly();
   const shape = { configurable: true, enumerable: true };
   Object.defineProperty(Module, 'runMain', {
     ...shape,

@@ -80,6 +80,48 @@ export const nodeCases: readonly ZygoteCase[] = [
     'process.on("beforeExit", (c) => console.log("before", c)); process.on("exit", (c) => ' +
       'console.log("exit", c))',
   ),
+  ...both(
+    'exit listeners that disagree',
+    'process.on("exit", () => { process.exitCode = 6; }); process.on("exit", () => console.log("b", process.exitCode))',
+  ),
+  ...both(
+    'error in an exit listener',
+    'process.on("exit", () => console.log("a")); process.on("exit", () => { throw new Error("b") }); ' +
+      'process.on("exit", () => console.log("c"))',
+  ),
+  ...both(
+    'exit listener that forgives',
+    'process.on("exit", () => { process.exitCode = 0; }); throw new Error("seen")',
+  ),
+  ...both(
+    'exit listeners seen',
+    'process.on("newListener", (n) => console.log(n)); console.log(process.listenerCount("exit"), process.emit === ' +
+      'require("events").prototype.emit, Object.keys(process).includes("emit"))',
+  ),
+  ...both(
+    'patched emit',
+    'const { emit } = process; process.emit = function (...all) { console.log(all); return emit.apply(this, all); }; ' +
+      'process.on("exit", () => console.log(new Error("x").stack))',
+  ),
+  ...both(
+    'patched exit',
+    'const { reallyExit } = process; process.reallyExit = (c) => { console.log("really", c); reallyExit(c); }; ' +
+      'setTimeout(() => {}, 1)',
+  ),
+  ...both(
+    'work left by an exit listener',
+    'process.on("exit", () => { Promise.resolve().then(() => ' +
+      'console.log("micro")); process.nextTick(() => console.log("tick")); setTimeout(() => console.log("late")) })',
+  ),
+  ...both('domain', 'require("domain").create().run(() => process.on("exit", () => console.log("end")))'),
+  ...both(
+    'output at the end',
+    'process.on("exit", () => { process.stdout.write("x".repeat(30000)); process.stderr.write("y".repeat(9)); })',
+  ),
+  ...both(
+    'worker left',
+    'new (require("worker_threads").Worker)("setInterval(() => {}, 9)", { eval: true }).unref()',
+  ),
   ...both('error', 'function f(x) { return x.y.z; }\nfunction g() { f({}); }\ng();'),
   ...both('error with a cause', 'throw new Error("a", { cause: new TypeError("b") });'),
   ...both('thrown text', 'throw "only text"'),

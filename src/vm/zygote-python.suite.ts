@@ -24,6 +24,7 @@ const both = (name: string, text: string, rest: Partial<ZygoteCase> & { args?: r
 ];
 
 const plain = { taken: false } as const;
+const loud = 'class L:\n    def __init__(s, n): s.n = n\n    def __del__(s): print("gone", s.n)\n';
 const traced = 'def f(x):\n    return 1 / x\n\ndef g():\n    return f(0)\n\ng()\n';
 
 export const pythonCases: readonly ZygoteCase[] = [
@@ -44,6 +45,26 @@ export const pythonCases: readonly ZygoteCase[] = [
   ...both('no standard input', 'print(input())'),
   ...both('descriptors', 'import os; print(sorted(os.listdir("/proc/self/fd")))'),
   ...both('stack', 'import traceback, sys; traceback.print_stack(); print(sys._getframe().f_back)'),
+  ...both('last words of objects', `${loud}a = L(1); import sys; sys.mine = L(2); b = L(3); b.self = b`),
+  ...both('last words of a builtin name', `${loud}import builtins; builtins.mine = L(1)`),
+  ...both(
+    'last words of a generator',
+    'def g():\n    try: yield\n    finally: print("end")\nx = g(); next(x)',
+  ),
+  ...both('file left open', 'f = open("/dev/stdout", "w"); f.write("late"); g = f'),
+  ...both('registered end', 'import atexit; atexit.register(print, "end")'),
+  ...both(
+    'output at the end of C',
+    'import ctypes; ctypes.CDLL(None).printf(b"from C"); print("first", flush=True)',
+  ),
+  ...both(
+    'thread that goes on',
+    'import threading, time\ndef f():\n    time.sleep(0.05); import ctypes; ctypes.CDLL(None).printf(b"from C")\n' +
+      'threading.Thread(target=f).start()',
+  ),
+  ...both('child that ends, too', 'import os; print(os.fork() and os.wait()[1], flush=True)'),
+  ...both('output that cannot be written', 'import os; print("x"); os.close(1)'),
+  ...both('output of its own', 'import io, sys; sys.stdout = io.StringIO(); print("x")'),
   ...both('error', traced),
   ...both('error in an error', 'try:\n    1 / 0\nexcept Exception as e:\n    raise ValueError("b") from e'),
   ...both('group of errors', 'raise ExceptionGroup("g", [ValueError(1), TypeError(2)])'),

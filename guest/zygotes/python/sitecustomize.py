@@ -6,13 +6,14 @@ runpy for what it shall call; here a stand-in answers, which first waits for the
 had been started for it, and then gives a callable without a Python frame of its own: the command is at the bottom of
 the stack, and its end, exceptions included, is handled by the interpreter as ever. guest/zygote.h tells the rest.
 """
-import sys
+import os
 import posix
+import sys
 
 CONTROL = 3
 #: What they say was looked at when the interpreter started. LC_CTYPE is set by Python itself where there is no locale.
-STARTUP_NAMES = ("LANGUAGE", "LANG", "TZ", "GLIBC_TUNABLES", "OPENSSL_CONF")
-STARTUP_PREFIXES = ("PYTHON", "LC_", "LD_", "MALLOC_")
+STARTUP_NAMES = (b"LANGUAGE", b"LANG", b"TZ", b"GLIBC_TUNABLES", b"OPENSSL_CONF")
+STARTUP_PREFIXES = (b"PYTHON", b"LC_", b"LD_", b"MALLOC_")
 
 
 def read_exactly(length):
@@ -35,25 +36,30 @@ def read_command():
 
 
 def take_environment(entries):
-    import os
-
-    own = os.environ.get("LC_CTYPE")
-    os.environ.clear()
+    """By what os.environ itself uses: each way to it that is not gone here before is one to be translated."""
+    known = os.environ._data
+    own = known.get(b"LC_CTYPE")
+    home = known.get(b"HOME")
+    for name in known:
+        posix.unsetenv(name)
+    known.clear()
     for entry in entries:
         name, _, value = entry.partition(b"=")
-        if os.fsdecode(name) in STARTUP_NAMES or os.fsdecode(name).startswith(STARTUP_PREFIXES):
+        if name in STARTUP_NAMES or name.startswith(STARTUP_PREFIXES):
             return False
-        os.environb[name] = value
+        posix.putenv(name, value)
+        known[name] = value
     if own is not None:
-        os.environ["LC_CTYPE"] = own
-    return True
+        posix.putenv(b"LC_CTYPE", own)
+        known[b"LC_CTYPE"] = own
+    return take_home(home is not None and known.get(b"HOME") == home)
 
 
-def take_home():
+def take_home(is_same):
     """Where a user keeps own modules depends on HOME; if there are any, a start of its own finds them."""
     import site
 
-    if not site.ENABLE_USER_SITE:
+    if is_same or not site.ENABLE_USER_SITE:
         return True
     known = site.USER_SITE
     site.USER_BASE = site.USER_SITE = None
@@ -61,8 +67,6 @@ def take_home():
 
 
 def isdir(path):
-    import os
-
     return os.path.isdir(path)
 
 
@@ -72,8 +76,6 @@ def function_of(code, names, defaults=None):
 
 def plan(arguments):
     """What is called in place of the command, as a function without arguments; None: it is not for a zygote."""
-    import os
-
     names = sys.modules["__main__"].__dict__
     option, rest = (arguments[1], arguments[2:]) if len(arguments) > 1 else ("", [])
     if option == "-c" and rest:
@@ -101,14 +103,12 @@ def plan(arguments):
 
 def become():
     """Waits for a command; gives what is called in its place. Ends the process when the command is not for it."""
-    import os
-
     os.write(1, b"R")
     cwd, arguments, entries = read_command()
     try:
         os.chdir(cwd)
         sys.orig_argv[:] = [os.fsdecode(argument) for argument in arguments]
-        function = plan(list(sys.orig_argv)) if take_environment(entries) and take_home() else None
+        function = plan(list(sys.orig_argv)) if take_environment(entries) else None
     except (OSError, SyntaxError, ValueError):
         function = None
     if function is None:
@@ -120,14 +120,56 @@ def become():
     return function
 
 
-def caller_of(function):
-    """The interpreter gives its callable two arguments; here they only lead to a missing key, with no frame between."""
+class End:
+    """Ends the process when it is forgotten, the last of the names of sys: that is when all modules are gone."""
+
+    def __del__(self, end=posix._exit):
+        end(0)
+
+
+#: Parts of Python that have C code at hand which may have something left to do when the process ends.
+KEEPS_END = frozenset(("_ctypes", "_curses", "_tkinter", "atexit", "readline"))
+
+
+def loads_its_own(origin):
+    return isinstance(origin, str) and origin.endswith(".so") and "/lib-dynload/" not in origin
+
+
+def end_quickly(_caller, _key, _value, names=len(sys.modules["builtins"].__dict__)):
+    """
+    The command has ended well. What Python does from here on is seen up to where its modules are gone; what comes then,
+    piece by piece, takes as long again. Not where somebody has a word in the end, or output that cannot be written.
+    """
+    try:
+        modules = sys.modules
+        if len(modules["builtins"].__dict__) != names or b"PYTHONINSPECT" in os.environ._data:
+            return
+        if len(sys._current_frames()) > 1:
+            return
+        if sys.stdout is not sys.__stdout__ or sys.stderr is not sys.__stderr__:
+            return
+        for name, module in modules.items():
+            if name in KEEPS_END or loads_its_own(getattr(getattr(module, "__spec__", None), "origin", None)):
+                return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.end = End()
+    except BaseException:
+        pass
+
+
+def caller_class():
+    """
+    The interpreter gives its callable two arguments; here they only lead to a missing key, with no frame between. The
+    key is set when the command has ended, and not by an exception.
+    """
     from _collections import defaultdict
 
     class Caller(defaultdict):
         zygote = property(None, dict.__getitem__)
+        __setitem__ = end_quickly
 
-    return Caller(function).__setattr__
+    return Caller
 
 
 def clear_away():
@@ -150,10 +192,10 @@ class Runpy(type(sys)):
     def _run_module_as_main(self):
         known = {*sys.modules}
         clear_away()
-        caller = caller_of(become())
+        caller = caller_class()
         if "_collections" not in known:
             sys.modules.pop("_collections", None)
-        return caller
+        return caller(become()).__setattr__
 
 
 #: What happens between a start and its first line was looked up in the interpreter's own source, of these versions.

@@ -1,7 +1,7 @@
 /** When transactions are long enough, one after another, that another thread should run them. */
 
-/** A shorter transaction costs less than a turn of another thread: some 0.2 ms where a core has to be woken for it. */
-const heavyMs = 2;
+/** Shorter ones are not worth a turn of another thread: 0.2 ms where a core has to be woken for it, and a flush more. */
+const heavyMs = 4;
 /** So many, each within so long after the one before: a start, or one large batch, is no load. */
 const least = 4;
 const withinMs = 50;
