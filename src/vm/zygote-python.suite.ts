@@ -77,7 +77,12 @@ export const pythonCases: readonly ZygoteCase[] = [
     'attribute and key',
     'try:\n    {}["a"]\nexcept KeyError as e:\n    print(repr(e))\nraise AttributeError("x")',
   ),
-  ...both('interrupt', 'import time; print("go", flush=True); time.sleep(60)', { signal: 'SIGINT' }),
+  // Told by another thread, once this one sleeps: where an interrupt falls is in what Python says of it.
+  ...both(
+    'interrupt',
+    'import threading, time\nthreading.Timer(0.3, print, ["go"], {"flush": True}).start(); time.sleep(60)',
+    { signal: 'SIGINT' },
+  ),
   ...both('termination', 'import time; print("go", flush=True); time.sleep(60)', { signal: 'SIGTERM' }),
   ...both('kill', 'import os; os.kill(os.getpid(), 9)'),
   ...both('abort', 'import os; os.abort()'),
