@@ -2,7 +2,7 @@
 import type { JobSpec } from '../../contract/job.ts';
 import type { ClaimedJob, WorkRequest } from '../../contract/worker.ts';
 import type { Result, Statement } from '../../store/database.ts';
-import { countClaimed, tellClaimed } from '../../store/statements/claimed.ts';
+import { tellClaimed } from '../../store/statements/claimed.ts';
 import { jsonOrNull } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates } from '../../store/statements/rates.ts';
@@ -26,7 +26,6 @@ export function claimStatements(
   return [
     (shaped ? claimShaped : claimJobs).with(values),
     ...(shaped ? [forgetFullRates.with({ nowMs, limit: 2 * want })] : []),
-    countClaimed.with(values),
     tellClaimed.with(values),
   ];
 }

@@ -1,9 +1,10 @@
 /**
- * The common end of a light job, of many at once: its start is told with its exit code 0, and nothing else. The three
+ * The common end of a light job, of many at once: its start is told with its exit code 0, and nothing else. Both
  * statements go by the same condition: they stand in one batch, in this order.
  */
-import { define } from './define.ts';
-import { insertSet } from './event-sets.ts';
+import { heldStates } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
+import { insertSet, jobAndAttempt, onlyQueue } from './event-sets.ts';
 import { isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
 
 /** `starts` is `{jobId: startedAtMs}`: claimed attempts, all with this number. */
@@ -21,20 +22,27 @@ const missed = `SELECT json_group_array(json_object('id', jobs.id, 'state', 'com
   FROM ${those} AND (jobs.concurrency_key IS NOT NULL OR jobs.group_name IS NOT NULL OR ${isLimited}
     OR ${isWaitedFor})`;
 
-/** Tells it; gives, where there are any, `jobs` as `[[jobId, attempt], …]`, and `missed` as rows in JSON. */
+/** Hardly any store has such a job, and looks for one among those. */
+const anyMissed = `(EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_held_by_key
+    WHERE queue > '' AND concurrency_key IS NOT NULL AND state IN (${literals(heldStates)}))
+  OR EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_going_by_group
+    WHERE group_name > '' AND ended_at_ms IS NULL AND cancel_requested_at_ms IS NULL)
+  OR EXISTS (SELECT 1 FROM queues INDEXED BY queues_limited WHERE name > '' AND concurrency_max IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM job_parents INDEXED BY job_parents_open WHERE parent_id > '' AND state = 'open'))`;
+
+/** Tells and counts it; gives, where there are any, `jobs` as `[[jobId, attempt], …]`, and `missed` as rows in JSON. */
 export const tellCompleted = define<Starts & { nowMs: number }>(
   'completed.tell',
-  `${insertSet({ kind: 'job.completed', data: '{"from":"claimed","reason":"exit","exitCode":0}', token: 'NULL' })}
+  `${insertSet({
+    kind: 'job.completed',
+    workerId: ':workerId',
+    data: `'{"from":"claimed","reason":"exit","exitCode":0}'`,
+    queue: onlyQueue,
+    token: 'NULL',
+    each: jobAndAttempt,
+  })}
    FROM ${those} HAVING count(*) > 0
-   RETURNING jobs, (${missed}) AS missed`,
-);
-
-/** Counts it. */
-export const countCompleted = define<Starts>(
-  'completed.count',
-  `UPDATE queue_counts SET claimed = claimed - n, completed = completed + n
-   FROM (SELECT jobs.queue AS of_queue, count(*) AS n FROM ${those} GROUP BY jobs.queue)
-   WHERE queue = of_queue`,
+   RETURNING jobs, iif(${anyMissed}, (${missed}), '[]') AS missed`,
 );
 
 /** Does it; a job with an empty claim token is not told by its trigger. */

@@ -141,8 +141,8 @@ export const roomOfWorker = `max(0, min(:want, ${limits.slotsMax} - (
  * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; of a queue with
  * a limit no more than there is room for, over all its executors; of a shaped queue nothing, see `claimShaped`. None
  * while a job is still held by the same token, so that a call sent twice claims once. The cost depends on the pairs
- * and on `want`, never on the jobs stored or waiting. What it claims is counted and told by `countClaimed` and
- * `tellClaimed`, which follow in the batch.
+ * and on `want`, never on the jobs stored or waiting. What it claims is told by `tellClaimed`, which
+ * follows in the batch.
  */
 export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
   'work.claim',
