@@ -170,7 +170,8 @@ async function usualSteps(db: Database, id: string): Promise<unknown> {
   for (const state of ['pending', 'claimed']) await move(db, id, state);
   await db.batch([
     {
-      sql: `UPDATE jobs SET state = 'completed', reason = 'exit', exit_code = 0, message = 'a "b"', ended_at_ms = 20
+      sql: `UPDATE jobs SET state = 'completed', reason = 'exit', exit_code = 0, message = 'a "b"', ended_at_ms = 20,
+              updated_at_ms = 20
             WHERE id = ?`,
       args: [id],
     },

@@ -6,7 +6,7 @@ import { tellClaimed } from '../../store/statements/claimed.ts';
 import { jsonOrNull } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates } from '../../store/statements/rates.ts';
-import { claimJobs } from '../../store/statements/work.ts';
+import { claimAmongOthers, claimJobs } from '../../store/statements/work.ts';
 import type { Holder } from '../fence.ts';
 
 /** A row of `claims`. */
@@ -24,8 +24,9 @@ export function claimStatements(
 ): Statement[] {
   const values = { workerId, generation, token, want, nowMs };
   return [
-    (shaped ? claimShaped : claimJobs).with(values),
-    ...(shaped ? [forgetFullRates.with({ nowMs, limit: 2 * want })] : []),
+    ...(shaped
+      ? [claimShaped.with(values), forgetFullRates.with({ nowMs, limit: 2 * want })]
+      : [claimAmongOthers.with(values), claimJobs.with(values)]),
     tellClaimed.with(values),
   ];
 }

@@ -1,11 +1,11 @@
 /**
- * The common end of a light job, of many at once: its start is told with its exit code 0, and nothing else. Both
+ * The common end of a light job, of many at once: its start is told with its exit code 0, and nothing else. The
  * statements go by the same condition: they stand in one batch, in this order.
  */
 import { heldStates } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 import { insertSet, jobAndAttempt, onlyQueue } from './event-sets.ts';
-import { isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
+import { anyOfGroup, isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
 
 /** `starts` is `{jobId: startedAtMs}`: claimed attempts, all with this number. */
 type Starts = OfHolder & { starts: string; attempt: number };
@@ -25,8 +25,7 @@ const missed = `SELECT json_group_array(json_object('id', jobs.id, 'state', 'com
 /** Hardly any store has such a job, and looks for one among those. */
 const anyMissed = `(EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_held_by_key
     WHERE queue > '' AND concurrency_key IS NOT NULL AND state IN (${literals(heldStates)}))
-  OR EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_going_by_group
-    WHERE group_name > '' AND ended_at_ms IS NULL AND cancel_requested_at_ms IS NULL)
+  OR ${anyOfGroup}
   OR EXISTS (SELECT 1 FROM queues INDEXED BY queues_limited WHERE name > '' AND concurrency_max IS NOT NULL)
   OR EXISTS (SELECT 1 FROM job_parents INDEXED BY job_parents_open WHERE parent_id > '' AND state = 'open'))`;
 
@@ -45,11 +44,17 @@ export const tellCompleted = define<Starts & { nowMs: number }>(
    RETURNING jobs, iif(${anyMissed}, (${missed}), '[]') AS missed`,
 );
 
-/** Does it; a job with an empty claim token is not told by its trigger. */
+const end = `state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0, claim_token = '',
+  started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs`;
+
+/** Does it where others may wait for one of them, which its triggers tell; a job with an empty claim token is told. */
+export const completeAmongOthers = define<Starts & { nowMs: number }>(
+  'completed.writeAmongOthers',
+  `UPDATE jobs SET ${end}, updated_at_ms = :nowMs FROM json_each(:starts) AS d WHERE ${isThose} AND ${anyMissed}`,
+);
+
+/** Does it elsewhere. */
 export const completeClaimed = define<Starts & { nowMs: number }>(
   'completed.write',
-  `UPDATE jobs SET state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0,
-     claim_token = '', started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs,
-     updated_at_ms = :nowMs
-   FROM json_each(:starts) AS d WHERE ${isThose}`,
+  `UPDATE jobs SET ${end} FROM json_each(:starts) AS d WHERE ${isThose} AND NOT ${anyMissed}`,
 );

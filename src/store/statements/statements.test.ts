@@ -14,7 +14,7 @@ import { allStatements } from './index.ts';
  * over its limit; the jobs of one call, or of one row of events.
  */
 const sortsAFewRows = new Set([
-  ...['work.claim', 'lines.claim', 'keyPolicy.apply'],
+  ...['work.claim', 'work.claimAmongOthers', 'lines.claim', 'keyPolicy.apply'],
   ...['lists.jobsByState', 'lists.jobsByQueue'],
   ...['claimed.tell', 'claimed.ofToken', 'events.between', 'events.ofJob'],
 ]);
@@ -54,6 +54,13 @@ describe('statements', () => {
       expect(bad, lines.join('\n')).toEqual([]);
     },
   );
+
+  it('that take a step of jobs have its triggers tell it, but for the two that tell it themselves', () => {
+    const steps = allStatements.filter(({ sql }) => /^UPDATE (OR IGNORE )?jobs .*(SET|,) state = /.test(sql));
+    const untold = steps.filter(({ sql }) => !sql.includes(' updated_at_ms = ?'));
+    expect(steps.length).toBeGreaterThan(12);
+    expect(untold.map(({ name }) => name).sort()).toEqual(['completed.write', 'work.claim']);
+  });
 
   it.each(allStatements.map((each) => [each.name, each] as const))('%s is planned once', (_, each) => {
     expect(each.sql).not.toMatch(/LIMIT \?/);
