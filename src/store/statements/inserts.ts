@@ -54,8 +54,11 @@ export const insertsAlike = { many: insertAlike(together), one: insertAlike(1) }
 /** The specs of jobs just inserted; older jobs of the same ids keep theirs. */
 export const insertsSpecs = { many: insertSpecs(together), one: insertSpecs(1) };
 
+/** What the event of a set tells of all its jobs. */
+export const toldOfSet = ['queue', 'executor', 'image', 'state'] as const satisfies readonly (keyof NewJob)[];
+
 /** Tells and counts the jobs of a set just inserted: those that have no spec yet. */
-export const tellSubmitted = define<Pick<NewJob, 'queue' | 'executor' | 'image' | 'state' | 'nowMs'>>(
+export const tellSubmitted = define<Pick<NewJob, (typeof toldOfSet)[number] | 'nowMs'>>(
   'inserts.tell',
   `${insertSet({
     kind: 'job.submitted',
