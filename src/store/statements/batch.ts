@@ -16,8 +16,8 @@ const holderOf = (value: string): string =>
 export const insertJobs = define<{ jobs: string; parents: string | null; token: '' | null; nowMs: number }>(
   'batch.insert',
   `INSERT INTO jobs
-     (claim_token, id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant, attempts_max,
-      concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms)
+     (claim_token, id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant,
+      attempts_max, concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms)
    SELECT :token, d.value->>'id', d.value->>'queue', d.value->>'executor', d.value->>'image', d.value->>'state',
      d.value->>'priority', d.value->>'runAtMs', d.value->>'expiresAtMs', d.value->>'uniqueKey',
      d.value->>'tenant', d.value->>'attemptsMax', d.value->>'concurrencyKey',

@@ -37,7 +37,7 @@ const schedule = {
 const worker = { id: 'w', name: 'n', version: 'v', pid: 1, slots: 1, nowMs: 1, leaseUntilMs: 9 };
 
 const ended =
-  "UPDATE jobs SET updated_at_ms = updated_at_ms, state = 'failed', reason = 'exit', exit_code = 1, ended_at_ms = 5";
+  "UPDATE jobs SET updated_at_ms = 2, state = 'failed', reason = 'exit', exit_code = 1, ended_at_ms = 5";
 const event = 'INSERT INTO events (at_ms, kind, job_id, attempt, worker_id, data) VALUES';
 const attempt =
   'INSERT INTO past_attempts (job_id, attempt, worker_id, worker_generation, claimed_at_ms, ended_at_ms) VALUES';
@@ -74,14 +74,15 @@ const damages: readonly (readonly [string, string])[] = [
     'I4: an ended state was left: job j left failed for running',
   ],
   [
-    "UPDATE workers SET generation = 2;UPDATE jobs SET updated_at_ms = updated_at_ms, state = 'running', started_at_ms = 3",
+    "UPDATE workers SET generation = 2;UPDATE jobs SET updated_at_ms = 2, state = 'running', started_at_ms = 3",
     'I5: an older holder started an attempt: event 7, attempt 1 of job j at worker w',
   ],
   [`UPDATE workers SET generation = 2;${ended}`, 'I5: an older holder ended an attempt'],
   [`UPDATE workers SET state = 'offline';${ended}`, 'I5: an older holder ended an attempt'],
   [
     `UPDATE workers SET state = 'draining';${more} ('k', 'q', 'e', 'i', 'pending', 1, 1, 1, 1, NULL);
-     UPDATE jobs SET updated_at_ms = updated_at_ms, state = 'claimed', attempt = 1, worker_id = 'w', worker_generation = 1 WHERE id = 'k'`,
+     UPDATE jobs SET updated_at_ms = 2, state = 'claimed', attempt = 1, worker_id = 'w', worker_generation = 1
+     WHERE id = 'k'`,
     'I5: a worker that was not online claimed',
   ],
   [
@@ -97,7 +98,7 @@ const damages: readonly (readonly [string, string])[] = [
     'I9: a step is not in the table: job j left pending for running',
   ],
   [
-    "UPDATE jobs SET updated_at_ms = updated_at_ms, state = 'blocked'",
+    "UPDATE jobs SET updated_at_ms = 2, state = 'blocked'",
     'I9: a step is not in the table: job j left claimed for blocked',
   ],
   [
@@ -131,7 +132,7 @@ const damages: readonly (readonly [string, string])[] = [
   ['UPDATE jobs SET waits_for_key = 1', 'a job that is not pending waits for its key'],
   ["UPDATE job_labels SET value = 'c'", 'labels differ from the specs'],
   [
-    "UPDATE jobs SET updated_at_ms = updated_at_ms, state = 'running', started_at_ms = 1, expires_at_ms = 1",
+    "UPDATE jobs SET updated_at_ms = 2, state = 'running', started_at_ms = 1, expires_at_ms = 1",
     'a job that was started expires, or one failed as expired before its time',
   ],
   ["UPDATE schedules SET name = 'other'", 'a run belongs to no schedule'],
@@ -160,7 +161,7 @@ const damages: readonly (readonly [string, string])[] = [
     'I1: a job has not heard of the end of one that it runs after, and will not',
   ],
   [
-    `${parent} (1, 'p', 'failed');UPDATE jobs SET updated_at_ms = updated_at_ms, state = 'blocked', after_failed = 'fail'`,
+    `${parent} (1, 'p', 'failed');UPDATE jobs SET updated_at_ms = 2, state = 'blocked', after_failed = 'fail'`,
     'I1: a blocked job was to end with one that it runs after',
   ],
   [`${parent} (1, 'p', 'done')`, 'jobs run after others than their specs say'],
@@ -261,7 +262,7 @@ describe('the checker of invariants', () => {
       { sql: "INSERT INTO queues (name, paused, concurrency_max, updated_at_ms) VALUES ('q', 0, 3, 1)" },
       ...claim({ token: 'u', nowMs: 2 }),
       ...claim({ token: 'v', nowMs: 2 }),
-      { sql: "UPDATE jobs SET updated_at_ms = updated_at_ms, state = 'pending', reason = NULL" },
+      { sql: "UPDATE jobs SET updated_at_ms = 2, state = 'pending', reason = NULL" },
     ]);
     expect(await checkInvariants(db)).toEqual([]);
     // The event tells limits that the claims after it did not keep.
