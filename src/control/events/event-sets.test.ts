@@ -74,15 +74,15 @@ describe('many jobs that take a step together', () => {
   it('share a row of what tells of them, as far as they are alike', async () => {
     const started = control.clock.nowMs() + 60_000;
     const bodies = [
-      ...Array.from({ length: 9 }, () => ({})),
-      ...Array.from({ length: 3 }, () => ({ queue: 'other', runAtMs: started })),
+      ...Array.from({ length: 19 }, () => ({})),
+      ...Array.from({ length: 17 }, () => ({ queue: 'other', runAtMs: started })),
       ...[{ tenant: 'a' }, { tenant: 'b' }],
     ];
     const jobs = await Promise.all(bodies.map((body) => control.jobs.submit({ ...trueJob, ...body })));
     const rows = await control.db.query({ sql: 'SELECT job_count, queue FROM events WHERE job_count > 1' });
     expect(rows).toEqual([
-      { job_count: 9, queue: 'default' },
-      { job_count: 3, queue: 'other' },
+      { job_count: 19, queue: 'default' },
+      { job_count: 17, queue: 'other' },
     ]);
     for (const { id, spec, state } of jobs) {
       const { events } = await control.queries.events(id);
@@ -92,8 +92,8 @@ describe('many jobs that take a step together', () => {
       ]);
     }
     expect((await control.queries.stats()).jobs).toEqual([
-      { queue: 'default', state: 'pending', count: 11 },
-      { queue: 'other', state: 'scheduled', count: 3 },
+      { queue: 'default', state: 'pending', count: 21 },
+      { queue: 'other', state: 'scheduled', count: 17 },
     ]);
   });
 

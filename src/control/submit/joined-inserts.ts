@@ -18,8 +18,8 @@ import { tellReady } from './tell-drafts.ts';
 /** `new`: it was stored. `unsure`: it was, or something stands in its way; a look tells. */
 export type Stored = 'new' | 'unsure';
 
-/** So many that are alike pay for the event they share. */
-const setMin = 3;
+/** So many that are alike pay for a statement to tell them; fewer are stored with others. */
+const setMin = 2 * insertTogether.count;
 
 interface Waiting {
   readonly draft: Draft;
