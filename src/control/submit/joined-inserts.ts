@@ -51,7 +51,7 @@ export class JoinedInserts {
     const waiting = this.#waiting;
     this.#waiting = [];
     const others: Waiting[] = [];
-    for (const group of groupsOf(waiting)) {
+    for (const group of waiting.length < setMin ? [waiting] : groupsOf(waiting)) {
       if (group.length < setMin) others.push(...group);
       else this.#store(group, setOf(group));
     }
