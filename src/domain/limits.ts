@@ -43,6 +43,8 @@ export const limits = {
   batchParents: 10_000,
   /** Times a submit is decided anew because the job in its way changed meanwhile. */
   submitRounds: 4,
+  /** Submits of one turn that are stored together. */
+  submitsJoined: 64,
   memoryMiBMin: 80,
   memoryMiBMax: 65_536,
   vcpusMax: 64,

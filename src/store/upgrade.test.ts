@@ -6,9 +6,11 @@ import { checkInvariants } from './invariants.suite.ts';
 import { migrate } from './migrate.ts';
 import { loadMigrations } from './migration-files.ts';
 import { openSqlite } from './sqlite/sqlite.ts';
+import { completeAmongOthers, completeClaimed, tellCompleted } from './statements/completed.ts';
 import { failExpired } from './statements/due.ts';
-import { retryJob } from './statements/jobs.ts';
+import { jobById, retryJob } from './statements/jobs.ts';
 import { newestAttempt, pastAttempts } from './statements/lists.ts';
+import { countsOfQueue } from './statements/queues.ts';
 import { groupByName } from './statements/together.ts';
 
 const spec = '{"memoryMiB":64}';
@@ -170,7 +172,8 @@ async function usualSteps(db: Database, id: string): Promise<unknown> {
   for (const state of ['pending', 'claimed']) await move(db, id, state);
   await db.batch([
     {
-      sql: `UPDATE jobs SET state = 'completed', reason = 'exit', exit_code = 0, message = 'a "b"', ended_at_ms = 20
+      sql: `UPDATE jobs SET state = 'completed', reason = 'exit', exit_code = 0, message = 'a "b"', ended_at_ms = 20,
+              updated_at_ms = 20
             WHERE id = ?`,
       args: [id],
     },
@@ -218,5 +221,29 @@ it('a filled store without 0011_jobs_anew keeps its jobs, indexes and triggers, 
     await expect(db.batch([{ sql: `UPDATE jobs SET ${bad} WHERE id = 'after'` }])).rejects.toMatchObject({
       code: 'CONSTRAINT',
     });
+  await db.close();
+});
+
+it('a job that was claimed before 0014_told_sets ends in a set, told and counted once', async () => {
+  const db = await storeBefore('0014_told_sets');
+  await play(db, 'held', ['claimed']);
+  await db.batch([{ sql: "UPDATE jobs SET claimed_at_ms = 10 WHERE id = 'held'" }]);
+  await play(db, 'waits', []);
+  await migrate(db, await loadMigrations(), 2);
+  const values = { workerId: 'w', generation: 1, starts: '{"held":11}', attempt: 1, nowMs: 12 };
+  for (let call = 0; call < 2; call++) {
+    await db.batch(
+      [tellCompleted, completeAmongOthers, completeClaimed].map((statement) => statement.with(values)),
+    );
+  }
+  expect(await checkInvariants(db)).toEqual([]);
+  const told = await db.query({ sql: "SELECT at_ms, jobs FROM events WHERE kind = 'job.completed'" });
+  expect(told).toEqual([{ at_ms: 12, jobs: '[["held",1]]' }]);
+  expect(await db.query(jobById.with({ id: 'held' }))).toMatchObject([
+    { state: 'completed', started_at_ms: 11, updated_at_ms: 12 },
+  ]);
+  expect(await db.query(countsOfQueue.with({ name: 'q' }))).toMatchObject([
+    { pending: 1, claimed: 0, completed: 1 },
+  ]);
   await db.close();
 });

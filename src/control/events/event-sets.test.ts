@@ -71,6 +71,43 @@ describe('many jobs that take a step together', () => {
     expect(await feed.one(newest + 1)).toBeUndefined();
   });
 
+  it('share a row of what tells of them, as far as they are alike', async () => {
+    const started = control.clock.nowMs() + 60_000;
+    const bodies = [
+      ...Array.from({ length: 19 }, () => ({})),
+      ...Array.from({ length: 17 }, () => ({ queue: 'other', runAtMs: started })),
+      ...[{ tenant: 'a' }, { tenant: 'b' }],
+    ];
+    const jobs = await Promise.all(bodies.map((body) => control.jobs.submit({ ...trueJob, ...body })));
+    const rows = await control.db.query({ sql: 'SELECT job_count, queue FROM events WHERE job_count > 1' });
+    expect(rows).toEqual([
+      { job_count: 19, queue: 'default' },
+      { job_count: 17, queue: 'other' },
+    ]);
+    for (const { id, spec, state } of jobs) {
+      const { events } = await control.queries.events(id);
+      const { queue, executor } = spec;
+      expect(events).toMatchObject([
+        { kind: 'job.submitted', attempt: null, workerId: null, data: { state, queue, executor } },
+      ]);
+    }
+    expect((await control.queries.stats()).jobs).toEqual([
+      { queue: 'default', state: 'pending', count: 21 },
+      { queue: 'other', state: 'scheduled', count: 17 },
+    ]);
+  });
+
+  it('are counted in each of their queues', async () => {
+    await submit(3);
+    await submit(2, { queue: 'other' });
+    await complete((await worker.claim(5)).slice(1));
+    expect((await control.queries.stats()).jobs).toEqual([
+      { queue: 'default', state: 'claimed', count: 1 },
+      { queue: 'default', state: 'completed', count: 2 },
+      { queue: 'other', state: 'completed', count: 2 },
+    ]);
+  });
+
   it('are found by kind, queue and job', async () => {
     const [here = ''] = await submit(1);
     const [there = ''] = await submit(1, { queue: 'other' });

@@ -27,11 +27,11 @@ async function refused(bodies: readonly SubmitJob[], details: object): Promise<v
 }
 
 describe('a batch of jobs', () => {
-  it('is stored in one commit by two statements, and answered and claimed in its order', async () => {
+  it('is stored in one commit by three statements, and answered and claimed in its order', async () => {
     const before = control.db.stats();
     const stored = await control.jobs.submitAll(jobs(limits.batchJobs));
     const after = control.db.stats();
-    expect([after.commits - before.commits, after.statements - before.statements]).toEqual([1, 2]);
+    expect([after.commits - before.commits, after.statements - before.statements]).toEqual([1, 3]);
     expect(stored.map(({ spec }) => spec.command[1])).toEqual(
       Array.from({ length: limits.batchJobs }, (_, n) => String(n)),
     );
@@ -42,6 +42,26 @@ describe('a batch of jobs', () => {
     const worker = await TestWorker.join(control);
     const claimed = await worker.claim(10);
     expect(claimed.map(({ jobId }) => jobId)).toEqual(stored.slice(0, 10).map(({ id }) => id));
+  });
+
+  it('is told by one event where that says all of each job, else by one for each', async () => {
+    const alike = await control.jobs.submitAll([...jobs(3), ...jobs(2, { priority: 3, group: 'g' })]);
+    const apart = await control.jobs.submitAll([...jobs(2), ...jobs(1, { queue: 'other' })]);
+    const told = await control.db.query({ sql: 'SELECT job_count, queue FROM events ORDER BY seq' });
+    const single = { job_count: 1, queue: null };
+    expect(told).toEqual([{ job_count: 5, queue: 'default' }, single, single, single]);
+    for (const { id, spec } of [...alike, ...apart]) {
+      const { events } = await control.queries.events(id);
+      expect(events).toMatchObject([
+        {
+          kind: 'job.submitted',
+          jobId: id,
+          data: { state: 'pending', queue: spec.queue },
+        },
+      ]);
+    }
+    expect((await control.queries.stats()).jobs).toMatchObject([{ count: 7 }, { queue: 'other', count: 1 }]);
+    expect(await control.groups.get('g')).toMatchObject({ counts: { pending: 2 } });
   });
 
   it('takes all that a single job may say, and wakes who waits for it', async () => {

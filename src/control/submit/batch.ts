@@ -6,6 +6,8 @@ import { limits } from '../../domain/limits.ts';
 import type { Row } from '../../store/database.ts';
 import { insertJobs, insertJobsData, jobsByIds, obstacles } from '../../store/statements/batch.ts';
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
+import { tellSubmitted, toldOfSet } from '../../store/statements/inserts.ts';
+import type { NewJob } from '../../store/statements/jobs.ts';
 import { unknownIds } from '../../store/statements/together.ts';
 import { parentsFirst } from '../together/order.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
@@ -43,22 +45,26 @@ export class BatchSubmits {
     const specs = specsOf(family.order);
     const { parents, children } = family;
     const keeping = keepingKey(drafts);
-    const write = this.#deps.db.batch([
-      insertJobs.with({ jobs, parents: parents.length === 0 ? null : JSON.stringify(parents), nowMs }),
+    const set = setOf(drafts);
+    const token = set === undefined ? null : '';
+    const storing = [
+      insertJobs.with({ jobs, parents: parents.length === 0 ? null : JSON.stringify(parents), token, nowMs }),
+      ...(set === undefined ? [] : [tellSubmitted.with(set)]),
       insertJobsData.with({ specs }),
-      ...keeping,
-      ...(children.length === 0 ? [] : settling(children, nowMs)),
-    ]);
+    ];
+    const settled = children.length === 0 ? [] : settling(children, nowMs);
+    const write = this.#deps.db.batch([...storing, ...keeping, ...settled]);
     tellReady(this.#deps.signals, drafts);
     const results = await write;
-    const cancelled = tellKeyPolicy(this.#deps.signals, results.slice(2, 2 + keeping.length));
+    const ofKeys = results.slice(storing.length, storing.length + keeping.length);
+    const cancelled = tellKeyPolicy(this.#deps.signals, ofKeys);
     const stored = results[0]?.changes ?? 0;
     if (stored === 0) return undefined;
     tellTimes(this.#deps.signals, drafts);
     tellSettled(this.#deps.signals, results);
     // Those that wait for others may have gone on in the same write.
-    const settled = children.length === 0 ? [] : await this.#rowsOf(children);
-    const moved = new Map([...cancelled.values(), ...settled].map((row) => [text(row, 'id'), row]));
+    const rows = children.length === 0 ? [] : await this.#rowsOf(children);
+    const moved = new Map([...cancelled.values(), ...rows].map((row) => [text(row, 'id'), row]));
     return drafts.map((draft) => submittedJob(draft, moved.get(draft.job.id)));
   }
 
@@ -165,6 +171,13 @@ function familyOf(drafts: readonly Draft[]): Family {
     children: nodes.filter(({ after }) => after.length > 0).map(({ id }) => id),
     parents: [...new Set(named)].filter((id) => !own.has(id)),
   };
+}
+
+/** What one event tells of all of them; undefined where one would not do. */
+function setOf(drafts: readonly Draft[]): NewJob | undefined {
+  const [first] = drafts;
+  const isOne = drafts.every(({ job }) => toldOfSet.every((name) => job[name] === first?.job[name]));
+  return isOne ? first?.job : undefined;
 }
 
 /** What is not there is left out: SQLite reads all of a job for each value it takes from it. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Job, SubmitJob } from '../../contract/job.ts';
 import { isBlixardError } from '../../domain/errors.ts';
+import { limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, openControl, trueJob } from '../control.suite.ts';
 import { draftOf } from './draft.ts';
@@ -60,6 +61,34 @@ describe('submits of one turn', () => {
     ]);
     const { jobs: newestFirst } = await control.queries.list({});
     expect(newestFirst.map(({ id }) => id).reverse()).toEqual([parent, ...jobs].map(idOf));
+  });
+
+  it('that are alike are told by one event, and more than a set may have by two', async () => {
+    const before = control.db.stats();
+    const jobs = await submitAtOnce(Array.from({ length: limits.submitsJoined + 19 }, () => ({})));
+    const { commits, statements } = control.db.stats();
+    const told = await control.db.query({ sql: "SELECT job_count FROM events WHERE kind = 'job.submitted'" });
+    expect(told).toEqual([{ job_count: limits.submitsJoined }, { job_count: 19 }]);
+    expect({ commits: commits - before.commits, statements: statements - before.statements }).toEqual({
+      commits: 1,
+      statements: 2 * 8 + 1 + 2 * (2 + 3) + 1,
+    });
+    expect(new Set(jobs.map(idOf)).size).toBe(limits.submitsJoined + 19);
+  });
+
+  it('of a set are stored but for those that something stands in the way of', async () => {
+    const [earlier] = await submitAtOnce([{}]);
+    const results = await submitAtOnce([
+      ...[{}, { key: 'order-1' }, { id: idOf(earlier) }, { key: 'order-1' }, {}, { id: idOf(earlier) }],
+      ...Array.from({ length: 12 }, () => ({})),
+    ]);
+    expect(results.map((each) => (typeof each === 'string' ? each : each.state))).toEqual(
+      Array(18).fill('pending'),
+    );
+    expect([results[2], results[5]].map(idOf)).toEqual([idOf(earlier), idOf(earlier)]);
+    expect(idOf(results[3])).toBe(idOf(results[1]));
+    const told = await control.db.query({ sql: "SELECT job_count FROM events WHERE kind = 'job.submitted'" });
+    expect(told).toEqual([{ job_count: 1 }, { job_count: 15 }]);
   });
 
   it('have nothing to do with each other: what is said against one does not touch the others', async () => {

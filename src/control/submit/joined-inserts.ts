@@ -1,7 +1,15 @@
 /** Joins submits of one turn of the event loop that need nothing but their own rows: a statement stores several. */
 import { isBlixardError } from '../../domain/errors.ts';
-import type { Database, Result } from '../../store/database.ts';
-import { insertDataTogether, insertTogether } from '../../store/statements/inserts.ts';
+import { limits } from '../../domain/limits.ts';
+import type { Database, Result, Statement } from '../../store/database.ts';
+import {
+  alike,
+  insertDataTogether,
+  insertsAlike,
+  insertsSpecs,
+  insertTogether,
+  tellSubmitted,
+} from '../../store/statements/inserts.ts';
 import { insertJob, insertJobData } from '../../store/statements/jobs.ts';
 import type { Signals } from '../signals.ts';
 import type { Draft } from './draft.ts';
@@ -9,6 +17,9 @@ import { tellReady } from './tell-drafts.ts';
 
 /** `new`: it was stored. `unsure`: it was, or something stands in its way; a look tells. */
 export type Stored = 'new' | 'unsure';
+
+/** So many that are alike pay for a statement to tell them; fewer are stored with others. */
+const setMin = 2 * insertTogether.count;
 
 interface Waiting {
   readonly draft: Draft;
@@ -31,33 +42,47 @@ export class JoinedInserts {
   add(draft: Draft): Promise<Stored> {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.push({ draft, resolve, reject });
-      if (waiting === insertTogether.count) this.#storeTogether();
+      if (waiting === limits.submitsJoined) this.flush();
       else if (waiting === 1) process.nextTick(() => this.flush());
     });
   }
 
-  /** Whatever is stored from now on comes after what was added before. */
+  /** Stores what was added: whatever is stored from now on comes after it. */
   flush(): void {
-    this.#storeApart(this.#take());
-  }
-
-  #take(): Waiting[] {
-    const taken = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = [];
-    return taken;
+    let others: Waiting[] = [];
+    for (const run of waiting.length < setMin ? [waiting] : runsOf(waiting)) {
+      if (run.length < setMin) {
+        others.push(...run);
+      } else {
+        this.#storeSeveral(others);
+        others = [];
+        this.#store(run, setOf(run));
+      }
+    }
+    this.#storeSeveral(others);
   }
 
-  #storeTogether(): void {
-    const group = this.#take();
-    const drafts = group.map(({ draft }) => draft);
-    const write = this.#db.batch([
-      insertTogether.with(drafts.map(({ job }) => job)),
-      insertDataTogether.with(drafts.map(({ job, specText }) => ({ id: job.id, spec: specText }))),
-    ]);
-    tellReady(this.#signals, drafts);
+  #storeSeveral(others: readonly Waiting[]): void {
+    const { count } = insertTogether;
+    for (let from = 0; from < others.length; from += count) {
+      const group = others.slice(from, from + count);
+      if (group.length === count) this.#store(group, severalOf(group));
+      else this.#storeApart(group);
+    }
+  }
+
+  /** The first statements, as many as say so with their changes, are those that insert the jobs. */
+  #store(group: readonly Waiting[], { inserts, others }: Writes): void {
+    const write = this.#db.batch([...inserts, ...others]);
+    tellReady(
+      this.#signals,
+      group.map(({ draft }) => draft),
+    );
     write.then(
       (results) => {
-        const stored = storedBy(results, drafts.length);
+        const stored = storedBy(results.slice(0, inserts.length), group.length);
         for (const { resolve } of group) resolve(stored);
       },
       (error: unknown) => {
@@ -74,11 +99,56 @@ export class JoinedInserts {
       const { job, specText } = draft;
       const write = this.#db.batch([insertJob.with(job), insertJobData.with({ id: job.id, spec: specText })]);
       tellReady(this.#signals, [draft]);
-      write.then((results) => resolve(storedBy(results, 1)), reject);
+      write.then((results) => resolve(storedBy(results.slice(0, 1), 1)), reject);
     }
   }
 }
 
-function storedBy([jobs]: readonly Result[], count: number): Stored {
-  return jobs?.changes === count ? 'new' : 'unsure';
+/** What stores jobs: first the inserts, whose changes tell how many were stored. */
+interface Writes {
+  readonly inserts: readonly Statement[];
+  readonly others: readonly Statement[];
+}
+
+/** Those that came one after another and are alike. */
+function runsOf(waiting: readonly Waiting[]): Waiting[][] {
+  const runs: Waiting[][] = [];
+  let first: Waiting | undefined;
+  for (const each of waiting) {
+    const { job } = each.draft;
+    if (alike.every((name) => job[name] === first?.draft.job[name])) {
+      runs.at(-1)?.push(each);
+    } else {
+      runs.push([each]);
+      first = each;
+    }
+  }
+  return runs;
+}
+
+function setOf(group: readonly Waiting[]): Writes {
+  const inserts: Statement[] = [];
+  const specs: Statement[] = [];
+  const jobs = group.map(({ draft }) => draft.job);
+  const [shared] = jobs;
+  if (shared === undefined) return { inserts, others: [] };
+  const texts = group.map(({ draft }) => ({ id: draft.job.id, spec: draft.specText }));
+  for (let from = 0; from < group.length; ) {
+    const size = group.length - from < insertsAlike.many.count ? 'one' : 'many';
+    const to = from + insertsAlike[size].count;
+    inserts.push(insertsAlike[size].with(shared, jobs.slice(from, to)));
+    specs.push(insertsSpecs[size].with({}, texts.slice(from, to)));
+    from = to;
+  }
+  return { inserts, others: [tellSubmitted.with(shared), ...specs] };
+}
+
+function severalOf(group: readonly Waiting[]): Writes {
+  const jobs = group.map(({ draft }) => draft.job);
+  const specs = group.map(({ draft }) => ({ id: draft.job.id, spec: draft.specText }));
+  return { inserts: [insertTogether.with(jobs)], others: [insertDataTogether.with(specs)] };
+}
+
+function storedBy(inserts: readonly Result[], count: number): Stored {
+  return inserts.reduce((sum, { changes }) => sum + changes, 0) === count ? 'new' : 'unsure';
 }

@@ -1,11 +1,11 @@
 /** The claim of a work call: what it writes, and what its worker is told of it. */
 import type { WorkRequest } from '../../contract/worker.ts';
 import type { Result, Statement } from '../../store/database.ts';
-import { countClaimed, tellClaimed } from '../../store/statements/claimed.ts';
+import { tellClaimed } from '../../store/statements/claimed.ts';
 import { textOrNull } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates } from '../../store/statements/rates.ts';
-import { claimJobs } from '../../store/statements/work.ts';
+import { claimAmongOthers, claimJobs } from '../../store/statements/work.ts';
 import type { Holder } from '../fence.ts';
 
 /**
@@ -20,9 +20,9 @@ export function claimStatements(
 ): Statement[] {
   const values = { workerId, generation, token, want, nowMs };
   return [
-    (shaped ? claimShaped : claimJobs).with(values),
-    ...(shaped ? [forgetFullRates.with({ nowMs, limit: 2 * want })] : []),
-    countClaimed.with(values),
+    ...(shaped
+      ? [claimShaped.with(values), forgetFullRates.with({ nowMs, limit: 2 * want })]
+      : [claimAmongOthers.with(values), claimJobs.with(values)]),
     tellClaimed.with(values),
   ];
 }

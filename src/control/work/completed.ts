@@ -1,8 +1,8 @@
-/** Light jobs that were started and ended with 0 between two calls: written, counted and told as one set. */
+/** Light jobs that were started and ended with 0 between two calls: written and told as one set. */
 import type { AttemptDone } from '../../contract/worker.ts';
 import type { Row, Statement } from '../../store/database.ts';
 import { json, text } from '../../store/statements/columns.ts';
-import { completeClaimed, countCompleted, tellCompleted } from '../../store/statements/completed.ts';
+import { completeAmongOthers, completeClaimed, tellCompleted } from '../../store/statements/completed.ts';
 import type { Holder } from '../fence.ts';
 import { tellMoved } from '../moved.ts';
 import type { Signals } from '../signals.ts';
@@ -27,7 +27,7 @@ export function completedSet(
   // An object of so many names takes five times as long to build.
   const starts = `{${set.map((done) => `${JSON.stringify(done.jobId)}:${done.startedAtMs}`).join()}}`;
   const values = { workerId, generation, starts, attempt: first.attempt, nowMs };
-  return [tellCompleted.with(values), countCompleted.with(values), completeClaimed.with(values)];
+  return [tellCompleted, completeAmongOthers, completeClaimed].map((statement) => statement.with(values));
 }
 
 /** Tells the process of the set in a row of `tellCompleted`; gives its attempts. */

@@ -13,7 +13,7 @@ import { migrate } from '../../store/migrate.ts';
 import { loadMigrations } from '../../store/migration-files.ts';
 import { openSnapshot } from '../../store/sqlite/snapshot.ts';
 import { openSqlite, type SqliteDatabase } from '../../store/sqlite/sqlite.ts';
-import { countClaimed, tellClaimed } from '../../store/statements/claimed.ts';
+import { tellClaimed } from '../../store/statements/claimed.ts';
 import { forgetJob } from '../../store/statements/forget.ts';
 import { insertJob, insertJobData, startAttempt } from '../../store/statements/jobs.ts';
 import { claimJobs, completeAttempts } from '../../store/statements/work.ts';
@@ -56,7 +56,6 @@ describe('verifyDataDir', () => {
         insertJobData.with({ id, spec: '{}' }),
       ]),
       claimJobs.with(claim),
-      countClaimed.with(claim),
       tellClaimed.with(claim),
       ...[completed, running, forgotten].map((id) =>
         startAttempt.with({ ...holder, id, attempt: 1, nowMs: 3 }),

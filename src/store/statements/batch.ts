@@ -10,14 +10,15 @@ const holderOf = (value: string): string =>
 
 /**
  * New jobs `[NewJob]`, in this order; none when one of them cannot be stored, or a job of `parents`, a list
- * of ids or null, is not there.
+ * of ids or null, is not there. With an empty `token` they are a set, of which `tellSubmitted` tells before their specs
+ * are stored; else it is null.
  */
-export const insertJobs = define<{ jobs: string; parents: string | null; nowMs: number }>(
+export const insertJobs = define<{ jobs: string; parents: string | null; token: '' | null; nowMs: number }>(
   'batch.insert',
   `INSERT INTO jobs
-     (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant, attempts_max,
-      concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms)
-   SELECT d.value->>'id', d.value->>'queue', d.value->>'executor', d.value->>'image', d.value->>'state',
+     (claim_token, id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant,
+      attempts_max, concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms)
+   SELECT :token, d.value->>'id', d.value->>'queue', d.value->>'executor', d.value->>'image', d.value->>'state',
      d.value->>'priority', d.value->>'runAtMs', d.value->>'expiresAtMs', d.value->>'uniqueKey',
      d.value->>'tenant', d.value->>'attemptsMax', d.value->>'concurrencyKey',
      d.value->>'afterFailed', d.value->>'groupName', :nowMs, :nowMs

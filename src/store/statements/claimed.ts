@@ -1,7 +1,7 @@
-/** What a claim tells: its events and counts for all its jobs at once, and the jobs themselves to their worker. */
+/** What a claim tells: its events for all its jobs at once, and the jobs themselves to their worker. */
 import { heldStates } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
-import { insertSet } from './event-sets.ts';
+import { insertSet, jobAndAttempt, onlyQueue } from './event-sets.ts';
 
 type OfToken = { workerId: string; token: string };
 
@@ -26,19 +26,21 @@ const claims = `'["' || group_concat(jobs.id, '","') || '"]' || char(10) || '[' 
 const ofToken = `(SELECT jobs.seq AS of_seq FROM ${heldByToken} ORDER BY jobs.rank_ms, jobs.seq)
   CROSS JOIN jobs CROSS JOIN job_data WHERE jobs.seq = of_seq AND job_data.seq = of_seq`;
 
-/** Counts what the claim of this token, before it in the batch, has taken. */
-export const countClaimed = define<OfToken>(
-  'claimed.count',
-  `UPDATE queue_counts SET pending = pending - n, claimed = claimed + n
-   FROM (SELECT queue AS of_queue, count(*) AS n FROM ${heldByToken} GROUP BY queue)
-   WHERE queue = of_queue AND ${untold}`,
-);
-
-/** Tells it, after it is counted; gives `claims` where there are any: the jobs, as JSON. */
+/**
+ * Tells and counts what the claim of this token, before it in the batch, has taken; gives `claims` where there are any:
+ * the jobs, as JSON.
+ */
 export const tellClaimed = define<OfToken & { nowMs: number }>(
   'claimed.tell',
-  `${insertSet({ kind: 'job.claimed', data: '{"from":"pending"}', token: ':token' })}
-   FROM (SELECT id, attempt FROM ${heldByToken} ORDER BY jobs.seq) AS jobs HAVING count(*) > 0 AND ${untold}
+  `${insertSet({
+    kind: 'job.claimed',
+    workerId: ':workerId',
+    data: `'{"from":"pending"}'`,
+    queue: onlyQueue,
+    token: ':token',
+    each: jobAndAttempt,
+  })}
+   FROM (SELECT id, attempt, queue FROM ${heldByToken} ORDER BY jobs.seq) AS jobs HAVING count(*) > 0 AND ${untold}
    RETURNING (SELECT ${claims} FROM ${ofToken}) AS claims`,
 );
 

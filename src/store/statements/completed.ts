@@ -1,10 +1,11 @@
 /**
- * The common end of a light job, of many at once: its start is told with its exit code 0, and nothing else. The three
+ * The common end of a light job, of many at once: its start is told with its exit code 0, and nothing else. The
  * statements go by the same condition: they stand in one batch, in this order.
  */
-import { define } from './define.ts';
-import { insertSet } from './event-sets.ts';
-import { isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
+import { heldStates } from '../../domain/job.ts';
+import { define, literals } from './define.ts';
+import { insertSet, jobAndAttempt, onlyQueue } from './event-sets.ts';
+import { anyOfGroup, isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
 
 /** `starts` is `{jobId: startedAtMs}`: claimed attempts, all with this number. */
 type Starts = OfHolder & { starts: string; attempt: number };
@@ -21,27 +22,39 @@ const missed = `SELECT json_group_array(json_object('id', jobs.id, 'state', 'com
   FROM ${those} AND (jobs.concurrency_key IS NOT NULL OR jobs.group_name IS NOT NULL OR ${isLimited}
     OR ${isWaitedFor})`;
 
-/** Tells it; gives, where there are any, `jobs` as `[[jobId, attempt], …]`, and `missed` as rows in JSON. */
+/** Hardly any store has such a job, and looks for one among those. */
+const anyMissed = `(EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_held_by_key
+    WHERE queue > '' AND concurrency_key IS NOT NULL AND state IN (${literals(heldStates)}))
+  OR ${anyOfGroup}
+  OR EXISTS (SELECT 1 FROM queues INDEXED BY queues_limited WHERE name > '' AND concurrency_max IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM job_parents INDEXED BY job_parents_open WHERE parent_id > '' AND state = 'open'))`;
+
+/** Tells and counts it; gives, where there are any, `jobs` as `[[jobId, attempt], …]`, and `missed` as rows in JSON. */
 export const tellCompleted = define<Starts & { nowMs: number }>(
   'completed.tell',
-  `${insertSet({ kind: 'job.completed', data: '{"from":"claimed","reason":"exit","exitCode":0}', token: 'NULL' })}
+  `${insertSet({
+    kind: 'job.completed',
+    workerId: ':workerId',
+    data: `'{"from":"claimed","reason":"exit","exitCode":0}'`,
+    queue: onlyQueue,
+    token: 'NULL',
+    each: jobAndAttempt,
+  })}
    FROM ${those} HAVING count(*) > 0
-   RETURNING jobs, (${missed}) AS missed`,
+   RETURNING jobs, iif(${anyMissed}, (${missed}), '[]') AS missed`,
 );
 
-/** Counts it. */
-export const countCompleted = define<Starts>(
-  'completed.count',
-  `UPDATE queue_counts SET claimed = claimed - n, completed = completed + n
-   FROM (SELECT jobs.queue AS of_queue, count(*) AS n FROM ${those} GROUP BY jobs.queue)
-   WHERE queue = of_queue`,
+const end = `state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0, claim_token = '',
+  started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs`;
+
+/** Does it where others may wait for one of them, which its triggers tell; a job with an empty claim token is told. */
+export const completeAmongOthers = define<Starts & { nowMs: number }>(
+  'completed.writeAmongOthers',
+  `UPDATE jobs SET ${end}, updated_at_ms = :nowMs FROM json_each(:starts) AS d WHERE ${isThose} AND ${anyMissed}`,
 );
 
-/** Does it; a job with an empty claim token is not told by its trigger. */
+/** Does it elsewhere. */
 export const completeClaimed = define<Starts & { nowMs: number }>(
   'completed.write',
-  `UPDATE jobs SET state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0,
-     claim_token = '', started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs,
-     updated_at_ms = :nowMs
-   FROM json_each(:starts) AS d WHERE ${isThose}`,
+  `UPDATE jobs SET ${end} FROM json_each(:starts) AS d WHERE ${isThose} AND NOT ${anyMissed}`,
 );

@@ -73,6 +73,45 @@ export function defineRows<P extends Readonly<Record<string, SqlValue>>>(
   };
 }
 
+/** The statement of rows that have most of their values in common. */
+export interface SetStatement<
+  S extends Readonly<Record<string, SqlValue>>,
+  P extends Readonly<Record<string, SqlValue>>,
+> {
+  readonly name: string;
+  readonly sql: string;
+  readonly params: readonly string[];
+  /** How many rows it takes, neither more nor fewer. */
+  readonly count: number;
+  with(shared: S, rows: readonly P[]): Statement;
+}
+
+/** Defines a statement that reads `VALUES rows`: `row`, such as `(:id)`, for `count` rows. */
+export function defineSet<
+  S extends Readonly<Record<string, SqlValue>>,
+  P extends Readonly<Record<string, SqlValue>>,
+>(name: string, text: string, row: string, count: number): SetStatement<S, P> {
+  const [before = '', after = ''] = text.split(' VALUES rows');
+  const [head, one, tail] = [before, row, after].map((part) => define<S & P>(name, part)) as [
+    NamedStatement<S & P>,
+    NamedStatement<S & P>,
+    NamedStatement<S & P>,
+  ];
+  return {
+    name,
+    sql: `${head.sql} VALUES ${Array(count).fill(one.sql).join(', ')}${tail.sql}`,
+    params: [...head.params, ...Array.from({ length: count }, () => one.params).flat(), ...tail.params],
+    count,
+    with(shared, rows) {
+      const args: SqlValue[] = [];
+      addArgs(args, head.params, shared);
+      for (const each of rows) addArgs(args, one.params, each);
+      addArgs(args, tail.params, shared);
+      return { sql: this.sql, args };
+    },
+  };
+}
+
 function addArgs(
   args: SqlValue[],
   params: readonly string[],

@@ -20,8 +20,21 @@ export const numberedBetween = (after: string, until: string): string =>
   `log.seq > ${after} AND log.seq < ${until} + ${limits.workMax} AND ${eventNumber} > ${after}
    AND ${eventNumber} <= ${until}`;
 
-/** The beginning of an INSERT of a set; `FROM … jobs` follows, then `HAVING count(*) > 0`. */
-export const insertSet = (event: { kind: string; data: string; token: string }): string =>
-  `INSERT INTO events (seq, at_ms, kind, worker_id, data, jobs, job_count, token)
-   SELECT coalesce((SELECT max(seq) FROM events), 0) + count(*), :nowMs, '${event.kind}', :workerId, '${event.data}',
-     '[' || group_concat('["' || jobs.id || '",' || jobs.attempt || ']') || ']', count(*), ${event.token}`;
+/** `[jobId, attempt]` in JSON, whose parts need no quoting. */
+export const jobAndAttempt = `'["' || jobs.id || '",' || jobs.attempt || ']'`;
+
+/** The queue of all the jobs of a set, if it is one. */
+export const onlyQueue = 'iif(min(jobs.queue) = max(jobs.queue), min(jobs.queue), NULL)';
+
+/** The beginning of an INSERT of a set, in expressions; `FROM … jobs` follows, then `HAVING count(*) > 0`. */
+export const insertSet = (event: {
+  kind: string;
+  workerId: string;
+  data: string;
+  queue: string;
+  token: string;
+  each: string;
+}): string =>
+  `INSERT INTO events (seq, at_ms, kind, worker_id, data, jobs, job_count, queue, token)
+   SELECT coalesce((SELECT max(seq) FROM events), 0) + count(*), :nowMs, '${event.kind}', ${event.workerId},
+     ${event.data}, '[' || group_concat(${event.each}) || ']', count(*), ${event.queue}, ${event.token}`;

@@ -29,8 +29,9 @@ export const eventsBetween = define<{
    ORDER BY log.seq, each.key`,
 );
 
-/** When a job was claimed, and when it was completed: a set that tells of it has one of these times. */
-const timesOfSets = `SELECT claimed_at_ms AS at_ms FROM jobs WHERE id = :jobId AND claimed_at_ms IS NOT NULL
+/** When a job was submitted, claimed and completed: a set that tells of it has one of these times. */
+const timesOfSets = `SELECT created_at_ms AS at_ms FROM jobs WHERE id = :jobId
+  UNION SELECT claimed_at_ms FROM jobs WHERE id = :jobId AND claimed_at_ms IS NOT NULL
   UNION SELECT ended_at_ms FROM jobs WHERE id = :jobId AND state = 'completed'
   UNION SELECT claimed_at_ms FROM past_attempts WHERE job_id = :jobId`;
 

@@ -3,12 +3,15 @@ import { endedStates, heldStates, jobMachine } from '../../domain/job.ts';
 import type { SqlValue } from '../database.ts';
 import { define, literals } from './define.ts';
 
+/** A step that its own statement tells writes no other time. */
+const updatedAtMs = 'max(updated_at_ms, coalesce(claimed_at_ms, 0), coalesce(ended_at_ms, 0))';
+
 /** What a view of a job is made of; stands in SELECT and in RETURNING alike. */
 export const jobColumns = `
   seq, id, state, queue, executor, image, attempt, attempts_used, infra_failures, worker_id,
   reason, exit_code, signal, message, cancel_requested_at_ms, cancel_reason,
   cancelled_by, memory_mib, used_by_reason,
-  created_at_ms, updated_at_ms, run_at_ms, expires_at_ms, started_at_ms, ended_at_ms,
+  created_at_ms, ${updatedAtMs} AS updated_at_ms, run_at_ms, expires_at_ms, started_at_ms, ended_at_ms,
   (SELECT json_object('attempt', attempt, 'percent', percent, 'message', message, 'atMs', at_ms)
    FROM job_progress WHERE job_progress.job_id = jobs.id) AS progress,
   (SELECT spec FROM job_data WHERE job_data.seq = jobs.seq) AS spec`;

@@ -20,6 +20,9 @@ export const isLimited =
 export const isWaitedFor = `EXISTS (
   SELECT 1 FROM job_parents INDEXED BY job_parents_open
   WHERE parent_id = jobs.id AND job_parents.state = 'open')`;
+/** Some job that has a group has not ended. */
+export const anyOfGroup = `EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_going_by_group
+  WHERE group_name > '' AND ended_at_ms IS NULL AND cancel_requested_at_ms IS NULL)`;
 const toTell = `${isLimited} AS limited, ${isWaitedFor} AS is_waited_for`;
 
 /** What is told of a job that has ended: who may claim in its place, and who waits for it. */
@@ -129,11 +132,15 @@ export const bestOfPair = `best.seq IN (
   WHERE ready.queue = q.value AND ready.executor = e.value->>'name' AND ready.state = 'pending'
     AND ready.waits_for_key = 0
   ORDER BY ready.rank_ms, ready.seq LIMIT +:want)`;
-/** What a claim sets. */
-export const claimSet = `state = 'claimed', attempt = attempt + 1,
+/** What every claim sets. */
+const claimOnly = `state = 'claimed', attempt = attempt + 1,
      worker_id = :workerId, worker_generation = :generation, claim_token = :token,
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
-     claimed_at_ms = :nowMs, started_at_ms = NULL, updated_at_ms = :nowMs`;
+     claimed_at_ms = :nowMs, started_at_ms = NULL`;
+/** With what has the triggers of the job look after its group and its line. */
+export const claimSet = `${claimOnly}, updated_at_ms = :nowMs`;
+/** Some job has a group, and some ready one a line. */
+const anyAmongOthers = `(${anyOfGroup} OR EXISTS (SELECT 1 FROM fair_lines WHERE queue > ''))`;
 /** How many jobs a claim may take. */
 export const roomOfWorker = `max(0, min(:want, ${limits.slotsMax} - (
        SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE worker_id = :workerId AND ${held})))`;
@@ -142,12 +149,11 @@ export const roomOfWorker = `max(0, min(:want, ${limits.slotsMax} - (
  * The best jobs of each pair of queue and executor this worker offers, best first over all pairs; of a queue with
  * a limit no more than there is room for, over all its executors; of a shaped queue nothing, see `claimShaped`. None
  * while a job is still held by the same token, so that a call sent twice claims once. The cost depends on the pairs
- * and on `want`, never on the jobs stored or waiting. What it claims is counted and told by `countClaimed` and
- * `tellClaimed`, which follow in the batch.
+ * and on `want`, never on the jobs stored or waiting. What it claims is told by `tellClaimed`, which
+ * follows in the batch.
  */
-export const claimJobs = define<OfHolder & { token: string; want: number; nowMs: number }>(
-  'work.claim',
-  `UPDATE jobs SET ${claimSet}
+const claimBest = (set: string, mayBe: string): string =>
+  `UPDATE jobs SET ${set}
    WHERE seq IN (
      SELECT seq FROM (
        SELECT best.seq, best.rank_ms FROM ${served} ${heads}
@@ -162,15 +168,22 @@ export const claimJobs = define<OfHolder & { token: string; want: number; nowMs:
          WHERE ${mayClaim} AND s.shaped = 0 AND s.concurrency_max IS NOT NULL AND ${bestOfPair})
        WHERE place <= room)
      ORDER BY rank_ms, seq
-     LIMIT ${roomOfWorker})`,
-);
+     LIMIT iif(${mayBe}, ${roomOfWorker}, 0))`;
+
+type Claim = OfHolder & { token: string; want: number; nowMs: number };
+
+/** That claim where a job may be among others; does nothing where none is. */
+export const claimAmongOthers = define<Claim>('work.claimAmongOthers', claimBest(claimSet, anyAmongOthers));
+
+/** That claim where no job is; does nothing elsewhere. */
+export const claimJobs = define<Claim>('work.claim', claimBest(claimOnly, `NOT ${anyAmongOthers}`));
 
 /** Claims of a worker that were made up to a time and are not started, in the order of their jobs. */
 export const unstartedClaims = define<OfHolder & { beforeMs: number; limit: number }>(
   'work.unstartedClaims',
   `SELECT id, attempt FROM jobs INDEXED BY jobs_held
    WHERE worker_id = :workerId AND ${held} AND state = 'claimed' AND worker_generation = :generation
-     AND updated_at_ms <= :beforeMs
+     AND claimed_at_ms <= :beforeMs
    ORDER BY claim_token, seq LIMIT +:limit`,
 );
 
