@@ -1,6 +1,6 @@
 /** When transactions are long enough, one after another, that another thread should run them. */
 
-/** Shorter ones are not worth a turn of another thread: 0.2 ms where a core has to be woken for it, and a flush more. */
+/** Shorter ones are not worth a turn of another thread: 0.2 ms where a core has to be woken for it, and a flush. */
 const heavyMs = 4;
 /** So many, each within so long after the one before: a start, or one large batch, is no load. */
 const least = 4;
