@@ -20,6 +20,7 @@ import {
 import { queuesAfter } from '../store/statements/queues.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
 import { queueOf, settingsOf } from './queue-rows.ts';
+import type { Signals } from './signals.ts';
 import { jobStateOf } from './views.ts';
 
 type EndedState = (typeof endedStates)[number];
@@ -29,15 +30,23 @@ export interface JobLogs {
   remove(jobId: string): Promise<void>;
 }
 
+interface ForgetDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly logs: JobLogs;
+  readonly signals: Signals;
+}
+
 /**
  * The row of a job goes first, and with it is written that its logs must go; so no log is left that no row
- * owns, whenever the process dies. Each may also reject with STORE_UNAVAILABLE.
+ * owns, whenever the process dies. What a call that failed may leave is told to the forgetter. Each may also reject
+ * with STORE_UNAVAILABLE.
  */
 export class ForgetCommands {
-  readonly #deps: { readonly db: Database; readonly clock: Clock; readonly logs: JobLogs };
+  readonly #deps: ForgetDeps;
   #sweeping: Promise<void> = Promise.resolve();
 
-  constructor(deps: { db: Database; clock: Clock; logs: JobLogs }) {
+  constructor(deps: ForgetDeps) {
     this.#deps = deps;
   }
 
@@ -57,10 +66,15 @@ export class ForgetCommands {
     const { states = endedStates, olderThanMs = 0, limit = limits.jobsPerStep } = body;
     const beforeMs = this.#deps.clock.nowMs() - olderThanMs;
     let purged = 0;
-    for (const state of new Set(states)) {
-      if (purged < limit) purged += await this.#forgetStep({ queue, state, beforeMs, limit: limit - purged });
+    try {
+      for (const state of new Set(states)) {
+        if (purged < limit)
+          purged += await this.#forgetStep({ queue, state, beforeMs, limit: limit - purged });
+      }
+    } finally {
+      // The jobs of the states before one that failed are gone.
+      await this.#sweepLogs();
     }
-    await this.#sweepLogs();
     return { purged, more: purged === limit && (await this.#isLeft(queue, states, beforeMs)) };
   }
 
@@ -143,7 +157,7 @@ export class ForgetCommands {
   /** One sweep at a time: two would remove the same folders. */
   #sweepLogs(): Promise<void> {
     const sweep = this.#sweeping.then(() => this.#sweep());
-    this.#sweeping = sweep.then(nothing, nothing);
+    this.#sweeping = sweep.catch(() => this.#deps.signals.logsLeft());
     return sweep;
   }
 
@@ -175,10 +189,6 @@ export class ForgetCommands {
     const times = all.flatMap((retention) => Object.values(retention));
     return Math.min(defaults.retainEventsMs, ...times.map((ms) => ms ?? Number.POSITIVE_INFINITY));
   }
-}
-
-function nothing(): void {
-  // Its own caller hears of a failed sweep; the next one starts anew.
 }
 
 function firstEndedAtMs(row: Row, state: EndedState): number | null {

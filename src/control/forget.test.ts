@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defaults } from '../domain/defaults.ts';
+import { BlixardError } from '../domain/errors.ts';
 import type { JobState } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
+import type { Database, Statement } from '../store/database.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
+import { logsToRemove } from '../store/statements/forget.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { ForgetCommands } from './forget-commands.ts';
 
@@ -47,6 +50,24 @@ async function isThere(id: string): Promise<boolean> {
 async function rowsIn(table: string): Promise<number> {
   const [row] = await control.db.query({ sql: `SELECT count(*) AS n FROM ${table}` });
   return Number(row?.['n']);
+}
+
+/** The store of `control`, which refuses some statements. */
+function refusing(isRefused: (statement: Statement) => boolean): Database {
+  const pass = (statement: Statement): void => {
+    if (isRefused(statement)) throw new BlixardError('STORE_UNAVAILABLE', { problem: 'simulated' });
+  };
+  return {
+    batch: async (statements) => {
+      statements.forEach(pass);
+      return await control.db.batch(statements);
+    },
+    query: async (statement) => {
+      pass(statement);
+      return await control.db.query(statement);
+    },
+    close: () => control.db.close(),
+  };
 }
 
 async function advance(ms: number): Promise<void> {
@@ -99,6 +120,29 @@ describe('purge', () => {
     expect(await isThere(id)).toBe(false);
     control.forgetter.start();
     await advance(0);
+    expect(control.logs.removed).toEqual([id]);
+    expect(await rowsIn('logs_to_remove')).toBe(0);
+  });
+
+  it('leaves no log behind when the store refuses to tell which must go, though nothing else comes due', async () => {
+    control.forgetter.start();
+    const [id = ''] = await ended('completed');
+    await settle();
+    const forget = new ForgetCommands({ ...control, db: refusing(({ sql }) => sql === logsToRemove.sql) });
+    await expect(forget.purge('default', {})).rejects.toThrow('simulated');
+    await advance(0);
+    expect(await isThere(id)).toBe(false);
+    expect(control.logs.removed).toEqual([id]);
+    expect(await rowsIn('logs_to_remove')).toBe(0);
+  });
+
+  it('leaves no log of the states before one that the store refused', async () => {
+    const [id = ''] = await ended('completed');
+    const db = refusing(({ args }) => args?.includes('failed') === true);
+    const forget = new ForgetCommands({ ...control, db });
+    await expect(forget.purge('default', { states: ['completed', 'failed'] })).rejects.toThrow('simulated');
+    await advance(0);
+    expect(await isThere(id)).toBe(false);
     expect(control.logs.removed).toEqual([id]);
     expect(await rowsIn('logs_to_remove')).toBe(0);
   });

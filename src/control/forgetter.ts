@@ -43,6 +43,7 @@ export class Forgetter {
     this.#listening = [
       signals.onAnyEnded(() => this.#due(clock.nowMs() + this.#shortestMs)),
       signals.onQueueSet(() => this.#look()),
+      signals.onLogsLeft(() => this.#look()),
     ];
     this.#look();
   }

@@ -20,6 +20,7 @@ export class Signals {
   readonly #anyEnded = new Set<() => void>();
   readonly #parentEnded = new Set<() => void>();
   readonly #queueSet = new Set<() => void>();
+  readonly #logsLeft = new Set<() => void>();
   readonly #ended = new Keyed<() => void>();
   readonly #changed = new Keyed<() => void>();
   readonly #groupMoved = new Keyed<() => void>();
@@ -83,6 +84,15 @@ export class Signals {
 
   onQueueSet(fn: () => void): Unsubscribe {
     return added(this.#queueSet, fn);
+  }
+
+  /** Jobs may have been forgotten whose logs could not be removed. */
+  logsLeft(): void {
+    for (const fn of this.#logsLeft) fn();
+  }
+
+  onLogsLeft(fn: () => void): Unsubscribe {
+    return added(this.#logsLeft, fn);
   }
 
   /** A job has changed: claimed, started, put back, asked to stop, ended. */
