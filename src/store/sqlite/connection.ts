@@ -17,18 +17,11 @@ const busyTimeoutMs = 5_000;
  */
 const cacheKiB = { writer: 16 * 1_024, reader: 2 * 1_024 };
 
-/**
- * Pages in the log, 16 MiB, after which a commit moves them into the file and flushes it. Four times as many as SQLite
- * has by itself: a page that is written often, as most here are, then moves once instead of four times.
- */
-const checkpointPages = 4_000;
-
 /** NORMAL leaves out nothing but the flush of the log at a COMMIT, which `Durability` does before it answers. */
 const settings = (of: keyof typeof cacheKiB): string => `
   PRAGMA synchronous = NORMAL;
   PRAGMA temp_store = MEMORY;
   PRAGMA cache_size = -${cacheKiB[of]};
-  PRAGMA wal_autocheckpoint = ${checkpointPages};
 `;
 
 interface Prepared {
