@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning --
 /** The program `blixard`: gives the CLI this process's streams, signals and wiring, and exits with its code. */
-// The `--` above: Node.js 20 would take the --env-file of `blixard run` for its own. The warning: Node.js 22 calls its
-// SQLite an experiment.
+// The `--` above: Node.js 20 would take the --env-file of `blixard run` for its own. The warning: the first versions of
+// Node.js 24 call their SQLite an experiment.
 import { readFileSync } from 'node:fs';
 import type { CliContext, Interrupt } from '../cli/context.ts';
 import { reportError, runCli } from '../cli/program.ts';

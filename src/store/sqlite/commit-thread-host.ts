@@ -9,6 +9,12 @@ import type { FromThread, ThreadData, ToThread } from './commit-thread-messages.
 import { HeavyLoad, type Load } from './heavy-load.ts';
 import type { Batch } from './transactions.ts';
 
+/**
+ * Instead of those of this process: a loader of an application's sources would hold up the thread's begin. The first
+ * versions of Node.js 24 call their SQLite an experiment.
+ */
+const execArgv = ['--disable-warning=ExperimentalWarning'];
+
 /** It ends after so long without heavy load. */
 const idleMs = 10_000;
 
@@ -85,7 +91,7 @@ export class CommitThreadHost {
   #begin(): void {
     const { program, file, log } = this.#deps;
     const workerData: ThreadData = { file, unsettled: this.#unsettled.buffer };
-    const worker = new Worker(program, { workerData });
+    const worker = new Worker(program, { workerData, execArgv });
     worker.unref();
     worker.on('message', (message: FromThread) => this.#heard(message));
     worker.on('error', (error) => {

@@ -33,8 +33,8 @@ export type SqliteLibrary = new (file: string, options?: SqliteOpenOptions) => S
 /** Older ones can corrupt a WAL database that two connections use (sqlite.org/wal.html, "the WAL-reset bug"). */
 const oldestSafe = '3.51.3';
 
-/** Node 22.13 is the first to offer `node:sqlite` without a flag. */
-const firstNodeWithSqlite = '22.13.0';
+/** Node 22 has `node:sqlite`, too; there a statement prepared before a change of the schema does not give new columns. */
+const firstNodeWithSqlite = '24.0.0';
 
 /** Loads the library for this Node. Throws SQLITE_TOO_OLD. */
 export async function loadSqlite(): Promise<SqliteLibrary> {
