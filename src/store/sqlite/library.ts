@@ -33,7 +33,7 @@ export type SqliteLibrary = new (file: string, options?: SqliteOpenOptions) => S
 /** Older ones can corrupt a WAL database that two connections use (sqlite.org/wal.html, "the WAL-reset bug"). */
 const oldestSafe = '3.51.3';
 
-/** Node 22 has `node:sqlite`, too; there a statement prepared before a change of the schema does not give new columns. */
+/** Node 22 has `node:sqlite`, too, but a statement prepared before a change of schema gives no new columns there. */
 const firstNodeWithSqlite = '24.0.0';
 
 /** Loads the library for this Node. Throws SQLITE_TOO_OLD. */
