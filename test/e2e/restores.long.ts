@@ -1,3 +1,4 @@
+import { watch } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,8 @@ it(`restores ${count} VMs, all right, no random bytes twice, nothing left`, asyn
   const dataDir = await mkdtemp(join(tmpdir(), 'blixard-restores-'));
   await baseImage();
   const pool = { min: 0, target: 0, max: 0, memoryMiB: 0, coolDownMs: 1 };
+  // The event loop keeps one descriptor for all watches, from the first of them on.
+  watch(dataDir).close();
   const openBefore = (await readdir('/proc/self/fd')).length;
   const vms = await openHostVms({
     config: {
