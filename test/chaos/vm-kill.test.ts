@@ -90,6 +90,8 @@ describe('kill -9 of `up` at random points of boot, restore, run and stop', () =
       }
     }
     await client.close();
+    // Told to end while it starts, it ends at once.
+    await until('it has started', async () => up.output.includes('Run something'));
     expect(await up.end('SIGTERM')).toBe(0);
     expect(await readdir(join(site.dataDir, 'vms'))).toEqual([]);
     expect(await untruths({ dataDir: site.dataDir, accepted })).toEqual([]);

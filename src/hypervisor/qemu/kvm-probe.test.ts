@@ -49,6 +49,6 @@ describe('the proof of KVM', () => {
 
   it('says so when the program is not there', async () => {
     const verdict = await probeKvm({ ...(await goodHost()), program: '/no/such/qemu' });
-    expect(verdict).toEqual({ usable: false, reason: expect.stringContaining('No such file') });
+    expect(verdict).toEqual({ usable: false, reason: expect.stringContaining('not found') });
   });
 });

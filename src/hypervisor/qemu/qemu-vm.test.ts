@@ -96,7 +96,7 @@ describe('a QEMU process', () => {
 
   it('is told with words when the program cannot be run', async () => {
     const vm = await start('/no/such/qemu');
-    expect(await vm.exited).toMatchObject({ code: 127, stderr: expect.stringContaining('No such file') });
+    expect(await vm.exited).toMatchObject({ code: 127, stderr: expect.stringContaining('not found') });
   });
 
   it('is refused when not even that can be started', async () => {
