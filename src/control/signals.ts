@@ -14,6 +14,7 @@ export type LeaseListener = (workerId: string, untilMs: number | null) => void;
 /** Listeners live as long as the call that waits, so their number is bounded by the open calls. */
 export class Signals {
   readonly #ready = new Set<ReadyListener>();
+  readonly #maybeReady = new Set<() => void>();
   readonly #due = new Set<(atMs: number) => void>();
   readonly #slot = new Set<(atMs: number) => void>();
   readonly #lease = new Set<LeaseListener>();
@@ -41,6 +42,15 @@ export class Signals {
 
   onReady(fn: ReadyListener): Unsubscribe {
     return added(this.#ready, fn);
+  }
+
+  /** Jobs of any queue may have become ready without a word of it. */
+  maybeReady(): void {
+    for (const fn of this.#maybeReady) fn();
+  }
+
+  onMaybeReady(fn: () => void): Unsubscribe {
+    return added(this.#maybeReady, fn);
   }
 
   /** A job has reached a state in which it has ended; tells those who wait for any change, too. */

@@ -1,18 +1,20 @@
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardError } from '../domain/errors.ts';
 import { silentLog } from '../platform/log.ts';
 import { seededRandom } from '../platform/random.ts';
 import type { Database } from '../store/database.ts';
-import { openControl, settle, trueJob } from './control.suite.ts';
+import { type Control, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { JobCommands } from './job-commands.ts';
 import { Scheduler } from './scheduler.ts';
 import { tellingStore } from './telling-store.ts';
 
-/** Commits, and says that it does not know. */
-function losingAnswers(db: Database): Database {
+/** Commits, and says of all writes but the first `known` that it does not know. */
+function losingAnswers(db: Database, known = 0): Database {
+  let writes = 0;
   return {
     batch: async (statements) => {
-      await db.batch(statements);
+      const results = await db.batch(statements);
+      if (writes++ < known) return results;
       throw new BlixardError('STORE_UNAVAILABLE', { problem: 'the answer was lost' });
     },
     query: (statement, options) => db.query(statement, options),
@@ -36,4 +38,40 @@ it('a job whose submit was not answered is due at its time all the same', async 
   expect((await control.queries.get(id)).state).toBe('pending');
   await scheduler.stop();
   await control.close();
+});
+
+describe('a job made ready by a write that was not answered', () => {
+  let control: Control;
+  let worker: TestWorker;
+  let id: string;
+
+  beforeEach(async () => {
+    control = await openControl();
+    worker = await TestWorker.join(control);
+    ({ id } = await control.jobs.submit({ ...trueJob, delayMs: 50_000 }));
+  });
+
+  afterEach(() => control.close());
+
+  /** The job becomes due; what expires comes first, and is answered. */
+  async function promoteUnanswered(): Promise<void> {
+    const db = tellingStore(losingAnswers(control.db, 1), control);
+    const scheduler = new Scheduler({ ...control, db, random: seededRandom(1), log: silentLog });
+    control.clock.advance(50_000);
+    await expect(scheduler.tick()).rejects.toThrow('the answer was lost');
+    expect((await control.queries.get(id)).state).toBe('pending');
+  }
+
+  it('wakes who waits for jobs', async () => {
+    const waiting = worker.work({ waitMs: 60_000 });
+    await settle();
+    await promoteUnanswered();
+    expect((await waiting).claimed).toMatchObject([{ jobId: id }]);
+  });
+
+  it('is found by a worker that had found nothing before it', async () => {
+    expect(await worker.claim()).toEqual([]);
+    await promoteUnanswered();
+    expect(await worker.claim()).toMatchObject([{ jobId: id }]);
+  });
 });

@@ -6,14 +6,15 @@ import type { Signals } from './signals.ts';
 
 /**
  * The same store. After a write whose outcome nobody knows, all who wait for something look anew: a job or a schedule
- * that was stored by it would otherwise be due without anybody waiting for it, and the logs of jobs that were forgotten
- * by it would be left.
+ * that was stored by it would otherwise be due without anybody waiting for it, one that it made ready would wait until
+ * something else wakes a worker, and the logs of jobs that were forgotten by it would be left.
  */
 export function tellingStore(db: Database, { signals, clock }: { signals: Signals; clock: Clock }): Database {
   const lookAnew = (): void => {
     const nowMs = clock.nowMs();
     signals.due(nowMs);
     signals.slot(nowMs);
+    signals.maybeReady();
     signals.parentEnded();
     signals.queueSet();
   };

@@ -21,6 +21,7 @@ import { Results } from '../control/results/results.ts';
 import { Scheduler } from '../control/scheduler.ts';
 import { makeSchedules } from '../control/schedules/make-schedules.ts';
 import { Signals } from '../control/signals.ts';
+import { tellingStore } from '../control/telling-store.ts';
 import { Groups } from '../control/together/groups.ts';
 import { ParentEnds } from '../control/together/parent-ends.ts';
 import { ParentWatch } from '../control/together/parent-watch.ts';
@@ -130,7 +131,8 @@ export class World {
     const db = await openSqlite({ file: ':memory:', clock: realClock, log: silentLog });
     await migrate(db, await loadMigrations(), realClock.nowMs());
     const signals = new Signals();
-    const deps = { ...baseDeps, db: through(db), signals, leaseMs, heartbeatMs };
+    const store = tellingStore(through(db), { signals, clock: realClock });
+    const deps = { ...baseDeps, db: store, signals, leaseMs, heartbeatMs };
     const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: 64 * 1024 * 1024 });
     const events = new EventFeed({ ...deps, commits: db });
     const sender = new WebhookSender({ ...deps, targets: 'private', version: '0' });

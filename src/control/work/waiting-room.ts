@@ -122,6 +122,11 @@ export class WaitingRoom {
     this.#busy.add(seat);
   }
 
+  /** Everyone who wants jobs looks once more. */
+  callAll(): void {
+    for (const seat of this.#seats.values()) if (seat.want > 0) seat.call();
+  }
+
   /** Wakes resting seats until the jobs are spoken for; if any are left over, busy seats look once more. */
   ready(called: Called, jobs: number): void {
     let left = jobs;

@@ -85,6 +85,10 @@ export class WorkDesk {
       this.#fruitless.forget();
       this.#room.ready({ queue, executor }, jobs);
     });
+    deps.signals.onMaybeReady(() => {
+      this.#fruitless.forget();
+      this.#room.callAll();
+    });
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
