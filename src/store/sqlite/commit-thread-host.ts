@@ -19,7 +19,7 @@ const execArgv = ['--disable-warning=ExperimentalWarning'];
 const idleMs = 10_000;
 
 /** What it says of a group; undefined when it ended instead. */
-export type GroupReply = Exclude<FromThread, { kind: 'ready' }> | undefined;
+type GroupReply = Exclude<FromThread, { kind: 'ready' }> | undefined;
 
 /** Where its program is, compiled, and for which store. */
 export interface CommitThreadDeps {
@@ -38,7 +38,8 @@ export class CommitThreadHost {
   #worker: Worker | undefined;
   #gone: Promise<void> = Promise.resolve();
   #isReady = false;
-  #onReply: ((reply: GroupReply) => void) | undefined;
+  /** Of the groups it has been given, in their order; bounded by who gives them. */
+  readonly #onReply: ((reply: GroupReply) => void)[] = [];
   #idle: Timer | undefined;
   #isUsable = true;
 
@@ -63,18 +64,19 @@ export class CommitThreadHost {
     if (this.#worker === undefined && this.#isUsable && this.#isHeavy) this.#begin();
   }
 
-  /** Has it commit this group; one at a time. */
+  /** Has it commit this group, after those it was given before; who flushes it says `settled` then. */
   commit(group: readonly Batch[]): Promise<GroupReply> {
     return new Promise((resolve) => {
       // Only while it works does it keep the process alive.
       this.#worker?.ref();
-      this.#onReply = (reply) => {
-        this.#onReply = undefined;
-        this.#worker?.unref();
-        resolve(reply);
-      };
+      this.#onReply.push(resolve);
       this.#tell({ group });
     });
+  }
+
+  /** A group it has committed is on disk, or nobody knows. */
+  settled(): void {
+    Atomics.sub(this.#unsettled, 0, 1);
   }
 
   /** Ends it, once it has nothing under way. */
@@ -102,7 +104,7 @@ export class CommitThreadHost {
     this.#gone = new Promise((resolve) => {
       worker.once('exit', () => {
         this.#forget();
-        this.#onReply?.(undefined);
+        for (const onReply of this.#onReply.splice(0)) onReply(undefined);
         resolve();
       });
     });
@@ -111,12 +113,13 @@ export class CommitThreadHost {
 
   #heard(message: FromThread): void {
     if (message.kind === 'ready') this.#isReady = true;
-    else this.#onReply?.(message);
+    else this.#onReply.shift()?.(message);
+    if (this.#onReply.length === 0) this.#worker?.unref();
   }
 
   #watchIdle(): void {
     this.#idle = this.#deps.clock.after(idleMs, () => {
-      if (this.#isHeavy || this.#onReply !== undefined) this.#watchIdle();
+      if (this.#isHeavy || this.#onReply.length > 0) this.#watchIdle();
       else this.#end();
     });
   }

@@ -6,7 +6,7 @@ import type { Batch, Outcome } from './transactions.ts';
 /** What the thread is made with. */
 export interface ThreadData {
   readonly file: string;
-  /** One Int32, not 0 from just before a COMMIT until it is on disk. */
+  /** One Int32: how many groups are committed, or just about to be, and not told to be on disk. */
   readonly unsettled: SharedArrayBuffer;
 }
 
@@ -23,11 +23,11 @@ export interface SentError {
 /** Of one batch. */
 export type SentOutcome = readonly Result[] | SentError;
 
-/** From the thread. `committed` is on disk; `failed` was undone; after `unflushed` nobody knows. */
+/** From the thread. `committed` is not flushed yet; `failed` was undone. */
 export type FromThread =
   | { readonly kind: 'ready' }
   | { readonly kind: 'committed'; readonly outcomes: readonly SentOutcome[]; readonly commitMs: number }
-  | { readonly kind: 'failed' | 'unflushed'; readonly error: SentError };
+  | { readonly kind: 'failed'; readonly error: SentError };
 
 export function sentError(error: BlixardError): SentError {
   return { code: error.code, details: error.details, cause: String(error.cause) };

@@ -2,13 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FakeClock, realClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import { databaseSuite } from '../database.suite.ts';
 import type { Statement } from '../database.ts';
+import { CommitThreadHost } from './commit-thread-host.ts';
+import { type Connection, openReader, openWriter } from './connection.ts';
 import { HeavyLoad, type Load } from './heavy-load.ts';
-import { openSqlite, type SqliteDatabase } from './sqlite.ts';
+import { loadSqlite } from './library.ts';
+import { isAnswered, SlowDisk } from './slow-disk.suite.ts';
+import { openSqlite, SqliteDatabase } from './sqlite.ts';
 
 const compiled = new URL('../../../dist/store/sqlite/commit-thread.js', import.meta.url);
 const always: Load = { ran: () => undefined, isHeavy: () => true };
@@ -110,6 +114,64 @@ describe('the thread that commits', () => {
     while (performance.now() < untilMs) await db.batch([rows(1)]);
     expect(db.stats().beside).toBe(0);
     await db.close();
+  });
+});
+
+describe('what the thread has committed', () => {
+  let disk: SlowDisk;
+  let db: SqliteDatabase;
+  let onFile: Connection;
+
+  beforeEach(async () => {
+    const file = freshFile();
+    await (await openBeside(file)).close();
+    const library = await loadSqlite();
+    const deps = { file, clock: realClock, log: silentLog };
+    disk = new SlowDisk(new FakeClock());
+    onFile = openReader(library, file);
+    const thread = new CommitThreadHost({ ...deps, program: compiled, load: always });
+    const [writer, reader] = [openWriter(library, file), openReader(library, file)];
+    db = new SqliteDatabase({ ...deps, writer, reader, flush: disk, thread });
+    await db.batch([table]);
+    thread.ran(0);
+    while (!thread.isWanted) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  afterEach(async () => {
+    await db.close();
+    onFile.close();
+  });
+
+  const countAs = { sql: 'SELECT count(*) AS n FROM t' };
+
+  /** Until so many rows are committed, on disk or not. */
+  async function committed(n: number): Promise<void> {
+    while (onFile.rows(countAs)[0]?.['n'] !== n) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  it('is neither answered nor read before it is on disk, while it commits more', async () => {
+    const first = db.batch([rows(1)]);
+    await committed(1);
+    const second = db.batch([rows(1)]);
+    await committed(2);
+    const read = db.query(countAs);
+    expect(await Promise.all([first, second, read].map(isAnswered))).toEqual([false, false, false]);
+    disk.write();
+    expect(await Promise.all([first, second, read].map(isAnswered))).toEqual([true, false, false]);
+    disk.write();
+    await second;
+    expect(await read).toEqual([{ n: 2 }]);
+    expect(db.stats().beside).toBe(2);
+  });
+
+  it('is not answered as written or read when the disk failed', async () => {
+    const first = db.batch([rows(1)]);
+    await committed(1);
+    while (disk.waiting.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    disk.waiting.shift()?.reject(new Error('no disk'));
+    await expect(first).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(db.batch([rows(1)])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(db.query(countAs)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 });
 

@@ -12,46 +12,40 @@ import { openWriter } from './connection.ts';
 import { unavailable } from './failure.ts';
 import { loadSqlite } from './library.ts';
 import { type Batch, Transactions } from './transactions.ts';
-import { walFlushOf } from './wal-flush.ts';
 
 const { file, unsettled }: ThreadData = workerData;
-const flag = new Int32Array(unsettled);
+const counter = new Int32Array(unsettled);
 const writer = openWriter(await loadSqlite(), file);
-const flush = walFlushOf(file);
+let isCounted = false;
 const transactions = new Transactions({
   writer,
   log: silentLog,
-  onCommit: () => Atomics.store(flag, 0, 1),
+  onCommit: () => {
+    isCounted = true;
+    Atomics.add(counter, 0, 1);
+  },
 });
 
 parentPort?.on('message', (message: ToThread) => {
   if (message === 'end') {
-    flush.close();
     writer.close();
     parentPort?.close();
     return;
   }
-  const reply = commit(message.group);
-  if (reply.kind !== 'unflushed') Atomics.store(flag, 0, 0);
-  say(reply);
+  say(commit(message.group));
 });
 say({ kind: 'ready' });
 
 function commit(group: readonly Batch[]): FromThread {
   const sinceMs = performance.now();
-  let outcomes: ReturnType<Transactions['run']>;
+  isCounted = false;
   try {
-    outcomes = transactions.run(group);
+    const outcomes = transactions.run(group).map(sentOutcome);
+    return { kind: 'committed', outcomes, commitMs: performance.now() - sinceMs };
   } catch (error) {
+    if (isCounted) Atomics.sub(counter, 0, 1);
     return { kind: 'failed', error: sentError(unavailable(error)) };
   }
-  const commitMs = performance.now() - sinceMs;
-  try {
-    flush.now();
-  } catch (error) {
-    return { kind: 'unflushed', error: sentError(unavailable(error)) };
-  }
-  return { kind: 'committed', outcomes: outcomes.map(sentOutcome), commitMs };
 }
 
 function say(message: FromThread): void {

@@ -5,42 +5,8 @@ import { silentLog } from '../../platform/log.ts';
 import type { Statement } from '../database.ts';
 import { openWriter } from './connection.ts';
 import { loadSqlite } from './library.ts';
+import { isAnswered, SlowDisk } from './slow-disk.suite.ts';
 import { SqliteDatabase } from './sqlite.ts';
-import type { WalFlush } from './wal-flush.ts';
-
-/** A disk that writes when the test says so. */
-class SlowDisk implements WalFlush {
-  /** Beside the thread. */
-  flushed = 0;
-  flushedHere = 0;
-  problem: Error | undefined;
-  nowMs = 0;
-  readonly waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
-  readonly #clock: FakeClock;
-
-  constructor(clock: FakeClock) {
-    this.#clock = clock;
-  }
-
-  now(): void {
-    this.#clock.advance(this.nowMs);
-    if (this.problem !== undefined) throw this.problem;
-    this.flushedHere++;
-  }
-
-  later(): Promise<void> {
-    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
-  }
-
-  write(): void {
-    this.flushed++;
-    this.waiting.shift()?.resolve();
-  }
-
-  close(): void {
-    this.waiting.length = 0;
-  }
-}
 
 let disk: SlowDisk;
 let db: SqliteDatabase;
@@ -56,17 +22,6 @@ beforeEach(async () => {
 afterEach(() => db.close());
 
 const insert: readonly Statement[] = [{ sql: 'INSERT INTO t VALUES (1)' }];
-
-/** Whether it has been answered by now. */
-async function isAnswered(promise: Promise<unknown>): Promise<boolean> {
-  let answered = false;
-  const note = (): void => {
-    answered = true;
-  };
-  promise.then(note, note);
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-  return answered;
-}
 
 const unavailable = { code: 'STORE_UNAVAILABLE', details: { problem: expect.stringContaining('no disk') } };
 

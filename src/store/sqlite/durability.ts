@@ -14,6 +14,9 @@ export interface Committed {
   readonly fail: (error: BlixardError) => void;
 }
 
+/** Who flushes: this thread where the disk is quick, or always another, `beside`. */
+export type FlushBy = 'soon' | 'beside';
+
 /** One flush, and who waits for it. */
 class Flush {
   readonly committed: Committed[] = [];
@@ -58,11 +61,11 @@ export class Durability {
   }
 
   /** Takes what a transaction has committed. */
-  add(committed: Committed): void {
+  add(committed: Committed, flush: FlushBy): void {
     this.#next ??= new Flush();
     this.#next.committed.push(committed);
     if (this.#current !== undefined) return;
-    if (this.#lastMs < quickMs) this.#flushNow();
+    if (flush === 'soon' && this.#lastMs < quickMs) this.#flushNow();
     else void this.#flushLater();
   }
 

@@ -1,6 +1,6 @@
 /**
  * Joins the batches that arrive in one turn of the event loop into one transaction, so they share one fsync. Under
- * heavy load a thread of its own commits them, while this one answers the group before and prepares the next.
+ * heavy load a thread of its own commits them, while the group before is flushed and answered, and the next prepared.
  */
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
@@ -9,9 +9,9 @@ import { failpoint } from '../../platform/failpoint.ts';
 import type { Log } from '../../platform/log.ts';
 import { CommitListeners } from '../commits.ts';
 import type { Result } from '../database.ts';
-import type { CommitThreadHost, GroupReply } from './commit-thread-host.ts';
+import type { CommitThreadHost } from './commit-thread-host.ts';
 import { errorOf, outcomeOf } from './commit-thread-messages.ts';
-import type { Durability } from './durability.ts';
+import type { Durability, FlushBy } from './durability.ts';
 import { unavailable } from './failure.ts';
 import type { Batch, Outcome, Transactions } from './transactions.ts';
 
@@ -32,6 +32,9 @@ export interface CommitStats {
   readonly statements: number;
 }
 
+/** The thread has one under way, and the next at hand when that one ends. */
+const groupsBeside = 2;
+
 /** What groups are committed with; without a thread this one does it all. */
 export interface GroupCommitDeps {
   readonly transactions: Transactions;
@@ -50,8 +53,10 @@ export class GroupCommit {
   /** Batches that were taken to be committed and are not answered yet. */
   #unanswered = 0;
   #timer: NodeJS.Immediate | undefined;
-  /** The end of the group that the thread commits. */
-  #beside: Promise<void> | undefined;
+  /** Groups the thread has been given and has not told the end of. */
+  #beside = 0;
+  /** The answer to the last group the thread was given, and so to all. */
+  #answered: Promise<void> = Promise.resolve();
 
   constructor(deps: GroupCommitDeps) {
     this.#deps = deps;
@@ -80,44 +85,41 @@ export class GroupCommit {
 
   /** Resolves when all that may be committed now is on disk, or nobody knows; undefined when it is. */
   settled(): Promise<void> | undefined {
-    return this.#deps.thread?.isUnsettled ? this.#beside : this.#deps.durability.settled();
+    return this.#deps.thread?.isUnsettled ? this.#answered : this.#deps.durability.settled();
   }
 
   /** Commits all that wait. */
   async drain(): Promise<void> {
     clearImmediate(this.#timer);
-    while (this.#beside !== undefined) await this.#beside;
+    while (this.#beside > 0) await this.#answered;
     while (this.#waiting.length > 0) this.#commitHere(this.#takeGroup());
     await this.#deps.durability.drain();
     await this.#deps.thread?.close();
   }
 
   #turnSoon(): void {
-    if (this.#beside === undefined && this.#waiting.length > 0)
-      this.#timer ??= setImmediate(() => this.#turn());
+    if (this.#mayCommit) this.#timer ??= setImmediate(() => this.#turn());
+  }
+
+  /** While the thread writes, this one must not. */
+  get #mayCommit(): boolean {
+    if (this.#waiting.length === 0) return false;
+    return this.#beside < (this.#deps.thread?.isWanted ? groupsBeside : 1);
   }
 
   /** One transaction per turn: between two of them the process can answer what it read. */
   #turn(): void {
     this.#timer = undefined;
-    if (this.#beside !== undefined || this.#waiting.length === 0) return;
-    const { thread, durability } = this.#deps;
+    if (!this.#mayCommit) return;
+    const { thread } = this.#deps;
     if (thread?.isWanted !== true) this.#commitHere(this.#takeGroup());
-    // What was committed here before is answered before.
-    else if (durability.settled() !== undefined) this.#beside = this.#untilSettled();
     // One half: while it is answered, and new ones come, the thread has the other.
-    else this.#beside = this.#commitBeside(thread, this.#takeGroup(Math.ceil(this.#waiting.length / 2)));
-    this.#turnSoon();
-  }
-
-  async #untilSettled(): Promise<void> {
-    await this.#deps.durability.settled();
-    this.#beside = undefined;
+    else this.#commitBeside(thread, this.#beside > 0 ? 1 : 2);
     this.#turnSoon();
   }
 
   #commitHere(group: readonly Waiting[]): void {
-    const { transactions, durability, clock, thread } = this.#deps;
+    const { transactions, clock, thread } = this.#deps;
     const sinceMs = clock.monotonicMs();
     let outcomes: Outcome[];
     try {
@@ -129,48 +131,56 @@ export class GroupCommit {
     thread?.ran(clock.monotonicMs() - sinceMs);
     failpoint('store-committed');
     this.#unanswered += group.length;
-    durability.add({
-      answer: () => {
+    void this.#answerOnDisk(group, outcomes, 'soon');
+  }
+
+  #answerOnDisk(group: readonly Waiting[], outcomes: readonly Outcome[], flush: FlushBy): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (tell: () => void): void => {
         this.#unanswered -= group.length;
-        this.#committed(group, outcomes);
-      },
-      fail: (failure) => {
-        this.#unanswered -= group.length;
-        reject(group, failure);
-      },
+        tell();
+        resolve();
+      };
+      this.#deps.durability.add(
+        {
+          answer: () => end(() => this.#committed(group, outcomes)),
+          fail: (failure) => end(() => reject(group, failure)),
+        },
+        flush,
+      );
     });
   }
 
-  async #commitBeside(thread: CommitThreadHost, group: readonly Waiting[]): Promise<void> {
+  /** A part of what waits: all of it, or one of two. */
+  #commitBeside(thread: CommitThreadHost, parts: number): void {
+    const group = this.#takeGroup(Math.ceil(this.#waiting.length / parts));
     this.#unanswered += group.length;
+    this.#beside++;
+    this.#answered = this.#answerBeside(thread, group);
+  }
+
+  async #answerBeside(thread: CommitThreadHost, group: readonly Waiting[]): Promise<void> {
     const reply = await thread.commit(group.map(({ batch }) => batch));
+    this.#beside--;
     if (reply?.kind === 'committed') {
       failpoint('store-committed');
       thread.ran(reply.commitMs);
+      this.#stats.beside++;
+      const flushed = this.#answerOnDisk(group, reply.outcomes.map(outcomeOf), 'beside');
+      // The next group is under way while this one is flushed.
+      this.#turn();
+      await flushed;
+      thread.settled();
+      return;
     }
     this.#unanswered -= group.length;
-    this.#goOn(thread);
-    this.#answerBeside(group, reply);
-  }
-
-  /** The next group is under way before this one is answered. */
-  #goOn(thread: CommitThreadHost): void {
-    this.#beside = undefined;
-    if (this.#waiting.length > 0 && thread.isWanted)
-      this.#beside = this.#commitBeside(thread, this.#takeGroup());
+    if (reply === undefined)
+      reject(
+        group,
+        this.#deps.durability.fail(new Error('the thread that commits ended in the middle of it')),
+      );
+    else this.#failed(group, errorOf(reply.error));
     this.#turnSoon();
-  }
-
-  #answerBeside(group: readonly Waiting[], reply: GroupReply): void {
-    if (reply?.kind === 'committed') {
-      this.#stats.beside++;
-      this.#committed(group, reply.outcomes.map(outcomeOf));
-    } else if (reply?.kind === 'failed') {
-      this.#failed(group, errorOf(reply.error));
-    } else {
-      const ended = new Error('the thread that commits ended in the middle of it');
-      reject(group, this.#deps.durability.fail(reply === undefined ? ended : errorOf(reply.error)));
-    }
   }
 
   #committed(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
