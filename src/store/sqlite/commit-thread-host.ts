@@ -38,6 +38,8 @@ export class CommitThreadHost {
   #worker: Worker | undefined;
   #gone: Promise<void> = Promise.resolve();
   #isReady = false;
+  /** It was told to end, maybe before it was ready. */
+  #isEnding = false;
   /** Of the groups it has been given, in their order; bounded by who gives them. */
   readonly #onReply: ((reply: GroupReply) => void)[] = [];
   #idle: Timer | undefined;
@@ -112,7 +114,7 @@ export class CommitThreadHost {
   }
 
   #heard(message: FromThread): void {
-    if (message.kind === 'ready') this.#isReady = true;
+    if (message.kind === 'ready') this.#isReady = !this.#isEnding;
     else this.#onReply.shift()?.(message);
     if (this.#onReply.length === 0) this.#worker?.unref();
   }
@@ -125,6 +127,7 @@ export class CommitThreadHost {
   }
 
   #end(): void {
+    this.#isEnding = true;
     this.#isReady = false;
     this.#idle?.cancel();
     // Until it is gone it is to be waited for.
@@ -138,6 +141,7 @@ export class CommitThreadHost {
 
   #forget(): void {
     this.#worker = undefined;
+    this.#isEnding = false;
     this.#isReady = false;
     this.#idle?.cancel();
   }

@@ -100,6 +100,23 @@ describe('the thread that commits', () => {
     await expect(open).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
+  it('that is told to end before it is ready harms nothing', async () => {
+    const program = join(dir, 'slow.mjs');
+    const wait = 'await new Promise((resolve) => setTimeout(resolve, 300));';
+    writeFileSync(program, `${wait} await import(${JSON.stringify(compiled.href)});`);
+    let isHeavy = true;
+    const load: Load = { ran: () => undefined, isHeavy: () => isHeavy };
+    const clock = new FakeClock();
+    const thread = { program: pathToFileURL(program), load };
+    const db = await openSqlite({ file: freshFile(), clock, log: silentLog, thread });
+    await db.batch([table]);
+    isHeavy = false;
+    clock.advance(10_000);
+    isHeavy = true;
+    while (db.stats().beside === 0) await db.batch([rows(1)]);
+    await db.close();
+  });
+
   it('that cannot begin leaves all to this one', async () => {
     const program = join(dir, 'fails.mjs');
     writeFileSync(program, 'throw new Error("no room")');
@@ -120,6 +137,7 @@ describe('the thread that commits', () => {
 describe('what the thread has committed', () => {
   let disk: SlowDisk;
   let db: SqliteDatabase;
+  let isHeavy = true;
   let onFile: Connection;
 
   beforeEach(async () => {
@@ -128,8 +146,10 @@ describe('what the thread has committed', () => {
     const library = await loadSqlite();
     const deps = { file, clock: realClock, log: silentLog };
     disk = new SlowDisk(new FakeClock());
+    isHeavy = true;
+    const load: Load = { ran: () => undefined, isHeavy: () => isHeavy };
     onFile = openReader(library, file);
-    const thread = new CommitThreadHost({ ...deps, program: compiled, load: always });
+    const thread = new CommitThreadHost({ ...deps, program: compiled, load });
     const [writer, reader] = [openWriter(library, file), openReader(library, file)];
     db = new SqliteDatabase({ ...deps, writer, reader, flush: disk, thread });
     await db.batch([table]);
@@ -162,6 +182,22 @@ describe('what the thread has committed', () => {
     await second;
     expect(await read).toEqual([{ n: 2 }]);
     expect(db.stats().beside).toBe(2);
+  });
+
+  it('holds up who reads what the main thread committed after it', async () => {
+    const first = db.batch([rows(1)]);
+    await committed(1);
+    while (disk.waiting.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    isHeavy = false;
+    const second = db.batch([rows(1)]);
+    await committed(2);
+    const read = db.query(countAs);
+    disk.write();
+    await first;
+    expect(await Promise.all([second, read].map(isAnswered))).toEqual([false, false]);
+    disk.write();
+    await second;
+    expect(await read).toEqual([{ n: 2 }]);
   });
 
   it('is not answered as written or read when the disk failed', async () => {

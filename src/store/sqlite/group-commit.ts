@@ -85,7 +85,10 @@ export class GroupCommit {
 
   /** Resolves when all that may be committed now is on disk, or nobody knows; undefined when it is. */
   settled(): Promise<void> | undefined {
-    return this.#deps.thread?.isUnsettled ? this.#answered : this.#deps.durability.settled();
+    const { thread, durability } = this.#deps;
+    if (thread?.isUnsettled !== true) return durability.settled();
+    // What this one committed after the thread comes after it.
+    return this.#answered.then(() => durability.settled());
   }
 
   /** Commits all that wait. */
