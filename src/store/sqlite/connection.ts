@@ -30,6 +30,12 @@ const settings = (of: keyof typeof cacheKiB): string => `
  */
 const keepMemory: Statement = { sql: 'SELECT length(hex(zeroblob(2097152))) AS bytes' };
 
+/**
+ * Into how many pages (16 MiB) the log grows before it is moved into the file, which flushes both: four times as seldom as
+ * by default, and as far as a reader finds a page of it by one look-up.
+ */
+const moveLog: Statement = { sql: 'PRAGMA wal_autocheckpoint = 4000' };
+
 interface Prepared {
   readonly statement: PreparedStatement;
   readonly reader: RowReader;
@@ -79,6 +85,7 @@ export function openWriter(library: SqliteLibrary, file: string): Connection {
     useWal(writer, file);
     writer.exec(settings('writer'));
     writer.rows(keepMemory);
+    writer.rows(moveLog);
     return writer;
   } catch (error) {
     writer.close();

@@ -4,7 +4,7 @@
  */
 import { heldStates } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
-import { insertSet, jobAndAttempt, onlyQueue } from './event-sets.ts';
+import { insertSet, jobsOfAttempt, onlyQueue } from './event-sets.ts';
 import { anyOfGroup, isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
 
 /** `starts` is `{jobId: startedAtMs}`: claimed attempts, all with this number. */
@@ -38,7 +38,7 @@ export const tellCompleted = define<Starts & { nowMs: number }>(
     data: `'{"from":"claimed","reason":"exit","exitCode":0}'`,
     queue: onlyQueue,
     token: 'NULL',
-    each: jobAndAttempt,
+    jobs: jobsOfAttempt(':attempt'),
   })}
    FROM ${those} HAVING count(*) > 0
    RETURNING jobs, iif(${anyMissed}, (${missed}), '[]') AS missed`,

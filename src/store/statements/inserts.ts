@@ -3,7 +3,7 @@
  * that are alike told and counted as one set. What stands in the way of one keeps only that one out.
  */
 import { define, defineRows, defineSet } from './define.ts';
-import { insertSet } from './event-sets.ts';
+import { insertSet, jobsAlone } from './event-sets.ts';
 import { imageIsFine, insertJob, insertJobData, type NewJob } from './jobs.ts';
 
 /** So many make the work of a statement for each of them a third less; twice as many gain no more. */
@@ -67,7 +67,7 @@ export const tellSubmitted = define<Pick<NewJob, (typeof toldOfSet)[number] | 'n
       || '"}'`,
     queue: ':queue',
     token: 'NULL',
-    each: `'["' || jobs.id || '"]'`,
+    jobs: jobsAlone,
   })}
    FROM jobs WHERE jobs.seq > (SELECT coalesce(max(seq), 0) FROM job_data) AND jobs.claim_token = ''
    HAVING count(*) > 0`,
