@@ -48,11 +48,18 @@ const insertSpecs = (count: number) =>
     count,
   );
 
-/** Jobs of a set, of which `tellSubmitted` tells before their specs are stored. */
-export const insertsAlike = { many: insertAlike(together), one: insertAlike(1) };
+/** What a statement costs beside its rows is what three rows of a set cost, so large parts come first. */
+const partSizes = [4 * together, together, 2, 1];
 
-/** The specs of jobs just inserted; older jobs of the same ids keep theirs. */
-export const insertsSpecs = { many: insertSpecs(together), one: insertSpecs(1) };
+/**
+ * What stores a part of a set of `count` jobs, the largest first. `tellSubmitted` tells of the jobs of all parts before
+ * their specs are stored; older jobs of the same ids keep theirs.
+ */
+export const setParts = partSizes.map((count) => ({
+  count,
+  jobs: insertAlike(count),
+  specs: insertSpecs(count),
+}));
 
 /** What the event of a set tells of all its jobs. */
 export const toldOfSet = ['queue', 'executor', 'image', 'state'] as const satisfies readonly (keyof NewJob)[];
