@@ -25,12 +25,6 @@ const settings = (of: keyof typeof cacheKiB): string => `
 `;
 
 /**
- * The memory of one large text, asked for once: from then on glibc keeps what texts up to this size leave free. Else it
- * gives that back after each claim, and every page of the next one is a fault: 1.8 µs per job of a claim.
- */
-const keepMemory: Statement = { sql: 'SELECT length(hex(zeroblob(2097152))) AS bytes' };
-
-/**
  * Into how many pages (16 MiB) the log grows before it is moved into the file, which flushes both: four times as seldom as
  * by default, and as far as a reader finds a page of it by one look-up.
  */
@@ -84,7 +78,6 @@ export function openWriter(library: SqliteLibrary, file: string): Connection {
   try {
     useWal(writer, file);
     writer.exec(settings('writer'));
-    writer.rows(keepMemory);
     writer.rows(moveLog);
     return writer;
   } catch (error) {
