@@ -24,12 +24,6 @@ const settings = (of: keyof typeof cacheKiB): string => `
   PRAGMA cache_size = -${cacheKiB[of]};
 `;
 
-/**
- * Into how many pages (16 MiB) the log grows before it is moved into the file, which flushes both: four times as seldom as
- * by default, and as far as a reader finds a page of it by one look-up.
- */
-const moveLog: Statement = { sql: 'PRAGMA wal_autocheckpoint = 4000' };
-
 interface Prepared {
   readonly statement: PreparedStatement;
   readonly reader: RowReader;
@@ -78,7 +72,6 @@ export function openWriter(library: SqliteLibrary, file: string): Connection {
   try {
     useWal(writer, file);
     writer.exec(settings('writer'));
-    writer.rows(moveLog);
     return writer;
   } catch (error) {
     writer.close();
