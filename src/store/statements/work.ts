@@ -120,12 +120,14 @@ export const limited =
   'workers AS w CROSS JOIN json_each(w.queues) AS q CROSS JOIN queues AS s ON s.name = q.value';
 /** With each executor it offers, what may be claimed in it. */
 export const heads = 'CROSS JOIN json_each(w.executors) AS e CROSS JOIN jobs AS best';
+/** No call with this token holds a job. */
+const isFirstOfToken = `NOT EXISTS (
+    SELECT 1 FROM jobs INDEXED BY jobs_held
+    WHERE worker_id = :workerId AND claim_token = :token AND ${held})`;
 /** What must hold for any claim. */
 export const mayClaim = `w.id = :workerId AND w.generation = :generation AND w.state = 'online'
   AND e.value->>'unavailable' IS NULL AND coalesce(s.paused, 0) = 0
-  AND NOT EXISTS (
-    SELECT 1 FROM jobs INDEXED BY jobs_held
-    WHERE worker_id = :workerId AND claim_token = :token AND ${held})`;
+  AND ${isFirstOfToken}`;
 /** The best of them. */
 export const bestOfPair = `best.seq IN (
   SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
@@ -176,7 +178,7 @@ type Claim = OfHolder & { token: string; want: number; nowMs: number };
 export const claimAmongOthers = define<Claim>('work.claimAmongOthers', claimBest(claimSet, anyAmongOthers));
 
 /** That claim where no job is; does nothing elsewhere. */
-export const claimJobs = define<Claim>('work.claim', claimBest(claimOnly, `NOT ${anyAmongOthers}`));
+export const claimJobs = define<Claim>('work.claim', claimBest(claimOnly, `${isFirstOfToken} AND NOT ${anyAmongOthers}`));
 
 /**
  * That claim of a worker with one queue and one executor, from a queue without a limit: without what puts the jobs of
