@@ -124,10 +124,10 @@ export const heads = 'CROSS JOIN json_each(w.executors) AS e CROSS JOIN jobs AS 
 const isFirstOfToken = `NOT EXISTS (
     SELECT 1 FROM jobs INDEXED BY jobs_held
     WHERE worker_id = :workerId AND claim_token = :token AND ${held})`;
+const isOpen = `w.id = :workerId AND w.generation = :generation AND w.state = 'online'
+  AND coalesce(s.paused, 0) = 0 AND ${isFirstOfToken}`;
 /** What must hold for any claim. */
-export const mayClaim = `w.id = :workerId AND w.generation = :generation AND w.state = 'online'
-  AND e.value->>'unavailable' IS NULL AND coalesce(s.paused, 0) = 0
-  AND ${isFirstOfToken}`;
+export const mayClaim = `${isOpen} AND e.value->>'unavailable' IS NULL`;
 /** The best of them. */
 export const bestOfPair = `best.seq IN (
   SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
@@ -178,7 +178,10 @@ type Claim = OfHolder & { token: string; want: number; nowMs: number };
 export const claimAmongOthers = define<Claim>('work.claimAmongOthers', claimBest(claimSet, anyAmongOthers));
 
 /** That claim where no job is; does nothing elsewhere. */
-export const claimJobs = define<Claim>('work.claim', claimBest(claimOnly, `${isFirstOfToken} AND NOT ${anyAmongOthers}`));
+export const claimJobs = define<Claim>(
+  'work.claim',
+  claimBest(claimOnly, `${isFirstOfToken} AND NOT ${anyAmongOthers}`),
+);
 
 /**
  * That claim of a worker with one queue and one executor, from a queue without a limit: without what puts the jobs of
@@ -190,8 +193,10 @@ export const claimOfPair = define<Claim>(
    WHERE seq IN (
      SELECT ready.seq FROM jobs AS ready INDEXED BY jobs_ready
      WHERE (ready.queue, ready.executor) = (
-         SELECT q.value, e.value->>'name' FROM ${served} CROSS JOIN json_each(w.executors) AS e
-         WHERE ${mayClaim} AND coalesce(s.shaped, 0) = 0 AND s.concurrency_max IS NULL
+         SELECT w.queues->>0, w.executors->0->>'name'
+         FROM workers AS w LEFT JOIN queues AS s ON s.name = w.queues->>0
+         WHERE ${isOpen} AND w.executors->0->>'unavailable' IS NULL
+           AND coalesce(s.shaped, 0) = 0 AND s.concurrency_max IS NULL
            AND json_array_length(w.queues) = 1 AND json_array_length(w.executors) = 1 AND NOT ${anyAmongOthers})
        AND ready.state = 'pending' AND ready.waits_for_key = 0
      ORDER BY ready.rank_ms, ready.seq
