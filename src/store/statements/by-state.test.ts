@@ -27,8 +27,8 @@ it.each(['0015_by_state', '0016'])('lists find the jobs of each state, stored be
   for (const [index, state] of states.entries()) {
     await db.batch([
       {
-        sql: `INSERT INTO jobs (id, queue, executor, image, state, run_at_ms, attempts_max, created_at_ms, updated_at_ms,
-                ended_at_ms) VALUES (?, 'q', 'e', 'i:1', ?, 1, 9, 1, 1, ?)`,
+        sql: `INSERT INTO jobs (id, queue, executor, image, state, run_at_ms, attempts_max, created_at_ms,
+                updated_at_ms, ended_at_ms) VALUES (?, 'q', 'e', 'i:1', ?, 1, 9, 1, 1, ?)`,
         args: [`${index}`, state, isEnded(state) ? 2 : null],
       },
     ]);

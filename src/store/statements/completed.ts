@@ -47,7 +47,10 @@ export const tellCompleted = define<Starts & { nowMs: number }>(
 const end = `state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0, claim_token = '',
   started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs`;
 
-/** A list that is not to be written is not even read. Does it where others may wait for one of them, which its triggers tell; a job with an empty claim token is told. */
+/**
+ * Does it where others may wait for one of them, which its triggers tell; a job with an empty claim token is told. A
+ * list that is not to be written is not even read.
+ */
 export const completeAmongOthers = define<Starts & { nowMs: number }>(
   'completed.writeAmongOthers',
   `UPDATE jobs SET ${end}, updated_at_ms = :nowMs FROM json_each(iif(${anyMissed}, :starts, '{}')) AS d

@@ -20,7 +20,7 @@ export const numberedBetween = (after: string, until: string): string =>
   `log.seq > ${after} AND log.seq < ${until} + ${limits.workMax} AND ${eventNumber} > ${after}
    AND ${eventNumber} <= ${until}`;
 
-/** A list of `["id` and what ends each of it, in JSON, whose parts need no quoting; what is between is put in at once. */
+/** A list of `["id` and what ends each, in JSON, whose parts need no quoting; what is between is put in at once. */
 const listOf = (each: string, end: string): string =>
   `'[["' || group_concat(${each}, ${end} || '],["') || ${end} || ']]'`;
 
