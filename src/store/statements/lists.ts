@@ -55,6 +55,7 @@ const listByQueueAndState = (kind: StateKind) => {
 
 /** The same of one queue and state, by the kind of the state. */
 export const listJobsByQueueAndState = {
+  pending: listByQueueAndState('pending'),
   waiting: listByQueueAndState('waiting'),
   taken: listByQueueAndState('taken'),
   over: listByQueueAndState('over'),

@@ -89,7 +89,7 @@ export const countsOfQueue = define<{ name: string }>(
 export const timesOfQueue = define<{ name: string }>(
   'queues.times',
   `SELECT
-     (SELECT created_at_ms FROM jobs INDEXED BY jobs_waiting
+     (SELECT created_at_ms FROM jobs INDEXED BY jobs_pending
       WHERE queue = :name AND state = 'pending' ORDER BY seq LIMIT 1) AS oldest_pending_at_ms,
      (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
       WHERE queue = :name AND state = 'completed' AND ended_at_ms IS NOT NULL) AS last_completed_at_ms,

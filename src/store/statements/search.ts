@@ -32,6 +32,7 @@ const byState = (kind: StateKind): Walk => ({ ...inState(kind, ':queue', ':state
 
 const walks = {
   all: { from: 'jobs', seq: 'jobs.seq', where: 'jobs.seq > 0' },
+  pending: byState('pending'),
   waiting: byState('waiting'),
   taken: byState('taken'),
   over: byState('over'),
@@ -96,6 +97,7 @@ function floorBy({ from, seq, where }: Walk, name: WalkName) {
 /** Up to `limit` jobs of the stretch that meet the conditions, newest first. */
 export const searches = {
   all: searchBy(walks.all, 'all'),
+  pending: searchBy(walks.pending, 'pending'),
   waiting: searchBy(walks.waiting, 'waiting'),
   taken: searchBy(walks.taken, 'taken'),
   over: searchBy(walks.over, 'over'),
@@ -107,6 +109,7 @@ export const searches = {
 /** Where a stretch ends that has `looked` jobs of the walk; no row when all of them are in it. */
 export const floors = {
   all: floorBy(walks.all, 'all'),
+  pending: floorBy(walks.pending, 'pending'),
   waiting: floorBy(walks.waiting, 'waiting'),
   taken: floorBy(walks.taken, 'taken'),
   over: floorBy(walks.over, 'over'),
