@@ -10,6 +10,7 @@ import { limits } from '../domain/limits.ts';
 import type { WorkerState } from '../domain/worker.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { Database, Row, Statement } from '../store/database.ts';
+import { kindOf } from '../store/statements/by-state.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import { eventsOfJob } from '../store/statements/events.ts';
 import {
@@ -174,7 +175,7 @@ function pairsOf(row: Row): Stats['jobs'] {
 function listStatement(query: QueryOf<'listJobs'>, page: { before: number; limit: number }): Statement {
   const { queue, state } = query;
   if (queue !== undefined && state !== undefined)
-    return listJobsByQueueAndState.with({ ...page, queue, state });
+    return listJobsByQueueAndState[kindOf(state)].with({ ...page, queue, state });
   if (queue !== undefined) return listJobsByQueue.with({ ...page, queue });
   if (state !== undefined) return listJobsByState.with({ ...page, state });
   return listJobs.with(page);

@@ -5,6 +5,7 @@ import { defaults } from '../domain/defaults.ts';
 import { jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import type { Database } from '../store/database.ts';
+import { kindOf } from '../store/statements/by-state.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import { countsAfter } from '../store/statements/queues.ts';
 import { createdUpTo, floors, searches, type WalkName } from '../store/statements/search.ts';
@@ -64,16 +65,15 @@ async function pathsOf(db: Database, query: Query): Promise<readonly Path[]> {
   if (label.length > 0) return [{ walk: 'label' }];
   // Most jobs are of the default tenant, so there is no index of those.
   if (tenant !== undefined && tenant !== defaults.tenant) return [{ walk: 'tenant' }];
-  const walk = 'queueAndState';
   if (queue !== undefined) {
     const states = state === undefined ? jobMachine.states : [state];
-    return states.map((each) => ({ walk, queue, state: each }));
+    return states.map((each) => ({ walk: kindOf(each), queue, state: each }));
   }
   if (state === undefined) return [{ walk: 'all' }];
   const queues = await db.query(countsAfter.with({ after: '', limit: limits.searchPaths + 1 }));
   // With so many queues, one walk over all jobs of a page costs less.
   if (queues.length === 0 || queues.length > limits.searchPaths) return [{ walk: 'all' }];
-  return queues.map((row) => ({ walk, queue: text(row, 'queue'), state }));
+  return queues.map((row) => ({ walk: kindOf(state), queue: text(row, 'queue'), state }));
 }
 
 function valuesOf(query: Query) {

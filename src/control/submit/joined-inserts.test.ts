@@ -71,7 +71,7 @@ describe('submits of one turn', () => {
     expect(told).toEqual([{ job_count: limits.submitsJoined }, { job_count: 19 }]);
     expect({ commits: commits - before.commits, statements: statements - before.statements }).toEqual({
       commits: 1,
-      statements: 2 * 8 + 1 + 2 * (2 + 3) + 1,
+      statements: 2 * 2 + 1 + 2 * (2 + 1 + 1) + 1,
     });
     expect(new Set(jobs.map(idOf)).size).toBe(limits.submitsJoined + 19);
   });

@@ -5,9 +5,8 @@ import type { Database, Result, Statement } from '../../store/database.ts';
 import {
   alike,
   insertDataTogether,
-  insertsAlike,
-  insertsSpecs,
   insertTogether,
+  setParts,
   tellSubmitted,
 } from '../../store/statements/inserts.ts';
 import { insertJob, insertJobData } from '../../store/statements/jobs.ts';
@@ -133,12 +132,13 @@ function setOf(group: readonly Waiting[]): Writes {
   const [shared] = jobs;
   if (shared === undefined) return { inserts, others: [] };
   const texts = group.map(({ draft }) => ({ id: draft.job.id, spec: draft.specText }));
-  for (let from = 0; from < group.length; ) {
-    const size = group.length - from < insertsAlike.many.count ? 'one' : 'many';
-    const to = from + insertsAlike[size].count;
-    inserts.push(insertsAlike[size].with(shared, jobs.slice(from, to)));
-    specs.push(insertsSpecs[size].with({}, texts.slice(from, to)));
-    from = to;
+  let from = 0;
+  for (const part of setParts) {
+    for (; group.length - from >= part.count; from += part.count) {
+      const to = from + part.count;
+      inserts.push(part.jobs.with(shared, jobs.slice(from, to)));
+      specs.push(part.specs.with({}, texts.slice(from, to)));
+    }
   }
   return { inserts, others: [tellSubmitted.with(shared), ...specs] };
 }

@@ -5,7 +5,7 @@ import { tellClaimed } from '../../store/statements/claimed.ts';
 import { textOrNull } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates } from '../../store/statements/rates.ts';
-import { claimAmongOthers, claimJobs } from '../../store/statements/work.ts';
+import { claimAmongOthers, claimJobs, claimOfPair } from '../../store/statements/work.ts';
 import type { Holder } from '../fence.ts';
 
 /**
@@ -22,7 +22,7 @@ export function claimStatements(
   return [
     ...(shaped
       ? [claimShaped.with(values), forgetFullRates.with({ nowMs, limit: 2 * want })]
-      : [claimAmongOthers.with(values), claimJobs.with(values)]),
+      : [claimAmongOthers, claimOfPair, claimJobs].map((claim) => claim.with(values))),
     tellClaimed.with(values),
   ];
 }

@@ -266,8 +266,8 @@ describe('ends', () => {
     expect(reply.claimed).toHaveLength(100);
     const after = control.db.stats();
     expect(after.commits - before.commits).toBe(1);
-    // The ends; the claim, in two parts, and its event; the lease.
-    expect(after.statements - before.statements).toBe(5);
+    // The ends; the claim, in three parts, and its event; the lease.
+    expect(after.statements - before.statements).toBe(6);
     expect(after.queries - before.queries).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 /** What a claim tells: its events for all its jobs at once, and the jobs themselves to their worker. */
 import { heldStates } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
-import { insertSet, jobAndAttempt, onlyQueue } from './event-sets.ts';
+import { insertSet, jobsAndAttempts, onlyQueue } from './event-sets.ts';
 
 type OfToken = { workerId: string; token: string };
 
@@ -18,9 +18,9 @@ const untold = `NOT EXISTS (SELECT 1 FROM events INDEXED BY events_of_sets
  * Two lines: `[jobId, …]`, and `[{"jobId":…,"attempt":…,"spec":…}, …]` with the memory of this attempt, as it is told
  * to the worker; an id and a spec are JSON already.
  */
-const claims = `'["' || group_concat(jobs.id, '","') || '"]' || char(10) || '[' || group_concat('{"jobId":"' || jobs.id
+const claims = `'["' || group_concat(jobs.id, '","') || '"]' || char(10) || '[{"jobId":"' || group_concat(jobs.id
   || '","attempt":' || jobs.attempt || ',"spec":' || CASE WHEN jobs.memory_mib IS NULL THEN job_data.spec
-  ELSE json_set(job_data.spec, '$.memoryMiB', jobs.memory_mib) END || '}') || ']' AS claims`;
+  ELSE json_set(job_data.spec, '$.memoryMiB', jobs.memory_mib) END, '},{"jobId":"') || '}]' AS claims`;
 
 /** Of the token, the best job first. */
 const ofToken = `(SELECT jobs.seq AS of_seq FROM ${heldByToken} ORDER BY jobs.rank_ms, jobs.seq)
@@ -38,7 +38,7 @@ export const tellClaimed = define<OfToken & { nowMs: number }>(
     data: `'{"from":"pending"}'`,
     queue: onlyQueue,
     token: ':token',
-    each: jobAndAttempt,
+    jobs: jobsAndAttempts,
   })}
    FROM (SELECT id, attempt, queue FROM ${heldByToken} ORDER BY jobs.seq) AS jobs HAVING count(*) > 0 AND ${untold}
    RETURNING (SELECT ${claims} FROM ${ofToken}) AS claims`,

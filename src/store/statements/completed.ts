@@ -4,7 +4,7 @@
  */
 import { heldStates } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
-import { insertSet, jobAndAttempt, onlyQueue } from './event-sets.ts';
+import { insertSet, jobsOfAttempt, onlyQueue } from './event-sets.ts';
 import { anyOfGroup, isLimited, isWaitedFor, type OfHolder, startedWithEnd } from './work.ts';
 
 /** `starts` is `{jobId: startedAtMs}`: claimed attempts, all with this number. */
@@ -38,7 +38,7 @@ export const tellCompleted = define<Starts & { nowMs: number }>(
     data: `'{"from":"claimed","reason":"exit","exitCode":0}'`,
     queue: onlyQueue,
     token: 'NULL',
-    each: jobAndAttempt,
+    jobs: jobsOfAttempt(':attempt'),
   })}
    FROM ${those} HAVING count(*) > 0
    RETURNING jobs, iif(${anyMissed}, (${missed}), '[]') AS missed`,
@@ -47,14 +47,18 @@ export const tellCompleted = define<Starts & { nowMs: number }>(
 const end = `state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0, claim_token = '',
   started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs`;
 
-/** Does it where others may wait for one of them, which its triggers tell; a job with an empty claim token is told. */
+/**
+ * Does it where others may wait for one of them, which its triggers tell; a job with an empty claim token is told. A
+ * list that is not to be written is not even read.
+ */
 export const completeAmongOthers = define<Starts & { nowMs: number }>(
   'completed.writeAmongOthers',
-  `UPDATE jobs SET ${end}, updated_at_ms = :nowMs FROM json_each(:starts) AS d WHERE ${isThose} AND ${anyMissed}`,
+  `UPDATE jobs SET ${end}, updated_at_ms = :nowMs FROM json_each(iif(${anyMissed}, :starts, '{}')) AS d
+   WHERE ${isThose}`,
 );
 
 /** Does it elsewhere. */
 export const completeClaimed = define<Starts & { nowMs: number }>(
   'completed.write',
-  `UPDATE jobs SET ${end} FROM json_each(:starts) AS d WHERE ${isThose} AND NOT ${anyMissed}`,
+  `UPDATE jobs SET ${end} FROM json_each(iif(${anyMissed}, '{}', :starts)) AS d WHERE ${isThose}`,
 );

@@ -20,8 +20,18 @@ export const numberedBetween = (after: string, until: string): string =>
   `log.seq > ${after} AND log.seq < ${until} + ${limits.workMax} AND ${eventNumber} > ${after}
    AND ${eventNumber} <= ${until}`;
 
-/** `[jobId, attempt]` in JSON, whose parts need no quoting. */
-export const jobAndAttempt = `'["' || jobs.id || '",' || jobs.attempt || ']'`;
+/** A list of `["id` and what ends each, in JSON, whose parts need no quoting; what is between is put in at once. */
+const listOf = (each: string, end: string): string =>
+  `'[["' || group_concat(${each}, ${end} || '],["') || ${end} || ']]'`;
+
+/** `[[jobId], …]`. */
+export const jobsAlone = listOf('jobs.id', `'"'`);
+
+/** `[[jobId, attempt], …]`. */
+export const jobsAndAttempts = listOf(`jobs.id || '",' || jobs.attempt`, `''`);
+
+/** The same where all are of this attempt. */
+export const jobsOfAttempt = (attempt: string): string => listOf('jobs.id', `'",' || ${attempt}`);
 
 /** The queue of all the jobs of a set, if it is one. */
 export const onlyQueue = 'iif(min(jobs.queue) = max(jobs.queue), min(jobs.queue), NULL)';
@@ -33,8 +43,8 @@ export const insertSet = (event: {
   data: string;
   queue: string;
   token: string;
-  each: string;
+  jobs: string;
 }): string =>
   `INSERT INTO events (seq, at_ms, kind, worker_id, data, jobs, job_count, queue, token)
    SELECT coalesce((SELECT max(seq) FROM events), 0) + count(*), :nowMs, '${event.kind}', ${event.workerId},
-     ${event.data}, '[' || group_concat(${event.each}) || ']', count(*), ${event.queue}, ${event.token}`;
+     ${event.data}, ${event.jobs}, count(*), ${event.queue}, ${event.token}`;

@@ -54,11 +54,13 @@ export const allStatements: readonly Listed[] = [
     workerImages,
     workers,
   ],
-]
-  .flatMap((module): unknown[] => Object.values(module))
-  // Statements of one kind may stand together in an object.
-  .flatMap((value): unknown[] => [value, ...Object.values(Object(value))])
-  .filter(isStatement);
+].flatMap(statementsIn);
+
+/** Statements of one kind may stand together in an object or a list. */
+function statementsIn(value: unknown): Listed[] {
+  if (isStatement(value)) return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(statementsIn) : [];
+}
 
 function isStatement(value: unknown): value is Listed {
   return typeof value === 'object' && value !== null && 'sql' in value && 'params' in value;

@@ -3,7 +3,7 @@
  * that are alike told and counted as one set. What stands in the way of one keeps only that one out.
  */
 import { define, defineRows, defineSet } from './define.ts';
-import { insertSet } from './event-sets.ts';
+import { insertSet, jobsAlone } from './event-sets.ts';
 import { imageIsFine, insertJob, insertJobData, type NewJob } from './jobs.ts';
 
 /** So many make the work of a statement for each of them a third less; twice as many gain no more. */
@@ -48,11 +48,18 @@ const insertSpecs = (count: number) =>
     count,
   );
 
-/** Jobs of a set, of which `tellSubmitted` tells before their specs are stored. */
-export const insertsAlike = { many: insertAlike(together), one: insertAlike(1) };
+/** What a statement costs beside its rows is what three rows of a set cost, so large parts come first. */
+const partSizes = [4 * together, together, 2, 1];
 
-/** The specs of jobs just inserted; older jobs of the same ids keep theirs. */
-export const insertsSpecs = { many: insertSpecs(together), one: insertSpecs(1) };
+/**
+ * What stores a part of a set of `count` jobs, the largest first. `tellSubmitted` tells of the jobs of all parts before
+ * their specs are stored; older jobs of the same ids keep theirs.
+ */
+export const setParts = partSizes.map((count) => ({
+  count,
+  jobs: insertAlike(count),
+  specs: insertSpecs(count),
+}));
 
 /** What the event of a set tells of all its jobs. */
 export const toldOfSet = ['queue', 'executor', 'image', 'state'] as const satisfies readonly (keyof NewJob)[];
@@ -67,7 +74,7 @@ export const tellSubmitted = define<Pick<NewJob, (typeof toldOfSet)[number] | 'n
       || '"}'`,
     queue: ':queue',
     token: 'NULL',
-    each: `'["' || jobs.id || '"]'`,
+    jobs: jobsAlone,
   })}
    FROM jobs WHERE jobs.seq > (SELECT coalesce(max(seq), 0) FROM job_data) AND jobs.claim_token = ''
    HAVING count(*) > 0`,

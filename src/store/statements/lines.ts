@@ -99,7 +99,7 @@ export const joinLines = define<{ name: string; after: number; limit: number }>(
   `UPDATE jobs SET line = CASE (SELECT lines_by FROM queues WHERE name = :name)
        WHEN 'tenant' THEN tenant WHEN 'key' THEN coalesce(concurrency_key, '') END
    WHERE seq IN (
-     SELECT seq FROM jobs INDEXED BY jobs_by_queue_and_state
+     SELECT seq FROM jobs INDEXED BY jobs_pending
      WHERE queue = :name AND state = 'pending' AND seq > :after ORDER BY seq LIMIT +:limit)
    RETURNING seq`,
 );

@@ -1,5 +1,6 @@
 /** Pages of jobs, attempts and events, and totals: each page starts at a key and reads only what it shows. */
 import { heldStates, jobMachine } from '../../domain/job.ts';
+import { inState, type StateKind, stateKinds } from './by-state.ts';
 import { define, literals } from './define.ts';
 import { jobColumns } from './jobs.ts';
 import { countColumns } from './queues.ts';
@@ -11,10 +12,15 @@ type Page = { before: number; limit: number };
 /** All jobs, newest first, from the one before `before`. */
 export const listJobs = define<Page>('lists.jobs', `SELECT ${jobColumns} FROM jobs WHERE ${page}`);
 
-/** The newest jobs of the queue `c` in a state. */
-const newestIn = (state: string, limit: string): string =>
-  `SELECT one.seq FROM jobs AS one INDEXED BY jobs_by_queue_and_state
-   WHERE one.queue = c.queue AND one.state = ${state} AND one.seq < :before ORDER BY one.seq DESC LIMIT ${limit}`;
+/** The newest jobs of the queue `c` in a state; there are none but those of its kind. */
+const newestIn = (state: string, limit: string): string => {
+  const ofKind = (kind: StateKind) => {
+    const { from, where } = inState(kind, 'c.queue', state);
+    return `SELECT seq FROM (SELECT jobs.seq FROM ${from} WHERE ${where} AND jobs.seq < :before
+      ORDER BY jobs.seq DESC LIMIT ${limit})`;
+  };
+  return stateKinds.map(ofKind).join(' UNION ALL ');
+};
 
 /** A page out of more jobs than it has, all of which an index gave. */
 const pageOf = (candidates: string): string =>
@@ -39,12 +45,21 @@ export const listJobsByQueue = define<Page & { queue: string }>(
     CROSS JOIN jobs AS best WHERE c.queue = :queue AND best.seq IN (${newestIn('s.value', '+:limit')})`),
 );
 
-/** The same of one queue and state. */
-export const listJobsByQueueAndState = define<Page & { queue: string; state: string }>(
-  'lists.jobsByQueueAndState',
-  `SELECT ${jobColumns} FROM jobs INDEXED BY jobs_by_queue_and_state
-   WHERE queue = :queue AND state = :state AND ${page}`,
-);
+const listByQueueAndState = (kind: StateKind) => {
+  const { from, where } = inState(kind, ':queue', ':state');
+  return define<Page & { queue: string; state: string }>(
+    `lists.jobsByQueueAndState.${kind}`,
+    `SELECT ${jobColumns} FROM ${from} WHERE ${where} AND ${page}`,
+  );
+};
+
+/** The same of one queue and state, by the kind of the state. */
+export const listJobsByQueueAndState = {
+  pending: listByQueueAndState('pending'),
+  waiting: listByQueueAndState('waiting'),
+  taken: listByQueueAndState('taken'),
+  over: listByQueueAndState('over'),
+} as const;
 
 /** Memory is stored where it is other than in the spec. */
 const memoryOr = (spec: string): string => `coalesce(memory_mib, ${spec}) AS memory_mib`;

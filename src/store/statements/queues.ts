@@ -89,7 +89,7 @@ export const countsOfQueue = define<{ name: string }>(
 export const timesOfQueue = define<{ name: string }>(
   'queues.times',
   `SELECT
-     (SELECT created_at_ms FROM jobs INDEXED BY jobs_by_queue_and_state
+     (SELECT created_at_ms FROM jobs INDEXED BY jobs_pending
       WHERE queue = :name AND state = 'pending' ORDER BY seq LIMIT 1) AS oldest_pending_at_ms,
      (SELECT max(ended_at_ms) FROM jobs INDEXED BY jobs_ended
       WHERE queue = :name AND state = 'completed' AND ended_at_ms IS NOT NULL) AS last_completed_at_ms,
@@ -155,8 +155,8 @@ const redriven = 'RETURNING id, state, queue, executor';
 export const redriveFailed = define<{ name: string; limit: number; nowMs: number }>(
   'queues.redrive',
   `${redrive} WHERE seq IN (
-     SELECT seq FROM jobs INDEXED BY jobs_by_queue_and_state
-     WHERE queue = :name AND state = 'failed' ORDER BY seq LIMIT +:limit)
+     SELECT seq FROM jobs INDEXED BY jobs_over
+     WHERE queue = :name AND state = 'failed' AND ended_at_ms IS NOT NULL ORDER BY seq LIMIT +:limit)
    ${redriven}`,
 );
 

@@ -2,6 +2,7 @@
  * Searches: each walks one index, newest first, over a bounded stretch of it, and tests each job there for the rest
  * of what is asked.
  */
+import { inState, type StateKind } from './by-state.ts';
 import { define } from './define.ts';
 import { jobColumns } from './jobs.ts';
 
@@ -27,13 +28,14 @@ interface Walk {
   readonly where: string;
 }
 
+const byState = (kind: StateKind): Walk => ({ ...inState(kind, ':queue', ':state'), seq: 'jobs.seq' });
+
 const walks = {
   all: { from: 'jobs', seq: 'jobs.seq', where: 'jobs.seq > 0' },
-  queueAndState: {
-    from: 'jobs INDEXED BY jobs_by_queue_and_state',
-    seq: 'jobs.seq',
-    where: 'jobs.queue = :queue AND jobs.state = :state',
-  },
+  pending: byState('pending'),
+  waiting: byState('waiting'),
+  taken: byState('taken'),
+  over: byState('over'),
   tenant: {
     from: 'jobs INDEXED BY jobs_by_tenant',
     seq: 'jobs.seq',
@@ -47,7 +49,7 @@ const walks = {
   },
 } as const satisfies Record<string, Walk>;
 
-/** The index a search walks. */
+/** The index a search walks; that of a kind of states for one queue and one state of this kind. */
 export type WalkName = keyof typeof walks;
 type WalkValues = {
   state: string | null;
@@ -95,7 +97,10 @@ function floorBy({ from, seq, where }: Walk, name: WalkName) {
 /** Up to `limit` jobs of the stretch that meet the conditions, newest first. */
 export const searches = {
   all: searchBy(walks.all, 'all'),
-  queueAndState: searchBy(walks.queueAndState, 'queueAndState'),
+  pending: searchBy(walks.pending, 'pending'),
+  waiting: searchBy(walks.waiting, 'waiting'),
+  taken: searchBy(walks.taken, 'taken'),
+  over: searchBy(walks.over, 'over'),
   tenant: searchBy(walks.tenant, 'tenant'),
   group: searchBy(walks.group, 'group'),
   label: searchBy(walks.label, 'label'),
@@ -104,7 +109,10 @@ export const searches = {
 /** Where a stretch ends that has `looked` jobs of the walk; no row when all of them are in it. */
 export const floors = {
   all: floorBy(walks.all, 'all'),
-  queueAndState: floorBy(walks.queueAndState, 'queueAndState'),
+  pending: floorBy(walks.pending, 'pending'),
+  waiting: floorBy(walks.waiting, 'waiting'),
+  taken: floorBy(walks.taken, 'taken'),
+  over: floorBy(walks.over, 'over'),
   tenant: floorBy(walks.tenant, 'tenant'),
   group: floorBy(walks.group, 'group'),
   label: floorBy(walks.label, 'label'),

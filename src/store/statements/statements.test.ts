@@ -55,11 +55,15 @@ describe('statements', () => {
     },
   );
 
-  it('that take a step of jobs have its triggers tell it, but for the two that tell it themselves', () => {
+  it('that take a step of jobs have its triggers tell it, but for the three that tell it themselves', () => {
     const steps = allStatements.filter(({ sql }) => /^UPDATE (OR IGNORE )?jobs .*(SET|,) state = /.test(sql));
     const untold = steps.filter(({ sql }) => !sql.includes(' updated_at_ms = ?'));
     expect(steps.length).toBeGreaterThan(12);
-    expect(untold.map(({ name }) => name).sort()).toEqual(['completed.write', 'work.claim']);
+    expect(untold.map(({ name }) => name).sort()).toEqual([
+      'completed.write',
+      'work.claim',
+      'work.claimOfPair',
+    ]);
   });
 
   it.each(allStatements.map((each) => [each.name, each] as const))('%s is planned once', (_, each) => {
