@@ -41,10 +41,14 @@ export async function attach(context: CliContext, client: BlixardClient, jobId: 
   }
 }
 
-/** Like any program of a pipe whose reader has gone, the job ends. */
+/** Like any program of a pipe whose reader has gone, the job ends, unless it did by itself. */
 async function cancelUnread(context: CliContext, client: BlixardClient, jobId: string): Promise<number> {
   const body = { reason: 'nobody reads its output', by: context.actor };
-  await client.call('cancelJob', { params: { id: jobId }, body });
+  try {
+    await client.call('cancelJob', { params: { id: jobId }, body });
+  } catch (error) {
+    if (!isBlixardError(error, 'JOB_INVALID_TRANSITION')) throw error;
+  }
   return outputClosedCode;
 }
 

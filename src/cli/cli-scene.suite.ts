@@ -12,8 +12,11 @@ export class TestTerminal implements Terminal {
   readonly columns = undefined;
   readonly #tty: boolean;
   readonly #written: Record<OutputName, Buffer[]> = { stdout: [], stderr: [] };
-  /** Set it to let the reader of standard output go. */
+  /** Set them to let the reader of a stream go. */
   stdoutIsClosed = false;
+  stderrIsClosed = false;
+  /** Awaited before each write. */
+  onWrite: (() => Promise<void>) | undefined;
 
   constructor(options: { readonly tty?: boolean } = {}) {
     this.#tty = options.tty === true;
@@ -28,7 +31,8 @@ export class TestTerminal implements Terminal {
   }
 
   async write(stream: OutputName, data: string | Uint8Array): Promise<void> {
-    if (stream === 'stdout' && this.stdoutIsClosed) throw new OutputClosed();
+    await this.onWrite?.();
+    if (stream === 'stdout' ? this.stdoutIsClosed : this.stderrIsClosed) throw new OutputClosed(stream);
     this.#written[stream].push(Buffer.from(data));
   }
 

@@ -4,6 +4,7 @@ import type { BlixardClient } from '../client/index.ts';
 import type { CliContext, FlagGroup, Flags } from './context.ts';
 import { makePaint, type Paint } from './output/style.ts';
 import { type ShowTime, timeShower } from './output/time.ts';
+import { OutputClosed } from './terminal.ts';
 import { nameOf, tellComplaints } from './usage.ts';
 
 /** One call of a command, with what it was called with. */
@@ -106,9 +107,13 @@ export function print(call: Call, text: string): Promise<void> {
   return call.context.terminal.write('stdout', text);
 }
 
-/** Says something on standard error. */
-export function say(context: CliContext, text: string): Promise<void> {
-  return context.terminal.write('stderr', `blixard: ${text}\n`);
+/** Says something on standard error; to nobody when its reader has gone. */
+export async function say(context: CliContext, text: string): Promise<void> {
+  try {
+    await context.terminal.write('stderr', `blixard: ${text}\n`);
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) throw error;
+  }
 }
 
 function addConfigFlags(command: Command, context: CliContext, group: FlagGroup | undefined): string[] {

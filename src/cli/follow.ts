@@ -5,7 +5,7 @@ import { BlixardError } from '../domain/errors.ts';
 import { formatBytes } from '../domain/units.ts';
 import { say } from './command.ts';
 import type { CliContext } from './context.ts';
-import type { OutputName } from './terminal.ts';
+import { OutputClosed, type OutputName } from './terminal.ts';
 
 /** Which part of the output is wanted, and for how long. */
 export interface FollowOptions {
@@ -17,7 +17,7 @@ export interface FollowOptions {
   onOutput?(): void;
 }
 
-/** Resolves with the ended job. Rejects with OutputClosed when nobody reads standard output any more. */
+/** Resolves with the ended job. Rejects with OutputClosed as `copyOutput` does. */
 export async function followJob(
   context: CliContext,
   client: BlixardClient,
@@ -38,14 +38,30 @@ export async function followJob(
     }
     current = event.attempt;
     if (event.kind === 'gap') await sayGap(context, event.missingBytes);
-    else if (options.stream === undefined || options.stream === event.stream) {
-      await context.terminal.write(event.stream, event.data);
-    }
+    else await copyOutput(context, event, options.stream);
   }
   throw new BlixardError('SERVER_ANSWER_INVALID', {
     url: 'the server',
     problem: 'the output ended without the end of the job',
   });
+}
+
+/**
+ * Writes a piece of output, unless another stream than its own is wanted. Rejects with OutputClosed when nobody reads
+ * what is wanted: where both streams are, a lost standard error costs only what was written there.
+ */
+export async function copyOutput(
+  context: CliContext,
+  { stream, data }: { readonly stream: OutputName; readonly data: Uint8Array },
+  wanted?: OutputName,
+): Promise<void> {
+  if (wanted !== undefined && wanted !== stream) return;
+  try {
+    await context.terminal.write(stream, data);
+  } catch (error) {
+    const isLeft = error instanceof OutputClosed && error.stream === 'stderr' && wanted === undefined;
+    if (!isLeft) throw error;
+  }
 }
 
 /** Tells of output that was not kept. */

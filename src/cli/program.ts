@@ -61,7 +61,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   }
 }
 
-/** Tells an error on standard error; resolves with the exit code for it. */
+/** Tells an error on standard error; resolves with the exit code for it, also where it cannot be told otherwise. */
 export async function reportError(
   error: unknown,
   context: CliContext,
@@ -70,7 +70,8 @@ export async function reportError(
   if (error instanceof OutputClosed) return outputClosedCode;
   const paint = makePaint(context.terminal.hasColour('stderr'));
   const told = errorText(error, { paint, verbose, usageHint: helpHint(command) });
-  await context.terminal.write('stderr', told.text);
+  const leftToExitCode = (): void => undefined;
+  await context.terminal.write('stderr', told.text).catch(leftToExitCode);
   return told.exitCode;
 }
 

@@ -132,6 +132,32 @@ describe('blixard run', () => {
     expect(job).toMatchObject({ state: 'cancelled', cancelReason: 'nobody reads its output' });
   });
 
+  it('ends like a program of a pipe when the job was over before its reader went', async () => {
+    await world.startWorker();
+    const { terminal, run } = prepared();
+    terminal.onWrite = async () => {
+      await world.ended((await newestJob()).id);
+      terminal.stdoutIsClosed = true;
+    };
+    expect(await run('run', '--', 'print', 'x')).toBe(141);
+    expect(await newestJob()).toMatchObject({ state: 'completed' });
+    expect(terminal.stderr).toBe('');
+  });
+
+  it('goes on without standard error when only that has lost its reader', async () => {
+    await world.startWorker();
+    const { terminal, run } = prepared();
+    terminal.stderrIsClosed = true;
+    const script = ['print-error', 'x', ';', 'print', 'y', ';', 'exit', '7'];
+    expect(await run('run', '--attempts', '2', '--', ...script)).toBe(7);
+    expect(terminal.stdout).toBe('yy');
+    const { id } = await newestJob();
+    expect(await run('job', 'logs', '--attempt', '2', id)).toBe(0);
+    expect(terminal.stdout).toBe('yyy');
+    expect(await run('job', 'logs', '--stream', 'stderr', id)).toBe(141);
+    expect(await run('job', 'logs', '-f', '--stream', 'stderr', id)).toBe(141);
+  });
+
   it('says where the output of another attempt begins', async () => {
     await world.startWorker();
     const { terminal, run } = prepared();

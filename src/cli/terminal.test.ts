@@ -1,6 +1,7 @@
+import { closeSync, openSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { OutputClosed, processTerminal } from './terminal.ts';
+import { processTerminal } from './terminal.ts';
 
 /** A stream that answers like the one of a process. */
 const stream = (isTTY: boolean) => Object.assign(new PassThrough(), { isTTY, columns: 100 });
@@ -17,7 +18,26 @@ describe('the terminal of a process', () => {
     const stdout = stream(false);
     const terminal = processTerminal({ stdout, stderr: stream(false) }, {});
     stdout.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
-    await expect(terminal.write('stdout', 'x')).rejects.toBeInstanceOf(OutputClosed);
+    await expect(terminal.write('stdout', 'x')).rejects.toMatchObject({
+      name: 'OutputClosed',
+      stream: 'stdout',
+    });
+  });
+
+  it('tells which reader has gone: of a pipe that both streams go to, that of both', async () => {
+    const gone = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+    const lost = async (stdoutFd: number, stderrFd: number): Promise<unknown> => {
+      const stdout = Object.assign(stream(false), { fd: stdoutFd });
+      const stderr = Object.assign(stream(false), { fd: stderrFd });
+      const terminal = processTerminal({ stdout, stderr }, {});
+      stderr.destroy(gone);
+      return await terminal.write('stderr', 'x').catch((error: unknown) => error);
+    };
+    const [one, other] = [openSync('/dev/null', 'w'), openSync('/dev/full', 'w')];
+    const again = openSync('/dev/null', 'w');
+    expect(await lost(one, other)).toMatchObject({ stream: 'stderr' });
+    expect(await lost(one, again)).toMatchObject({ stream: 'stdout' });
+    for (const fd of [one, other, again]) closeSync(fd);
   });
 
   it.each([

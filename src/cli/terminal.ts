@@ -1,4 +1,5 @@
 /** Standard output and error as the commands see them: data apart from talk, honest about a reader that has left. */
+import { fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 
 /** The two streams of output. */
@@ -16,15 +17,19 @@ export interface Terminal {
   write(stream: OutputName, data: string | Uint8Array): Promise<void>;
 }
 
-/** The reader of standard output has gone, as with `blixard job ls | head -1`. */
+/** The reader of a stream has gone, as with `blixard job ls | head -1`. */
 export class OutputClosed extends Error {
-  constructor() {
-    super('standard output was closed by its reader');
+  /** `stdout` also where both go to one pipe. */
+  readonly stream: OutputName;
+
+  constructor(stream: OutputName) {
+    super(`standard ${stream === 'stdout' ? 'output' : 'error'} was closed by its reader`);
+    this.stream = stream;
     this.name = 'OutputClosed';
   }
 }
 
-type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly fd?: number };
 type Streams = Readonly<Record<OutputName, OutputStream>>;
 
 /** The terminal of this process. Call once: it takes over the streams' error events. */
@@ -35,7 +40,7 @@ export function processTerminal(streams: Streams, env: NodeJS.ProcessEnv): Termi
     isTty: (name) => streams[name].isTTY === true,
     columns: streams.stdout.isTTY === true ? streams.stdout.columns : undefined,
     hasColour: (name) => mayColour && streams[name].isTTY === true,
-    write: (name, data) => writeAll(streams[name], data),
+    write: (name, data) => writeAll(streams, name, data),
   };
 }
 
@@ -44,13 +49,21 @@ function ignoreErrorEvents(stream: OutputStream): void {
   stream.on('error', () => undefined);
 }
 
-function writeAll(stream: OutputStream, data: string | Uint8Array): Promise<void> {
+function writeAll(streams: Streams, name: OutputName, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    stream.write(data, (error) => {
+    streams[name].write(data, (error) => {
       if (error == null) resolve();
-      else reject(readerHasGone(error) ? new OutputClosed() : error);
+      else if (readerHasGone(error)) reject(new OutputClosed(goOneWay(streams) ? 'stdout' : name));
+      else reject(error);
     });
   });
+}
+
+/** As with `2>&1 | head -1`: what is lost for one is lost for both. */
+function goOneWay({ stdout, stderr }: Streams): boolean {
+  if (stdout.fd === undefined || stderr.fd === undefined) return false;
+  const [one, other] = [fstatSync(stdout.fd), fstatSync(stderr.fd)];
+  return one.dev === other.dev && one.ino === other.ino;
 }
 
 function readerHasGone(error: Error): boolean {

@@ -119,6 +119,8 @@ export const limits = {
   progressEvents: 1_000,
   /** Log bytes of one attempt a worker holds until the server has them: two uploads' worth. */
   logBufferBytes: 2 * mib,
+  /** Lines of a process's own log that wait while they cannot be written. */
+  ownLogWaitingBytes: 256 * kib,
   /** VM starts that may wait on one host for room; one more is refused. */
   vmStartsWaiting: 1_000,
   /** Images and sizes whose failed starts one host remembers; the one that failed longest ago goes first. */

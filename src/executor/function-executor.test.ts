@@ -4,6 +4,7 @@ import { BlixardError } from '../domain/errors.ts';
 import { type Clock, FakeClock, realClock } from '../platform/clock.ts';
 import { TestExecution, waitUntil } from './executor.suite.ts';
 import { FunctionExecutor, type JobFunction } from './function-executor.ts';
+import type { FunctionJob } from './function-run.ts';
 
 const executorOf = (act: JobFunction, clock: Clock = new FakeClock()): FunctionExecutor =>
   new FunctionExecutor({ clock, functions: { act }, stopGraceMs: 50 });
@@ -105,11 +106,29 @@ describe('a function that is to end', () => {
     clock.advance(1);
     killed.killer.abort();
     await one;
+    expect(clock.waiting).toBe(0);
     const refused = new TestExecution({ command: ['act'] });
     refused.onStarted = () => Promise.reject(new BlixardError('FENCED', { problem: 'not yours' }));
     const two = executorOf(forever, realClock).run(refused);
     await waitUntil(() => refused.starts === 1);
     await two;
+  });
+});
+
+describe('a function that is told to end before it is watched', () => {
+  it.each([
+    ['killer', 50],
+    ['stopper', 50],
+    ['stopper', 0],
+  ] as const)('by its %s, with %d ms to go on, leaves no timer after its end', async (name, stopGraceMs) => {
+    const clock = new FakeClock();
+    const execution = new TestExecution({ command: ['act'] });
+    const functions = { act: ({ signal }: FunctionJob) => whenAborted(signal) };
+    const running = new FunctionExecutor({ clock, functions, stopGraceMs }).run(execution);
+    execution[name].abort();
+    clock.advance(1);
+    await running;
+    expect(clock.waiting).toBe(0);
   });
 });
 

@@ -120,11 +120,14 @@ export class FunctionRun implements FunctionJob {
     resolve(end);
   }
 
+  // What `watch` does first may end the run: then nothing more of it is awaited.
   #after(ms: number, act: () => void): void {
+    if (this.#resolve === undefined) return;
     this.#timers.push(this.#deps.clock.after(ms, act));
   }
 
   #hook(signal: AbortSignal, act: () => void): void {
+    if (this.#resolve === undefined) return;
     if (signal.aborted) act();
     else signal.addEventListener('abort', act, { once: true });
     this.#unhook.push(() => signal.removeEventListener('abort', act));

@@ -29,9 +29,13 @@ export async function runUp(machine: Machine, config: Config): Promise<number> {
   const deps = nodeDepsOf(machine, config);
   const node = await startUp(deps);
   letYoungGenerationGrow();
-  await printBanner(machine, { ...node, config });
   const onStop = sayDraining(deps.log, config.drainGraceMs);
-  return await runUntilInterrupted(node, { onInterrupt: machine.onInterrupt, onStop });
+  const ended = runUntilInterrupted(node, { onInterrupt: machine.onInterrupt, onStop });
+  // It serves with or without its banner.
+  printBanner(machine, { ...node, config }).catch((error: unknown) => {
+    deps.log.warn({ err: error }, 'the banner could not be printed');
+  });
+  return await ended;
 }
 
 /** Rejects as `startControlNode` does, and with WORKER_LOCKED; then nothing of it is left running. */

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { identify } from '../hypervisor/process-table.ts';
 import { pssKiBOf, usageOf } from '../hypervisor/process-usage.ts';
 import { FakeClock } from '../platform/clock.ts';
-import { silentLog } from '../platform/log.ts';
+import { type Log, silentLog } from '../platform/log.ts';
 import { type Measured, ResourceMonitor } from './resource-monitor.ts';
 
 const usage = { rssKiB: 100, anonKiB: 2_048, rssPeakKiB: 200, cpuMs: 30, readBytes: 4, writtenBytes: null };
@@ -14,6 +14,8 @@ describe('ResourceMonitor', () => {
   let vms: (Measured & { isPaused: boolean })[];
   let looks: string[];
   let shares: string[];
+  let broken: readonly string[];
+  let warnings: number;
   let monitor: ResourceMonitor;
   const vm = (id: string, isPaused = false) => ({
     id,
@@ -30,17 +32,28 @@ describe('ResourceMonitor', () => {
     clock = new FakeClock();
     looks = [];
     shares = [];
+    broken = [];
+    warnings = 0;
+    const emfile = (): never => {
+      throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+    };
+    const log: Log = silentLog.child({});
+    log.warn = () => {
+      warnings++;
+    };
     monitor = new ResourceMonitor({
       clock,
-      log: silentLog,
-      vms: () => vms,
+      log,
+      vms: () => (broken.includes('vms') ? emfile() : vms),
       eyes: {
         usageOf: ({ pid }) => {
           looks.push(String(pid));
+          if (broken.includes('usage')) emfile();
           return pid === 13 ? undefined : usage;
         },
         pssKiBOf: async ({ pid }) => {
           shares.push(String(pid));
+          if (broken.includes('share')) emfile();
           return 50;
         },
       },
@@ -88,6 +101,58 @@ describe('ResourceMonitor', () => {
     expect(clock.waiting).toBe(0);
     monitor.of(vms);
     expect(clock.waiting).toBe(0);
+  });
+
+  it.each(['usage', 'share', 'vms'])('looks on after it could not: %s; it says so once', async (what) => {
+    vms = [vm('1')];
+    monitor.of(vms);
+    await pass(5_000);
+    broken = [what];
+    await pass(60_000);
+    expect(monitor.of(vms)[0]).toMatchObject(usage);
+    expect(warnings).toBe(1);
+    broken = [];
+    vms.push(vm('2'));
+    await pass(60_000);
+    const seen = { ...usage, pssKiB: 50, atMs: clock.nowMs() };
+    expect(monitor.of(vms)).toEqual([seen, seen]);
+    expect(monitor.ownMiB).toBe(4);
+    broken = [what];
+    await pass(60_000);
+    expect(warnings).toBe(2);
+    monitor.stop();
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('looks at a paused one again where a part of the look failed', async () => {
+    vms = [vm('1', true)];
+    broken = ['usage'];
+    monitor.of(vms);
+    await pass(5_000);
+    broken = [];
+    await pass(10_000);
+    expect(monitor.of(vms)[0]).toMatchObject(usage);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('lets a look that fails cost nobody else theirs', async () => {
+    vms = Array.from({ length: 10 }, (_, index) => vm(String(index)));
+    broken = ['share'];
+    monitor.of(vms);
+    await pass(15_000);
+    expect(new Set(shares).size).toBe(10);
+  });
+
+  it('keeps what it has seen last where it cannot look now', () => {
+    const one = vm('1');
+    vms = [one];
+    broken = ['usage'];
+    expect(monitor.measure(one)).toBeUndefined();
+    broken = [];
+    monitor.measure(one);
+    broken = ['usage'];
+    expect(monitor.measure(one)).toMatchObject(usage);
+    expect(warnings).toBe(1);
   });
 
   it('tells the last it has seen of a process that is gone', () => {

@@ -31,7 +31,11 @@ export interface ProcessEyes {
 
 interface Seen {
   usage: VmUsage | undefined;
+  /** It could not be looked at since. */
+  isStale: boolean;
+  /** When its share was told last, and asked for last. */
   pssAtMs: number;
+  pssAskedAtMs: number;
   /** A paused VM changes no more once it was looked at as such. */
   isSettled: boolean;
 }
@@ -52,6 +56,9 @@ export class ResourceMonitor {
   readonly #seen = new Map<string, Seen>();
   #timer: Timer | undefined;
   #isStopped = false;
+  #failures = 0;
+  /** It was told that looks fail; until one is without a failure. */
+  #isBlind = false;
 
   constructor(deps: ResourceMonitorDeps) {
     this.#deps = deps;
@@ -75,15 +82,22 @@ export class ResourceMonitor {
     return Math.floor(live.reduce((sum, kiB) => sum + kiB, 0) / 1_024);
   }
 
-  /** Looks at one VM now; gives what was seen last when its process is gone. */
+  /** Looks at one VM now; gives what was seen last when its process is gone or cannot be looked at. */
   measure(vm: Measured): VmUsage | undefined {
     const seen = this.#seen.get(vm.id) ?? {
-      ...{ usage: undefined, pssAtMs: Number.NEGATIVE_INFINITY, isSettled: false },
+      ...{ usage: undefined, isStale: false, isSettled: false },
+      ...{ pssAtMs: Number.NEGATIVE_INFINITY, pssAskedAtMs: Number.NEGATIVE_INFINITY },
     };
     this.#seen.set(vm.id, seen);
-    const usage = this.#eyes.usageOf(vm.process);
-    const pssKiB = seen.usage?.pssKiB ?? null;
-    if (usage !== undefined) seen.usage = { ...usage, pssKiB, atMs: this.#deps.clock.nowMs() };
+    try {
+      const usage = this.#eyes.usageOf(vm.process);
+      const pssKiB = seen.usage?.pssKiB ?? null;
+      if (usage !== undefined) seen.usage = { ...usage, pssKiB, atMs: this.#deps.clock.nowMs() };
+      seen.isStale = false;
+    } catch (error) {
+      seen.isStale = true;
+      this.#cannotLook(error);
+    }
     return seen.usage;
   }
 
@@ -98,17 +112,28 @@ export class ResourceMonitor {
   }
 
   async #look(): Promise<void> {
+    const failuresBefore = this.#failures;
+    let goesOn = true;
     try {
       const vms = this.#deps.vms();
       this.#forgetAllBut(vms);
       const changing = vms.filter((vm) => this.#mayChange(vm));
       for (const vm of changing) this.measure(vm);
       await this.#lookAtShares(changing);
-      this.#timer = undefined;
-      if (changing.length > 0) this.wake();
+      goesOn = changing.length > 0;
     } catch (error) {
-      this.#deps.log.warn({ err: error }, 'what the VMs use of the host cannot be told');
+      this.#cannotLook(error);
     }
+    if (this.#failures === failuresBefore) this.#isBlind = false;
+    this.#timer = undefined;
+    if (goesOn) this.wake();
+  }
+
+  /** As when this process has too many files open: what was seen last holds until a later look succeeds. */
+  #cannotLook(error: unknown): void {
+    this.#failures++;
+    if (!this.#isBlind) this.#deps.log.warn({ err: error }, 'what the VMs use of the host cannot be told');
+    this.#isBlind = true;
   }
 
   #forgetAllBut(vms: readonly Measured[]): void {
@@ -116,7 +141,7 @@ export class ResourceMonitor {
     for (const id of this.#seen.keys()) if (!live.has(id)) this.#seen.delete(id);
   }
 
-  /** Those first that were looked at longest ago. */
+  /** Those first that were asked for longest ago. */
   async #lookAtShares(vms: readonly Measured[]): Promise<void> {
     const nowMs = this.#deps.clock.monotonicMs();
     const due = vms
@@ -125,14 +150,21 @@ export class ResourceMonitor {
         return seen === undefined ? [] : [{ vm, seen }];
       })
       .filter(({ vm, seen }) => vm.isPaused || nowMs - seen.pssAtMs >= share.everyMs)
-      .sort((one, two) => one.seen.pssAtMs - two.seen.pssAtMs)
+      .sort((one, two) => one.seen.pssAskedAtMs - two.seen.pssAskedAtMs)
       .slice(0, share.perLook);
-    for (const { vm, seen } of due) {
-      const wasPaused = vm.isPaused;
+    for (const { vm, seen } of due) await this.#lookAtShare(vm, seen, nowMs);
+  }
+
+  async #lookAtShare(vm: Measured, seen: Seen, nowMs: number): Promise<void> {
+    seen.pssAskedAtMs = nowMs;
+    const wasPaused = vm.isPaused;
+    try {
       const pssKiB = (await this.#eyes.pssKiBOf(vm.process)) ?? null;
       if (seen.usage !== undefined) seen.usage = { ...seen.usage, pssKiB };
       seen.pssAtMs = nowMs;
-      seen.isSettled = wasPaused && vm.isPaused;
+      seen.isSettled = wasPaused && vm.isPaused && !seen.isStale;
+    } catch (error) {
+      this.#cannotLook(error);
     }
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeLogRecords, type LogStream } from '../contract/log.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
-import { type Clock, realClock } from '../platform/clock.ts';
+import { type Clock, FakeClock, realClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { realRandom } from '../platform/random.ts';
 import { LogBuffer, type LogUpload } from './log-buffer.ts';
@@ -46,11 +46,12 @@ class TestLog {
   }
 }
 
-function make(log = new TestLog(), isServerAway = () => false) {
+function make(log = new TestLog(), isServerAway = () => false, { clock = fast, isKilled = false } = {}) {
   const killer = new AbortController();
+  if (isKilled) killer.abort();
   let fenced = 0;
   const shipper = new LogShipper({
-    clock: fast,
+    clock,
     random: realRandom,
     log: silentLog,
     append: log.append,
@@ -180,6 +181,17 @@ describe('LogShipper', () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     killer.abort();
     await writing;
+  });
+
+  it('takes what comes after the kill without a word, and leaves nothing under way', async () => {
+    const clock = new FakeClock();
+    const { log, shipper } = make(new TestLog(), () => true, { clock, isKilled: true });
+    log.fates.push(() => Promise.reject(unreachable()));
+    await shipper.write('stdout', text('cleaning up'));
+    await shipper.write('stdout', Buffer.alloc(2 * limits.logBufferBytes));
+    await shipper.finish(1_000);
+    expect(log.uploads).toEqual([]);
+    expect(clock.waiting).toBe(0);
   });
 });
 

@@ -33,7 +33,9 @@ export class LogShipper {
 
   constructor(deps: LogShipperDeps) {
     this.#deps = deps;
-    deps.kill.addEventListener('abort', () => this.#giveUp(), { once: true });
+    // A function may write for the first time when it was killed before.
+    if (deps.kill.aborted) this.#giveUp();
+    else deps.kill.addEventListener('abort', () => this.#giveUp(), { once: true });
   }
 
   /** Takes output; resolves when there is room for more. Never rejects: what cannot be shipped is dropped and told. */

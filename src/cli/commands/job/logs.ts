@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { BlixardClient } from '../../../client/index.ts';
 import { addCommand, type Call, type CommandHome, withClient } from '../../command.ts';
-import { followJob, sayGap } from '../../follow.ts';
+import { copyOutput, followJob, sayGap } from '../../follow.ts';
 import { jobArgument, readJobId } from '../../job-id.ts';
 import { readInteger } from '../../parse.ts';
 import type { OutputName } from '../../terminal.ts';
@@ -56,7 +56,7 @@ async function printStored(
       ...(attempt === undefined ? {} : { attempt }),
       offset,
     });
-    for (const record of range.records) await call.context.terminal.write(record.stream, record.data);
+    for (const record of range.records) await copyOutput(call.context, record, chosen.stream);
     if (range.missingBytes > 0) await sayGap(call.context, range.missingBytes);
     if (range.nextOffset === offset) return;
     // A newer attempt may begin while we read.
