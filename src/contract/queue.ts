@@ -138,7 +138,12 @@ export const Redrive = strict({
 export type Redrive = Static<typeof Redrive>;
 
 const more = Type.Boolean({ description: 'there are more of them: call again' });
-export const Redriven = strict({ redriven: wholeNumber(0), more });
+export const Redriven = strict({
+  redriven: wholeNumber(0),
+  more: Type.Boolean({
+    description: 'there are more that can run again: call again; not those whose unique key another job has',
+  }),
+});
 export type Redriven = Static<typeof Redriven>;
 
 export const Purge = strict({

@@ -8,7 +8,7 @@ import { BlixardError } from '../domain/errors.ts';
 import { isEnded } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import type { WorkerState } from '../domain/worker.ts';
-import { type Clock, sleep } from '../platform/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Database, Row, Statement } from '../store/database.ts';
 import { kindOf } from '../store/statements/by-state.ts';
 import { integer, text } from '../store/statements/columns.ts';
@@ -35,6 +35,7 @@ import type { Signals } from './signals.ts';
 import { readChildren, whyBlocked } from './together/family.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
 import { whyNobody, whyWaiting } from './waiting.ts';
+import { Wakeup } from './wakeup.ts';
 
 /** The questions. Each may also reject with STORE_UNAVAILABLE. */
 export class JobQueries {
@@ -74,19 +75,18 @@ export class JobQueries {
   /** The job when it has ended, or as it is after `waitMs` or when `signal` aborts. */
   async waitEnded(idOrPrefix: string, waitMs: number, signal: AbortSignal): Promise<Job> {
     const id = await this.resolveId(idOrPrefix);
-    const over = new AbortController();
-    const stop = (): void => over.abort();
+    const untilMs = this.#clock.monotonicMs() + waitMs;
+    const wakeup = new Wakeup({ clock: this.#clock, signal });
     // Listening starts before the first look, so that an end in between is not missed.
-    const unsubscribe = this.#signals.onEnded(id, stop);
-    signal.addEventListener('abort', stop, { once: true });
+    const unsubscribe = this.#signals.onEnded(id, () => wakeup.wake());
     try {
-      const job = await this.get(id);
-      if (isEnded(job.state) || waitMs === 0 || signal.aborted) return job;
-      await sleep(this.#clock, waitMs, over.signal);
-      return await this.get(id);
+      for (let isOver = waitMs === 0; ; ) {
+        const job = await this.get(id);
+        if (isEnded(job.state) || isOver || signal.aborted) return job;
+        isOver = (await wakeup.next(Math.max(0, untilMs - this.#clock.monotonicMs()))) !== 'woken';
+      }
     } finally {
       unsubscribe();
-      signal.removeEventListener('abort', stop);
     }
   }
 

@@ -3,16 +3,15 @@ import type { Queue, Redrive, Redriven, SetQueue } from '../contract/queue.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database, Row, Statement } from '../store/database.ts';
-import { integer, text } from '../store/statements/columns.ts';
+import type { Database, Row } from '../store/database.ts';
+import { integer, text, textOrNull } from '../store/statements/columns.ts';
 import { joinLines, renewLines, unfinishedLines, useLines } from '../store/statements/lines.ts';
 import {
   admitKeys,
-  failedLeft,
+  failedAfter,
+  failedByReasonAfter,
   parkKeys,
   pauseQueue,
-  redriveByReason,
-  redriveFailed,
   redriveNamed,
   setQueue,
 } from '../store/statements/queues.ts';
@@ -101,20 +100,42 @@ export class QueueCommands {
     return queue;
   }
 
-  /** Puts failed jobs back, due at once, with all their attempts allowed anew; at most `limits.jobsPerStep`. */
-  async redrive(name: string, { ids, reason, limit = limits.jobsPerStep }: Redrive): Promise<Redriven> {
-    const nowMs = this.#clock.nowMs();
-    const statement = (): Statement => {
-      if (ids !== undefined)
-        return redriveNamed.with({ name, reason: reason ?? null, ids: JSON.stringify(ids), nowMs });
-      if (reason !== undefined) return redriveByReason.with({ name, reason, limit, nowMs });
-      return redriveFailed.with({ name, limit, nowMs });
-    };
-    const rows = (await this.#db.batch([statement()]))[0]?.rows ?? [];
+  /**
+   * Puts failed jobs back, due at once, with all their attempts allowed anew; at most `limits.jobsPerStep`. Those whose
+   * unique key another job has stay as they are, and are not among the `more`.
+   */
+  async redrive(name: string, { ids, limit = limits.jobsPerStep, ...rest }: Redrive): Promise<Redriven> {
+    const reason = rest.reason ?? null;
+    const free = ids ?? (await this.#failedAndFree(name, reason, limit + 1));
+    const chosen = JSON.stringify(ids ?? free.slice(0, limit));
+    const values = { name, reason, ids: chosen, nowMs: this.#clock.nowMs() };
+    const rows = (await this.#db.batch([redriveNamed.with(values)]))[0]?.rows ?? [];
     this.#tellRedriven(name, rows);
-    if (ids !== undefined) return { redriven: rows.length, more: false };
-    const left = await this.#db.query(failedLeft.with({ name, reason: reason ?? null }));
-    return { redriven: rows.length, more: left.some((row) => integer(row, 'more') === 1) };
+    return { redriven: rows.length, more: ids === undefined && free.length > limit };
+  }
+
+  /** The ids of the oldest failed jobs that can run again side by side, `count` at most; looks at them in steps. */
+  async #failedAndFree(name: string, reason: string | null, count: number): Promise<string[]> {
+    const limit = limits.jobsPerStep;
+    const free = new Map<string, string>();
+    for (let after = 0; free.size < count; ) {
+      const page = { name, after, limit };
+      const rows = await this.#db.query(
+        reason === null ? failedAfter.with(page) : failedByReasonAfter.with({ ...page, reason }),
+        { level: 'linearizable' },
+      );
+      for (const row of rows) {
+        const id = text(row, 'id');
+        const key = textOrNull(row, 'unique_key');
+        // Of several with one key only the first can.
+        const place = key === null ? `id ${id}` : `key ${key}`;
+        if (integer(row, 'is_taken') === 0 && !free.has(place)) free.set(place, id);
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < limit) break;
+      after = integer(last, 'seq');
+    }
+    return [...free.values()].slice(0, count);
   }
 
   async #pause(name: string, paused: 0 | 1): Promise<Queue> {

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { limits } from '../domain/limits.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { JobQueries } from './job-queries.ts';
@@ -227,64 +226,6 @@ describe('the concurrency of a key', () => {
     expect(ready).toEqual([{ n: 0 }]);
     const free = await submit();
     expect(idsOf(await worker.claim(10))).toEqual([free]);
-  });
-});
-
-describe('redrive', () => {
-  const fail = async (count: number, reason: 'exit' | 'timeout' = 'exit'): Promise<string[]> => {
-    const worker = await TestWorker.join(control);
-    const ids: string[] = [];
-    for (let n = 0; n < count; n++) ids.push(await submit());
-    const claimed = await worker.claim(count);
-    for (const each of claimed) await worker.start(each);
-    await worker.work({
-      want: 0,
-      done: claimed.map((each) => endOf(each, { reason, exitCode: reason === 'exit' ? 3 : null })),
-    });
-    return ids;
-  };
-
-  it('puts failed jobs back, some, all of a reason, those named', async () => {
-    const ids = [...(await fail(4)), ...(await fail(2, 'timeout'))];
-    expect(await control.queues.redrive('default', { limit: 1 })).toEqual({ redriven: 1, more: true });
-    expect(await control.queries.get(ids[0] ?? '')).toMatchObject({ state: 'pending', attemptsUsed: 0 });
-    expect(await control.queues.redrive('default', { reason: 'timeout' })).toEqual({
-      redriven: 2,
-      more: false,
-    });
-    const named = [ids[3] ?? '', ids[0] ?? '', control.ids()];
-    expect(await control.queues.redrive('default', { ids: named })).toEqual({ redriven: 1, more: false });
-    expect(await control.queues.redrive('default', {})).toEqual({ redriven: 2, more: false });
-    expect(await control.queues.redrive('default', {})).toEqual({ redriven: 0, more: false });
-    expect(await control.queues.redrive('other', { ids })).toEqual({ redriven: 0, more: false });
-  });
-
-  it('puts one job of a unique key back, and none while another has the key', async () => {
-    const worker = await TestWorker.join(control);
-    const ids: string[] = [];
-    for (let n = 0; n < 2; n++) {
-      ids.push(await submit({ unique: { key: 'nightly' } }));
-      await worker.work({ want: 0, done: [endOf(await worker.run(), { exitCode: 1 })] });
-    }
-    expect(await control.queues.redrive('default', {})).toEqual({ redriven: 1, more: true });
-    expect(await control.queues.redrive('default', {})).toEqual({ redriven: 0, more: true });
-    expect((await control.queries.get(ids[1] ?? '')).state).toBe('failed');
-  });
-
-  it('wakes a worker that waits', async () => {
-    const [id] = await fail(1);
-    const worker = await TestWorker.join(control);
-    const waiting = worker.work({ waitMs: 30_000 });
-    await settle();
-    await control.queues.redrive('default', {});
-    expect(idsOf((await waiting).claimed)).toEqual([id]);
-  });
-
-  it('does no more in one step than it may', async () => {
-    await fail(limits.jobsPerStep);
-    await fail(1);
-    expect(await control.queues.redrive('default', {})).toEqual({ redriven: limits.jobsPerStep, more: true });
-    expect(await control.queues.redrive('default', {})).toEqual({ redriven: 1, more: false });
   });
 });
 

@@ -60,6 +60,7 @@ export class Signals {
     this.changed(jobId);
   }
 
+  /** Calls `fn` when the job has ended, and when it may have: look whether it has. */
   onEnded(jobId: string, fn: () => void): Unsubscribe {
     return this.#ended.add(jobId, fn);
   }
@@ -114,6 +115,11 @@ export class Signals {
     return this.#changed.add(jobId, fn);
   }
 
+  /** Any job may have changed or ended without a word of it: whoever waits for one, or for a group, looks again. */
+  maybeMoved(): void {
+    for (const keyed of [this.#ended, this.#changed, this.#groupMoved]) for (const fn of keyed.all()) fn();
+  }
+
   /** A worker must be told something: an attempt it holds should stop, or its own state has changed. */
   cancel(workerId: string, attempt?: AttemptRef): void {
     for (const fn of this.#cancel.of(workerId)) fn(attempt);
@@ -160,6 +166,11 @@ class Keyed<F> {
   of(key: string): readonly F[] {
     const set = this.#sets.get(key);
     return set === undefined ? nobody : [...set];
+  }
+
+  /** Of every key; a copy, too. */
+  all(): readonly F[] {
+    return [...this.#sets.values()].flatMap((set) => [...set]);
   }
 
   add(key: string, fn: F): Unsubscribe {

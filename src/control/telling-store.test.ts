@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardError } from '../domain/errors.ts';
 import { silentLog } from '../platform/log.ts';
@@ -5,6 +8,8 @@ import { seededRandom } from '../platform/random.ts';
 import type { Database } from '../store/database.ts';
 import { type Control, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { JobCommands } from './job-commands.ts';
+import { followLogs } from './logs/follow.ts';
+import { LogStore } from './logs/log-store.ts';
 import { Scheduler } from './scheduler.ts';
 import { tellingStore } from './telling-store.ts';
 
@@ -73,5 +78,72 @@ describe('a job made ready by a write that was not answered', () => {
     expect(await worker.claim()).toEqual([]);
     await promoteUnanswered();
     expect(await worker.claim()).toMatchObject([{ jobId: id }]);
+  });
+});
+
+describe('the end of a job whose cancel was not answered', () => {
+  const group = 'night';
+  const { signal } = new AbortController();
+  let control: Control;
+  let id: string;
+
+  beforeEach(async () => {
+    control = await openControl();
+    ({ id } = await control.jobs.submit({ ...trueJob, delayMs: 3_600_000, group }));
+  });
+
+  afterEach(async () => {
+    expect(control.clock.waiting).toBe(0);
+    await control.close();
+  });
+
+  async function cancelUnanswered(jobId: string): Promise<void> {
+    const db = tellingStore(losingAnswers(control.db), control);
+    await expect(new JobCommands({ ...control, db }).cancel(jobId)).rejects.toThrow('the answer was lost');
+    await settle();
+  }
+
+  it('is seen by who waits for it', async () => {
+    const waiting = control.queries.waitEnded(id, 60_000, signal);
+    await settle();
+    await cancelUnanswered(id);
+    expect((await waiting).state).toBe('cancelled');
+  });
+
+  it('is seen by who waits for its group', async () => {
+    const waiting = control.groups.waitFinished(group, 60_000, signal);
+    await settle();
+    await cancelUnanswered(id);
+    expect(await waiting).toMatchObject({ finished: true });
+  });
+
+  it('is seen by who follows its logs', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'blixard-telling-'));
+    const logs = new LogStore({ dir, keepBytes: 1024 });
+    const gone = new AbortController();
+    const place = { attempt: 1, offset: 0 };
+    const events = followLogs({ ...control, logs }, id, place, gone.signal);
+    await events.next();
+    const next = events.next();
+    await settle();
+    await cancelUnanswered(id);
+    control.clock.advance(60_000);
+    expect((await next).value).toMatch(/^event: end/);
+    gone.abort();
+    await events.return(undefined);
+    await logs.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('ends no wait for another job, which goes on to the end of that', async () => {
+    const other = await control.jobs.submit({ ...trueJob, delayMs: 3_600_000 });
+    let answers = 0;
+    const waiting = control.queries.waitEnded(other.id, 60_000, signal).finally(() => answers++);
+    await settle();
+    control.clock.advance(40_000);
+    await cancelUnanswered(id);
+    expect(answers).toBe(0);
+    control.clock.advance(20_000);
+    expect((await waiting).state).toBe('scheduled');
   });
 });

@@ -7,7 +7,8 @@ import type { Signals } from './signals.ts';
 /**
  * The same store. After a write whose outcome nobody knows, all who wait for something look anew: a job or a schedule
  * that was stored by it would otherwise be due without anybody waiting for it, one that it made ready would wait until
- * something else wakes a worker, and the logs of jobs that were forgotten by it would be left.
+ * something else wakes a worker, the end of one that it ended would be seen by nobody who waits for it, and the logs of
+ * jobs that were forgotten by it would be left.
  */
 export function tellingStore(db: Database, { signals, clock }: { signals: Signals; clock: Clock }): Database {
   const lookAnew = (): void => {
@@ -15,6 +16,7 @@ export function tellingStore(db: Database, { signals, clock }: { signals: Signal
     signals.due(nowMs);
     signals.slot(nowMs);
     signals.maybeReady();
+    signals.maybeMoved();
     signals.parentEnded();
     signals.queueSet();
   };

@@ -66,11 +66,12 @@ const limit = step('limit', async (pair, { queue, concurrencyMaxPerKey, ...given
 });
 
 const redrive = step('redrive', async (pair, { queue, max }: OfQueue & { max: number }) => {
-  const failed = pair.model.jobs.filter((job) => job.queue === queue && job.state === 'failed').slice(0, max);
-  // One whose unique key another has by now stays as it is.
+  const failed = pair.model.jobs.filter((job) => job.queue === queue && job.state === 'failed');
+  // One whose unique key another has by now stays as it is, and those behind it have its turn.
   const revived: ModelJob[] = [];
   const { redriven } = await pair.control.queues.redrive(queue, { limit: max });
   for (const job of failed) {
+    if (revived.length === max) break;
     if (pair.model.holderOf(queue, job.uniqueKey) !== undefined) continue;
     pair.model.revive(job, pair.nowMs, 0);
     revived.push(job);

@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { SqliteDatabase } from '../../store/sqlite/sqlite.ts';
+import { webhookByName } from '../../store/statements/webhooks.ts';
 import { isSigned } from './receiver.suite.ts';
 import {
   answerWell,
@@ -111,6 +113,23 @@ describe('a webhook', () => {
     await put();
     await eventually(() => receiver.received.length === 3);
     expect(receiver.received.map(({ data }) => data['seq'])).toEqual([1, 2, 3]);
+  });
+
+  it('goes on delivering when it could not be read after it was changed', async () => {
+    await put();
+    await submit();
+    await eventually(async () => (await get()).seq === 1);
+    const real = system.db.query.bind(system.db);
+    const query = vi.spyOn(system.db, 'query').mockImplementation((statement, options) => {
+      if (statement.sql !== webhookByName.with({ name }).sql) return real(statement, options);
+      query.mockRestore();
+      return Promise.reject(new BlixardError('STORE_UNAVAILABLE', { problem: 'for a moment' }));
+    });
+    await expect(put({ kinds: ['job.cancelled'] })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    const { id } = await submit();
+    await client.call('cancelJob', { params: { id } });
+    await eventually(() => receiver.received.length === 2);
+    expect(receiver.types).toEqual(['job.submitted', 'job.cancelled']);
   });
 
   it('is gone when it is removed, with its deliveries', async () => {

@@ -190,8 +190,14 @@ export class Webhooks {
     const change = async (): Promise<void> => {
       await this.#loops.get(name)?.stop();
       this.#loops.delete(name);
-      const [row] = await this.#deps.db.query(webhookByName.with({ name }), { level: 'linearizable' });
-      if (row !== undefined && !webhookOf(row).paused) this.#startLoop(name);
+      try {
+        const [row] = await this.#deps.db.query(webhookByName.with({ name }), { level: 'linearizable' });
+        if (row !== undefined && !webhookOf(row).paused) this.#startLoop(name);
+      } catch (error) {
+        // The loop reads its webhook itself, again and again, and ends if there is nothing to deliver to.
+        this.#startLoop(name);
+        throw error;
+      }
     };
     const changed = this.#changing.then(change);
     this.#changing = changed.catch((error: unknown) => {

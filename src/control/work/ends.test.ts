@@ -48,6 +48,15 @@ describe('ends', () => {
     ]);
   });
 
+  it('takes the first of two reports of one attempt: a job that has completed runs no second time', async () => {
+    const { id } = await control.jobs.submit(trueJob);
+    const running = await worker.run();
+    const givenBack = endOf(running, { reason: null, exitCode: null });
+    const { fenced } = await worker.work({ want: 0, done: [endOf(running), givenBack] });
+    expect(fenced).toEqual([]);
+    expect(await control.queries.get(id)).toMatchObject({ state: 'completed', attempt: 1 });
+  });
+
   it('waits until the worker can try again when that says so', async () => {
     const failed = { reason: 'vm_boot_failed', exitCode: null } as const;
     const job = await endRunning({ ...failed, message: 'starts are stopped', retryInMs: 60_000 });

@@ -68,7 +68,12 @@ export class EndReports {
     this.#random = deps.random;
     this.#signals = deps.signals;
     this.#holder = { workerId: deps.holder.workerId, generation: deps.holder.generation };
-    this.#open = new Map(deps.done.map((done) => [keyOf(done.jobId, done.attempt), done]));
+    this.#open = new Map();
+    for (const done of deps.done) {
+      const key = keyOf(done.jobId, done.attempt);
+      // How an attempt ended is what was said of it first.
+      if (!this.#open.has(key)) this.#open.set(key, done);
+    }
   }
 
   /**

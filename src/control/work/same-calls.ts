@@ -1,5 +1,6 @@
 /** Work calls that a network delivers twice: the copy gets the answer of the first, and claims nothing of its own. */
 import type { WorkReply } from '../../contract/worker.ts';
+import { isBlixardError } from '../../domain/errors.ts';
 
 /** Calls of one worker that are remembered: it has two under way at most, and the copies of those before. */
 const keptPerWorker = 4;
@@ -20,7 +21,23 @@ export class SameCalls {
     if (before !== undefined) return before.reply;
     const reply = serve();
     this.#served.set(workerId, [...served, { token, reply }].slice(-keptPerWorker));
+    // Who is refused may be no live worker, and then nobody tells when to forget it.
+    reply.catch((error: unknown) => {
+      if (isBlixardError(error, 'WORKER_NOT_FOUND') || isBlixardError(error, 'FENCED'))
+        this.#drop(workerId, reply);
+    });
     return reply;
+  }
+
+  #drop(workerId: string, reply: Promise<WorkReply>): void {
+    const left = this.#served.get(workerId)?.filter((call) => call.reply !== reply) ?? [];
+    if (left.length > 0) this.#served.set(workerId, left);
+    else this.#served.delete(workerId);
+  }
+
+  /** How many have a call that is remembered. */
+  get workers(): number {
+    return this.#served.size;
   }
 
   /** A worker is gone. */

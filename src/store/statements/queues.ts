@@ -141,49 +141,39 @@ export const admitKeys = define<KeyLimit>(
      WHERE :keyConcurrencyMax IS NULL OR held + place <= :keyConcurrencyMax)`,
 );
 
-/**
- * A job whose unique key another has by now stays as it is. Rows change one after another in the order of seq, so a
- * child finds those it runs after put back before it.
- */
-const redrive = `UPDATE OR IGNORE jobs SET state = ${stateAgain("'pending'")}, run_at_ms = :nowMs, expires_at_ms = NULL,
-  attempts_used = 0, infra_failures = 0, reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
-  cancel_requested_at_ms = NULL, cancel_reason = NULL, cancelled_by = NULL, memory_mib = NULL,
-  used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs`;
-const redriven = 'RETURNING id, state, queue, executor';
+const failed = `SELECT seq, id, unique_key, EXISTS (
+     SELECT 1 FROM jobs AS other INDEXED BY jobs_unique
+     WHERE other.queue = jobs.queue AND other.unique_key = jobs.unique_key AND other.ended_at_ms IS NULL) AS is_taken
+   FROM jobs`;
 
-/** Failed jobs of a queue run again, the oldest first. */
-export const redriveFailed = define<{ name: string; limit: number; nowMs: number }>(
-  'queues.redrive',
-  `${redrive} WHERE seq IN (
-     SELECT seq FROM jobs INDEXED BY jobs_over
-     WHERE queue = :name AND state = 'failed' AND ended_at_ms IS NOT NULL ORDER BY seq LIMIT +:limit)
-   ${redriven}`,
+/** The oldest failed jobs of a queue behind `after`, each with whether another job has its unique key by now. */
+export const failedAfter = define<{ name: string; after: number; limit: number }>(
+  'queues.failedAfter',
+  `${failed} INDEXED BY jobs_by_queue_and_state
+   WHERE queue = :name AND state = 'failed' AND seq > :after ORDER BY seq LIMIT +:limit`,
 );
 
 /** The same of those that failed for one reason. */
-export const redriveByReason = define<{ name: string; reason: string; limit: number; nowMs: number }>(
-  'queues.redriveByReason',
-  `${redrive} WHERE seq IN (
-     SELECT seq FROM jobs INDEXED BY jobs_failed
-     WHERE queue = :name AND reason = :reason AND state = 'failed' ORDER BY seq LIMIT +:limit)
-   ${redriven}`,
+export const failedByReasonAfter = define<{ name: string; reason: string; after: number; limit: number }>(
+  'queues.failedByReasonAfter',
+  `${failed} INDEXED BY jobs_failed
+   WHERE queue = :name AND reason = :reason AND state = 'failed' AND seq > :after ORDER BY seq LIMIT +:limit`,
 );
 
-/** The same of those named, as far as they have failed in this queue, with a reason for that one. */
+/**
+ * Jobs that are named run again, as far as they have failed in this queue, with a reason for that one. A job whose
+ * unique key another has by now stays as it is. Rows change one after another in the order of seq, so a child finds
+ * those it runs after put back before it.
+ */
 export const redriveNamed = define<{ name: string; reason: string | null; ids: string; nowMs: number }>(
   'queues.redriveNamed',
-  `${redrive} WHERE seq IN (
+  `UPDATE OR IGNORE jobs SET state = ${stateAgain("'pending'")}, run_at_ms = :nowMs, expires_at_ms = NULL,
+     attempts_used = 0, infra_failures = 0, reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
+     cancel_requested_at_ms = NULL, cancel_reason = NULL, cancelled_by = NULL, memory_mib = NULL,
+     used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs
+   WHERE seq IN (
      SELECT named.seq FROM json_each(:ids) AS d CROSS JOIN jobs AS named
      WHERE named.id = d.value AND +named.queue = :name AND +named.state = 'failed'
        AND (:reason IS NULL OR +named.reason = :reason))
-   ${redriven}`,
-);
-
-/** Whether failed jobs of a queue are left; with a reason, those only. */
-export const failedLeft = define<{ name: string; reason: string | null }>(
-  'queues.failedLeft',
-  `SELECT EXISTS (
-     SELECT 1 FROM jobs INDEXED BY jobs_failed
-     WHERE queue = :name AND reason = :reason AND state = 'failed') OR (:reason IS NULL AND EXISTS (
-     SELECT 1 FROM jobs INDEXED BY jobs_failed WHERE queue = :name AND state = 'failed')) AS more`,
+   RETURNING id, state, queue, executor`,
 );
