@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeHypervisor } from '../hypervisor/fake/fake-hypervisor.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
+import { addImage, makeDir, tagged } from '../image/image-scene.suite.ts';
+import { ImageStore } from '../image/image-store.ts';
 import { testIds, VmHost } from './vm-host.suite.ts';
 
 const never = new AbortController().signal;
@@ -44,6 +46,19 @@ describe('openVmService', () => {
     const noBoot = await host.open({}, { bootOf: () => ({ outcome: 'exit', afterMs: 0 }) });
     expect(noBoot.unavailableReason()).toMatch(/The microVM did not start: .*could not load the kernel/);
     expect(await host.folders()).toEqual([]);
+  });
+
+  it('is proven by an image that is well when others are damaged, the default one too', async () => {
+    const dir = await makeDir();
+    await tagged(dir, 'base', 'latest', 'garbage');
+    const images = new ImageStore({ dir });
+    const none = await host.open({ images });
+    expect(none.unavailableReason()).toMatch('The image base:latest on this host is damaged');
+    await none.close();
+    await addImage(dir, 'python', 'latest');
+    const vms = await host.open({ images });
+    expect(vms.unavailableReason()).toBeNull();
+    expect((await vms.start({ ...order, image: 'python' }, never)).state).toBe('ready');
   });
 
   it('says so when left VMs cannot be ended', async () => {

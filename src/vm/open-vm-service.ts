@@ -99,7 +99,7 @@ async function openOwned(
   const driver = hypervisorFor({ badKvm: false });
   await driver.capabilities();
   await sweep({ registry, hypervisor: driver, log });
-  const image = await imageToProbe(images);
+  const image = await imageToProbe(deps);
   const parts = {
     registry,
     clock,
@@ -135,13 +135,19 @@ function prepareInBackground(starter: VmStarter, image: Image, log: Log): void {
     .catch((error: unknown) => log.warn({ err: error }, 'no VM could be made ready before the first job'));
 }
 
-async function imageToProbe(images: OpenVmServiceDeps['images']): Promise<Image> {
-  const image = (await images.find(defaults.image)) ?? (await images.list())[0];
-  if (image === undefined)
-    throw unavailable(
-      'there is no image yet; blixard image build base makes one, and this worker notices it',
-    );
-  return image;
+/** The default image where it is well, else the first that is. Rejects with IMAGE_INVALID when all are damaged. */
+async function imageToProbe({ images, log }: OpenVmServiceDeps): Promise<Image> {
+  let damaged: BlixardError | undefined;
+  const well = await images.list((error) => {
+    log.error({ err: error }, 'a damaged image is left out');
+    damaged ??= error;
+  });
+  const image = well.find(({ name, tag }) => name === defaults.image && tag === 'latest') ?? well[0];
+  if (image !== undefined) return image;
+  throw (
+    damaged ??
+    unavailable('there is no image yet; blixard image build base makes one, and this worker notices it')
+  );
 }
 
 function unavailable(reason: string): BlixardError {
