@@ -5,6 +5,7 @@ import type { LogStream } from '../contract/log.ts';
 import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
 import { addImage, makeDir, tagged } from '../image/image-scene.suite.ts';
 import { ImageStore } from '../image/image-store.ts';
+import { zygotesLabel } from '../image/manifest.ts';
 import { breakerBounds } from './breaker.ts';
 import { fastClock, VmHost } from './vm-host.suite.ts';
 
@@ -98,6 +99,21 @@ describe('VmManager', () => {
     const failure = await vms.start(order, never).catch((error) => error);
     expect(failure).toMatchObject({ code: 'VM_BOOT_FAILED' });
     expect(failure.message).toContain('VMM: fake VMM: could not load the kernel');
+  });
+
+  it('leaves no VMM when the zygotes of its image cannot be read', async () => {
+    let isReadable = true;
+    const read = (): string => {
+      if (!isReadable) throw new Error('EMFILE: too many open files');
+      return 'python3';
+    };
+    Object.defineProperty(host.image.labels, zygotesLabel, { get: read });
+    const vms = await host.open();
+    isReadable = false;
+    await expect(vms.start(order, never)).rejects.toThrow('EMFILE');
+    expect(host.host.live).toEqual([]);
+    expect(await host.folders()).toEqual([]);
+    expect(vms.count()).toBe(0);
   });
 
   it('ends a boot that is not wanted any more', async () => {
