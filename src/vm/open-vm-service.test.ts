@@ -5,6 +5,7 @@ import type { FakeHypervisor } from '../hypervisor/fake/fake-hypervisor.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
 import { addImage, makeDir, tagged } from '../image/image-scene.suite.ts';
 import { ImageStore } from '../image/image-store.ts';
+import { FakeClock } from '../platform/clock.ts';
 import { testIds, VmHost } from './vm-host.suite.ts';
 
 const never = new AbortController().signal;
@@ -167,5 +168,17 @@ describe('openVmService', () => {
     expect(vm.state).toBe('ready');
     await first.close();
     expect((await host.open()).isAvailable()).toBe(true);
+  });
+
+  it('has them once that other process has ended, without a restart', async () => {
+    const other = await host.open();
+    const clock = new FakeClock();
+    const vms = await host.open({ clock });
+    clock.advance(5_000);
+    await other.close();
+    expect(vms.isAvailable()).toBe(false);
+    clock.advance(10_000);
+    while (!vms.isAvailable()) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect((await vms.start(order, never)).state).toBe('ready');
   });
 });
