@@ -2,6 +2,7 @@
 import { BlixardClient } from '../client/client.ts';
 import { appTransport } from '../control/http/app-transport.ts';
 import { type Image, ImageStore } from '../image/image-store.ts';
+import { wellImages } from '../image/well-images.ts';
 import { letYoungGenerationGrow } from '../platform/young-generation.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import { openHostVms } from '../worker/host-vms.ts';
@@ -55,7 +56,7 @@ export async function startUp(deps: NodeDeps): Promise<UpNode> {
     return {
       url: control.url,
       vms,
-      images: await images.list(),
+      images: await wellImages({ ...deps, images }),
       storeStats: control.storeStats,
       stopped: worker.stopped,
       drain: async () => {

@@ -24,14 +24,16 @@ let clock: FakeClock;
 let breakers: Breakers;
 let probed: StartOrder[];
 let probe: () => Promise<void>;
+let orders: () => Promise<readonly StartOrder[]>;
 beforeEach(() => {
   clock = new FakeClock();
   probed = [];
   probe = async () => undefined;
+  orders = async () => ['bad', 'good', 'fine'].map((name) => orderOf(name));
   breakers = new Breakers({
     clock,
     log: silentLog,
-    orders: async () => ['bad', 'good', 'fine'].map((name) => orderOf(name)),
+    orders: () => orders(),
     probe: async (order) => {
       probed.push(order);
       await probe();
@@ -187,6 +189,44 @@ describe('the breaker of the host', () => {
     await settle();
     expect(breakers.hostStopped()).toContain('no image starts on this host');
     expect(clock.waiting).toBe(1);
+  });
+
+  it('closes when there is no image left to try, and the next one is started', async () => {
+    failHost();
+    orders = async () => [];
+    clock.advance(firstOpenMs);
+    await settle();
+    expect(breakers.hostStopped()).toBeNull();
+    expect(clock.waiting).toBe(0);
+    // It has forgotten what failed before: one failure of another image is none of the host.
+    breakers.enter(orderOf('new')).failed(broken);
+    expect(breakers.hostStopped()).toBeNull();
+    breakers.enter(orderOf('new')).succeeded();
+  });
+
+  it('is probed with the image that was good last when the others cannot be listed', async () => {
+    breakers.enter(orderOf('best')).succeeded();
+    failHost();
+    orders = () => Promise.reject(new Error('the folder cannot be read'));
+    clock.advance(firstOpenMs);
+    await settle();
+    expect(probed.map(({ image }) => image.name)).toEqual(['best']);
+    expect(breakers.hostStopped()).toBeNull();
+  });
+
+  it('takes no image that could not be listed for one that does not start, and tries again', async () => {
+    orders = () => Promise.reject(new Error('the folder cannot be read'));
+    failTimes(orderOf('bad'));
+    await settle();
+    expect(breakers.hostStopped()).toBeNull();
+    for (const name of ['a', 'b']) breakers.enter(orderOf(name)).failed(broken);
+    clock.advance(firstOpenMs);
+    await settle();
+    expect(breakers.told()[0]).toMatchObject({ phase: 'open', failures: 3, retryInMs: openMs });
+    orders = async () => [orderOf('good')];
+    clock.advance(openMs);
+    await settle();
+    expect(breakers.hostStopped()).toBeNull();
   });
 
   it('closes when a start that was under way succeeds after all, and probes no more', () => {

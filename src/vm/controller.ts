@@ -17,7 +17,7 @@ import { lastWords } from './console-tail.ts';
 import { GuestSession } from './guest-session.ts';
 import { MicroVm } from './micro-vm.ts';
 import type { VmRegistry } from './registry.ts';
-import { zygotesOf } from './zygotes.ts';
+import { type Zygote, zygotesOf } from './zygotes.ts';
 
 const lastWordsLength = 300;
 /** Nobody waits for a VM that makes a template, and it is built while the host has other things to do. */
@@ -155,6 +155,8 @@ export class VmController {
     const { clock, hypervisor, ids, registry } = this.#deps;
     const id = ids();
     const { memoryMiB, vcpus, image } = order;
+    // Reads files, which may fail: not once there is a VMM.
+    const zygotes = zygotesOf(image.labels);
     try {
       const record = { id, image: image.digest, memoryMiB, vcpus, createdAtMs: clock.nowMs(), vmm: null };
       const runDir = await registry.open(record);
@@ -164,14 +166,14 @@ export class VmController {
       const use = template === undefined ? {} : { template };
       const running = await hypervisor.start({ ...this.specOf(order), id, runDir, ...use });
       failpoint('vm-spawned');
-      return { running, started: this.#watch(running, order, template?.waits), spawnedAtMs };
+      return { running, started: this.#watch(running, order, zygotes, template?.waits), spawnedAtMs };
     } catch (error) {
       await registry.forget(id);
       throw error;
     }
   }
 
-  #watch(running: RunningVm, order: StartOrder, waits = false): StartedVm {
+  #watch(running: RunningVm, order: StartOrder, zygotes: readonly Zygote[], waits = false): StartedVm {
     const { capabilities, clock, ids, random } = this.#deps;
     const session = new GuestSession({ channel: running.channel, clock, token: ids() });
     const { driver: hypervisor, accel, lockIn } = capabilities;
@@ -179,7 +181,6 @@ export class VmController {
     const origin = { vmId: running.id, hypervisor, accel, sandbox, image: order.image.digest };
     const { memoryMiB, vcpus } = order;
     const size = { memoryMiB, vcpus };
-    const zygotes = zygotesOf(order.image.labels);
     const vm = new MicroVm({ running, session, clock, random, origin, size, zygotes, waits });
     return { vm, gone: vm.exited.then(() => this.#clear(running.id)) };
   }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
@@ -104,6 +104,20 @@ describe('templates', () => {
       });
     }
     expect(scene.starts).toBe(starts + 3);
+  });
+
+  it('that cannot even be begun hold no place, and are built once they can', async () => {
+    let passedMs = 0;
+    const clock = { ...quickClock, monotonicMs: () => quickClock.monotonicMs() + passedMs };
+    const vms = await scene.open(noPool, { clock });
+    const folder = join(scene.host.dataDir, 'templates');
+    await rm(folder, { recursive: true });
+    await expect(vms.warm(order)).rejects.toMatchObject({ code: 'TEMPLATE_FAILED' });
+    expect(vms.count()).toBe(0);
+    await mkdir(folder);
+    passedMs = 60_000;
+    await withTemplate(vms);
+    expect(await startOf(vms)).toMatchObject({ start: 'restore' });
   });
 
   it('that start no VM are given up after three, and each job is booted instead', async () => {

@@ -3,7 +3,7 @@ import { BlixardError, problemOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { afterFailure, ask, type Breaker, closedBreaker } from './breaker.ts';
+import { afterFailure, ask, type Breaker, breakerBounds, closedBreaker } from './breaker.ts';
 import { type BreakerTold, refusalOf, retryInMs, retryText } from './breaker-words.ts';
 import type { StartOrder } from './controller.ts';
 
@@ -110,9 +110,16 @@ export class HostBreaker {
   /** No job is at stake: while the host is stopped none is claimed. */
   async #probe(): Promise<void> {
     const { signal } = this.#closing;
+    const orders = await this.#orders();
+    if (signal.aborted) return;
+    const order = this.#candidate(orders ?? []);
+    if (order !== undefined) await this.#try(order, signal);
+    else if (orders === undefined) this.#putOff();
+    else this.#closeUntried();
+  }
+
+  async #try(order: StartOrder, signal: AbortSignal): Promise<void> {
     try {
-      const order = await this.#candidate();
-      if (signal.aborted || order === undefined) return;
       await this.#deps.probe(order, signal);
       this.succeeded(order);
     } catch (error) {
@@ -120,12 +127,38 @@ export class HostBreaker {
     }
   }
 
+  /** Without an image nothing fails either; the first one to come decides anew. */
+  #closeUntried(): void {
+    if (this.#breaker.phase === 'closed') return;
+    this.#deps.log.info({}, 'this host has no image to try, it starts VMs again when it has one');
+    this.#breaker = closedBreaker;
+    this.#failedImages.clear();
+  }
+
+  /** The next try is as far away as if this one had failed. */
+  #putOff(): void {
+    const { phase, failures } = this.#breaker;
+    if (phase === 'closed') return;
+    this.#breaker = { phase: 'open', failures, untilMs: this.#nowMs + breakerBounds.openMs };
+    this.#tryLater(breakerBounds.openMs);
+  }
+
   /** Each time another image, those that are not stopped before all. */
-  async #candidate(): Promise<StartOrder | undefined> {
-    const all = [...(this.#lastGood === undefined ? [] : [this.#lastGood]), ...(await this.#deps.orders())];
+  #candidate(orders: readonly StartOrder[]): StartOrder | undefined {
+    const all = [...(this.#lastGood === undefined ? [] : [this.#lastGood]), ...orders];
     const well = all.filter((order) => !this.#deps.isStopped(order));
     const candidates = well.length > 0 ? well : all;
     return candidates[this.#probes++ % Math.max(1, candidates.length)];
+  }
+
+  /** Undefined where they cannot be listed, which tells nothing of whether VMs start. */
+  async #orders(): Promise<readonly StartOrder[] | undefined> {
+    try {
+      return await this.#deps.orders();
+    } catch (error) {
+      this.#deps.log.error({ err: error }, 'the images of this host cannot be listed');
+      return undefined;
+    }
   }
 
   /** A probe that fails opens it whatever came before; without one, several failures do. */
@@ -137,8 +170,12 @@ export class HostBreaker {
     if (wasProbe && this.#breaker.phase === 'closed') this.#breaker = opened(this.#breaker, nowMs);
     if (this.#breaker.phase !== 'open') return;
     this.#deps.log.error({}, `this host starts no VMs for now: ${this.stopped()}`);
+    this.#tryLater(this.#breaker.untilMs - nowMs);
+  }
+
+  #tryLater(delayMs: number): void {
     this.#timer?.cancel();
-    this.#timer = this.#deps.clock.after(this.#breaker.untilMs - nowMs, () => {
+    this.#timer = this.#deps.clock.after(delayMs, () => {
       // Timers may be early by the clock; this one was for the end of the time.
       this.#breaker = ask(this.#breaker, Number.POSITIVE_INFINITY).next;
       this.#see();

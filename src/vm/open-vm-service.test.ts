@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeHypervisor } from '../hypervisor/fake/fake-hypervisor.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
+import { addImage, makeDir, tagged } from '../image/image-scene.suite.ts';
+import { ImageStore } from '../image/image-store.ts';
+import { FakeClock } from '../platform/clock.ts';
 import { testIds, VmHost } from './vm-host.suite.ts';
 
 const never = new AbortController().signal;
@@ -44,6 +47,19 @@ describe('openVmService', () => {
     const noBoot = await host.open({}, { bootOf: () => ({ outcome: 'exit', afterMs: 0 }) });
     expect(noBoot.unavailableReason()).toMatch(/The microVM did not start: .*could not load the kernel/);
     expect(await host.folders()).toEqual([]);
+  });
+
+  it('is proven by an image that is well when others are damaged, the default one too', async () => {
+    const dir = await makeDir();
+    await tagged(dir, 'base', 'latest', 'garbage');
+    const images = new ImageStore({ dir });
+    const none = await host.open({ images });
+    expect(none.unavailableReason()).toMatch('The image base:latest on this host is damaged');
+    await none.close();
+    await addImage(dir, 'python', 'latest');
+    const vms = await host.open({ images });
+    expect(vms.unavailableReason()).toBeNull();
+    expect((await vms.start({ ...order, image: 'python' }, never)).state).toBe('ready');
   });
 
   it('says so when left VMs cannot be ended', async () => {
@@ -152,5 +168,17 @@ describe('openVmService', () => {
     expect(vm.state).toBe('ready');
     await first.close();
     expect((await host.open()).isAvailable()).toBe(true);
+  });
+
+  it('has them once that other process has ended, without a restart', async () => {
+    const other = await host.open();
+    const clock = new FakeClock();
+    const vms = await host.open({ clock });
+    clock.advance(5_000);
+    await other.close();
+    expect(vms.isAvailable()).toBe(false);
+    clock.advance(10_000);
+    while (!vms.isAvailable()) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect((await vms.start(order, never)).state).toBe('ready');
   });
 });

@@ -4,7 +4,7 @@ import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError, problemOf } from '../domain/errors.ts';
 import type { Image, ImageStore } from '../image/image-store.ts';
 import type { Clock } from '../platform/clock.ts';
-import { lockDirectory } from '../platform/directory-lock.ts';
+import { type DirectoryLock, lockDirectory } from '../platform/directory-lock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ids, Random } from '../platform/random.ts';
 import { Admission, boundsOfThisHost } from './admission.ts';
@@ -60,7 +60,7 @@ export async function openVmService(deps: OpenVmServiceDeps): Promise<VmService>
   if (skip !== '') return VmService.unavailable(`SKIP_VM_MANAGER is ${skip}`);
   const open = (): Promise<Door> => openDoor(deps);
   const late = new LateOpening({ ...deps, open });
-  const door = await open();
+  const door = await late.open();
   if ('unavailable' in door) return VmService.unavailable(door.unavailable, late);
   await late.close();
   return VmService.of(door.manager);
@@ -68,18 +68,22 @@ export async function openVmService(deps: OpenVmServiceDeps): Promise<VmService>
 
 async function openDoor(deps: OpenVmServiceDeps): Promise<Door> {
   try {
-    return { manager: await openVmManager(deps) };
+    const dir = join(deps.dataDir, 'vms');
+    const lock = await lockDirectory(dir, 'vms');
+    if (lock !== undefined) return { manager: await openLocked(deps, dir, lock) };
+    return none(deps, unavailable(`another process of this host owns the VMs of ${deps.dataDir}`), true);
   } catch (error) {
-    const unavailable = reasonOf(error);
-    deps.log.warn({ err: error, reason: unavailable }, 'no VMs on this host');
-    return { unavailable };
+    return none(deps, error, false);
   }
 }
 
-async function openVmManager(deps: OpenVmServiceDeps): Promise<VmManager> {
-  const dir = join(deps.dataDir, 'vms');
-  const lock = await lockDirectory(dir, 'vms');
-  if (lock === undefined) throw unavailable(`another process of this host owns the VMs of ${deps.dataDir}`);
+function none({ log }: OpenVmServiceDeps, error: unknown, isLocked: boolean): Door {
+  const reason = reasonOf(error);
+  log.warn({ err: error, reason }, 'no VMs on this host');
+  return { unavailable: reason, isLocked };
+}
+
+async function openLocked(deps: OpenVmServiceDeps, dir: string, lock: DirectoryLock): Promise<VmManager> {
   try {
     return await openOwned(deps, dir, () => lock.release());
   } catch (error) {
@@ -99,7 +103,7 @@ async function openOwned(
   const driver = hypervisorFor({ badKvm: false });
   await driver.capabilities();
   await sweep({ registry, hypervisor: driver, log });
-  const image = await imageToProbe(images);
+  const image = await imageToProbe(deps);
   const parts = {
     registry,
     clock,
@@ -135,13 +139,19 @@ function prepareInBackground(starter: VmStarter, image: Image, log: Log): void {
     .catch((error: unknown) => log.warn({ err: error }, 'no VM could be made ready before the first job'));
 }
 
-async function imageToProbe(images: OpenVmServiceDeps['images']): Promise<Image> {
-  const image = (await images.find(defaults.image)) ?? (await images.list())[0];
-  if (image === undefined)
-    throw unavailable(
-      'there is no image yet; blixard image build base makes one, and this worker notices it',
-    );
-  return image;
+/** The default image where it is well, else the first that is. Rejects with IMAGE_INVALID when all are damaged. */
+async function imageToProbe({ images, log }: OpenVmServiceDeps): Promise<Image> {
+  let damaged: BlixardError | undefined;
+  const well = await images.list((error) => {
+    log.error({ err: error }, 'a damaged image is left out');
+    damaged ??= error;
+  });
+  const image = well.find(({ name, tag }) => name === defaults.image && tag === 'latest') ?? well[0];
+  if (image !== undefined) return image;
+  throw (
+    damaged ??
+    unavailable('there is no image yet; blixard image build base makes one, and this worker notices it')
+  );
 }
 
 function unavailable(reason: string): BlixardError {

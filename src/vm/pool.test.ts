@@ -2,7 +2,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
-import { FastScene, never, order, outputOf, pool, startOf, waitUntil } from './fast-scene.suite.ts';
+import {
+  FastScene,
+  never,
+  order,
+  outputOf,
+  pool,
+  quickClock,
+  startOf,
+  waitUntil,
+} from './fast-scene.suite.ts';
 import type { PoolBounds } from './pool-plan.ts';
 import type { VmService } from './vm-service.ts';
 
@@ -118,6 +127,24 @@ describe('a pool', () => {
     const waiting = scene.host.host.live.map(({ id }) => id);
     const vm = await vms.start(order, never);
     expect(vm.facts).toMatchObject({ start: 'boot', startReason: 'no template: somebody changed its files' });
+    await vms.kill(vm.id);
+    await waitUntil(() => scene.host.host.live.every(({ id }) => !waiting.includes(id)));
+  });
+
+  it('hands out none of a template that somebody has touched once another has taken its place', async () => {
+    let passedMs = 0;
+    const clock = { ...quickClock, monotonicMs: () => quickClock.monotonicMs() + passedMs };
+    const vms = await filled(pool({ coolDownMs: 1_000_000 }), { clock });
+    const [key = ''] = await scene.templates();
+    const memory = join(scene.host.dataDir, 'templates', key, 'memory');
+    await writeFile(memory, await readFile(memory));
+    const waiting = scene.host.host.live.map(({ id }) => id);
+    expect(waiting).toHaveLength(2);
+    await expect(vms.warm(order)).rejects.toThrow('somebody changed its files');
+    passedMs = 60_000;
+    await vms.warm(order);
+    const vm = await vms.start(order, never);
+    expect(waiting).not.toContain(vm.id);
     await vms.kill(vm.id);
     await waitUntil(() => scene.host.host.live.every(({ id }) => !waiting.includes(id)));
   });

@@ -6,7 +6,7 @@ import { type Shortage, vmmOverheadMiB } from './admission.ts';
 import type { StartOrder } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import { afterTake, afterTime, type Demand, noDemand, type PoolBounds, planPool } from './pool-plan.ts';
-import { makeReadyVm, type PlacedVm, type ReadyVmDeps } from './ready-vm.ts';
+import { looksOf, makeReadyVm, type PlacedVm, type ReadyVm, type ReadyVmDeps } from './ready-vm.ts';
 
 /** A paused VM that does not answer by then is of no use; a healthy one takes some 10 ms. */
 const wakeMs = 1_000;
@@ -38,7 +38,7 @@ interface Lane {
   readonly order: StartOrder;
   bounds: PoolBounds;
   demand: Demand;
-  readonly idle: PlacedVm[];
+  readonly idle: ReadyVm[];
   readonly preparing: Set<Preparing>;
   failures: number;
   pauseTimer: Timer | undefined;
@@ -122,8 +122,10 @@ export class VmPool {
 
   /** VMs that wait map the file of their template: who has written to it may have written to them. */
   async #endIfTouched(lane: Lane): Promise<void> {
-    if (lane.idle.length === 0 || !('missing' in (await this.#deps.templates.find(lane.key)))) return;
-    while (lane.idle.length > 0) this.#end(lane.idle.shift());
+    if (lane.idle.length === 0) return;
+    const looks = await looksOf(this.#deps.templates, lane.key);
+    const touched = lane.idle.filter((one) => one.looks !== looks);
+    for (const one of touched) this.#end(lane.idle.splice(lane.idle.indexOf(one), 1)[0]);
   }
 
   #missed(lane: Lane, tried: number): { missed: string } {
@@ -224,7 +226,7 @@ export class VmPool {
     this.#pending.add(preparing);
   }
 
-  #ready(lane: Lane, placed: PlacedVm): void {
+  #ready(lane: Lane, placed: ReadyVm): void {
     lane.failures = 0;
     lane.idle.push(placed);
     void placed.started.gone.then(() => {

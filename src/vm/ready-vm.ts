@@ -13,6 +13,12 @@ export interface PlacedVm {
   readonly place: Place;
 }
 
+/** A VM that waits in the pool. */
+export interface ReadyVm extends PlacedVm {
+  /** How the files of its template looked before it was started from them. */
+  readonly looks: string;
+}
+
 /** What VMs are made ready with. */
 export interface ReadyVmDeps {
   readonly controller: VmController;
@@ -35,7 +41,7 @@ export interface ReadyOrder {
  * Resolves when the VM waits, paused; undefined when its template is there no more. Rejects with VM_BOOT_FAILED,
  * VM_CRASHED, VMM_REFUSED, VM_LIMIT, or the signal's reason; then nothing of it is left.
  */
-export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promise<PlacedVm | undefined> {
+export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promise<ReadyVm | undefined> {
   const { admission, controller, templates, restoreTimeoutMs } = deps;
   const { key, order, signal, onPlace } = wanted;
   const place = await admission.enterIdle(order.memoryMiB, signal);
@@ -51,11 +57,17 @@ export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promis
     templates.use(key, started.gone);
     await warmAndPause(started, signal);
     place.started();
-    return { started, place };
+    return { started, place, looks: template.looks };
   } catch (error) {
     place.leave();
     throw error;
   }
+}
+
+/** How the files of the template look now; undefined when it is there no more. */
+export async function looksOf(templates: Pick<Templates, 'find'>, key: string): Promise<string | undefined> {
+  const found = await templates.find(key);
+  return 'missing' in found ? undefined : found.looks;
 }
 
 async function warmAndPause({ vm, gone }: StartedVm, signal: AbortSignal): Promise<void> {

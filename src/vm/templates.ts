@@ -176,9 +176,17 @@ export class Templates {
   }
 
   async #build(key: string, order: StartOrder, signal: AbortSignal): Promise<void> {
-    const { admission, files, clock, log } = this.#deps;
+    const place = await this.#deps.admission.enterIdle(order.memoryMiB, signal);
+    try {
+      await this.#buildInNewFolder(key, order, signal);
+    } finally {
+      place.leave();
+    }
+  }
+
+  async #buildInNewFolder(key: string, order: StartOrder, signal: AbortSignal): Promise<void> {
+    const { files, clock, log } = this.#deps;
     const startedMs = clock.monotonicMs();
-    const place = await admission.enterIdle(order.memoryMiB, signal);
     const dir = await files.begin();
     try {
       await this.#bootAndSave(order, dir, signal);
@@ -192,7 +200,6 @@ export class Templates {
         'template built',
       );
     } finally {
-      place.leave();
       await removeTree(dir);
     }
   }

@@ -3,6 +3,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LogStream } from '../contract/log.ts';
 import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
+import { addImage, makeDir, tagged } from '../image/image-scene.suite.ts';
+import { ImageStore } from '../image/image-store.ts';
+import { zygotesLabel } from '../image/manifest.ts';
+import { breakerBounds } from './breaker.ts';
 import { fastClock, VmHost } from './vm-host.suite.ts';
 
 const never = new AbortController().signal;
@@ -97,6 +101,21 @@ describe('VmManager', () => {
     expect(failure.message).toContain('VMM: fake VMM: could not load the kernel');
   });
 
+  it('leaves no VMM when the zygotes of its image cannot be read', async () => {
+    let isReadable = true;
+    const read = (): string => {
+      if (!isReadable) throw new Error('EMFILE: too many open files');
+      return 'python3';
+    };
+    Object.defineProperty(host.image.labels, zygotesLabel, { get: read });
+    const vms = await host.open();
+    isReadable = false;
+    await expect(vms.start(order, never)).rejects.toThrow('EMFILE');
+    expect(host.host.live).toEqual([]);
+    expect(await host.folders()).toEqual([]);
+    expect(vms.count()).toBe(0);
+  });
+
   it('ends a boot that is not wanted any more', async () => {
     const vms = await host.open({}, { bootOf: afterProbe(() => ({ outcome: 'hang', afterMs: 0 })) });
     const abort = new AbortController();
@@ -147,6 +166,35 @@ describe('VmManager', () => {
     const vms = await host.open();
     const start = vms.start({ ...order, image: 'other' }, never);
     await expect(start).rejects.toMatchObject({ code: 'IMAGE_MISSING', details: { known: 'base:latest' } });
+  });
+
+  it('goes by the images that are well when others are damaged', async () => {
+    const dir = await makeDir();
+    for (const name of ['base', 'bad']) await addImage(dir, name, 'latest');
+    await tagged(dir, 'broken', 'latest', 'garbage');
+    const images = new ImageStore({ dir });
+    const bad = await images.find('bad');
+    const vms = await host.open(
+      { images },
+      {
+        bootOf: ({ initrdPath }) => ({
+          outcome: initrdPath === bad?.initrdPath ? 'exit' : 'agent',
+          afterMs: 0,
+        }),
+      },
+    );
+    const missing = vms.start({ ...order, image: 'other' }, never);
+    await expect(missing).rejects.toMatchObject({ details: { known: 'bad:latest, base:latest' } });
+    const { failuresMax } = breakerBounds;
+    for (let n = 0; n < failuresMax; n++) {
+      await expect(vms.start({ ...order, image: 'bad' }, never)).rejects.toMatchObject({
+        code: 'VM_BOOT_FAILED',
+      });
+    }
+    // Whether the host is well is looked at now, with an image that is not damaged.
+    const starts = 1 + 2 * failuresMax + 1;
+    await waitUntil(() => host.drivers[0]?.starts === starts || vms.unavailableReason() !== null);
+    expect(vms.unavailableReason()).toBeNull();
   });
 
   it('starts no more VMs at once than it may, and all in the end', async () => {

@@ -6,6 +6,7 @@ import { limits } from '../domain/limits.ts';
 import type { VmSize } from '../domain/vm-size.ts';
 import type { VmExit } from '../hypervisor/hypervisor.ts';
 import type { ImageStore } from '../image/image-store.ts';
+import { wellImages } from '../image/well-images.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
@@ -240,7 +241,7 @@ export class VmManager {
 
   async #smallOrders(): Promise<readonly StartOrder[]> {
     const { memoryMiB, vcpus } = defaults;
-    return (await this.#deps.images.list()).map((image) => ({ image, memoryMiB, vcpus }));
+    return (await wellImages(this.#deps)).map((image) => ({ image, memoryMiB, vcpus }));
   }
 
   /** Nobody's VM, started only to see whether it does. */
@@ -256,7 +257,7 @@ export class VmManager {
     if (image !== undefined) {
       return { image, memoryMiB, vcpus, ...(isolation === 'maximum' ? { tenant } : {}) };
     }
-    const images = await this.#deps.images.list();
+    const images = await wellImages(this.#deps);
     const known = images.map((one) => `${one.name}:${one.tag}`).join(', ');
     throw new BlixardError('IMAGE_MISSING', { image: name, known: known || 'none' });
   }

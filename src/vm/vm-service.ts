@@ -9,8 +9,10 @@ import type { PoolStats } from './pool.ts';
 import type { WarmedTemplate } from './starter.ts';
 import type { VmManager, VmOrder } from './vm-manager.ts';
 
-/** Behind it are VMs, or nothing, and why. */
-export type Door = { readonly manager: VmManager } | { readonly unavailable: string };
+/** Behind it are VMs, or nothing, and why; `isLocked`: another process has them for now. */
+export type Door =
+  | { readonly manager: VmManager }
+  | { readonly unavailable: string; readonly isLocked?: boolean };
 
 /** Without a manager every command rejects with VM_MANAGER_UNAVAILABLE, finders find nothing, counts are 0. */
 export class VmService {

@@ -2,24 +2,44 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
-import { realClock } from '../../platform/clock.ts';
+import { type Clock, realClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
-import { isRunning } from '../process-table.ts';
+import { identify, isRunning } from '../process-table.ts';
 import { qemuArguments } from './arguments.ts';
 import { startQemuVm } from './qemu-vm.ts';
+import { infoFd } from './sandbox.ts';
 import { script, temporaryFolder } from './scripts.suite.ts';
 
-async function start(program: string, folder?: string) {
+async function start(program: string, folder?: string, { isSandboxed = false, clock = realClock } = {}) {
   const runDir = folder ?? (await temporaryFolder());
   const spec = {
     ...{ id: randomUUID(), memoryMiB: 128, vcpus: 1, runDir, rootFsType: 'squashfs' },
     ...{ kernelPath: '/kernel', initrdPath: '/initrd', rootPath: '/root.squashfs' },
   };
-  const lock = { words: [], isSandboxed: false, user: undefined, release: async () => undefined };
+  const lock = { words: [], isSandboxed, user: undefined, release: async () => undefined };
   const args = qemuArguments(spec, 'tcg');
-  return startQemuVm({ spec, program, args, lock, clock: realClock, log: silentLog });
+  return startQemuVm({ spec, program, args, lock, clock, log: silentLog });
+}
+
+/** A VMM in a sandbox whose child cannot be looked for; resolves with the pids of both. */
+async function startUnseen(): Promise<{ failure: unknown; pids: number[] }> {
+  const runDir = await temporaryFolder();
+  const pids = join(runDir, 'pids');
+  const inside = await script(
+    `sleep 60 & echo $$ $! >${pids}; echo "{\\"child-pid\\": $!}" >&${infoFd}; wait`,
+  );
+  const blind: Clock = {
+    ...realClock,
+    monotonicMs: () => {
+      throw new Error('EMFILE: too many open files');
+    },
+  };
+  const failure = await start(inside, runDir, { isSandboxed: true, clock: blind }).catch((error) => error);
+  return { failure, pids: (await readFile(pids, 'utf8')).trim().split(' ').map(Number) };
 }
 
 /** What `act` gives in a process that cannot open another descriptor. */
@@ -118,5 +138,31 @@ describe('a QEMU process', () => {
       return failure;
     });
     expect(refused).toMatchObject({ code: 'VM_BOOT_FAILED', message: expect.stringContaining('EMFILE') });
+  });
+
+  it('is ended, and gone, when the one inside its sandbox cannot be looked for', async () => {
+    const { failure, pids } = await startUnseen();
+    const [vmm = 0, inside = 0] = pids;
+    try {
+      expect(identify(vmm)).toBeUndefined();
+      expect(failure).toMatchObject({ code: 'VM_BOOT_FAILED', message: expect.stringContaining('EMFILE') });
+    } finally {
+      for (const pid of [vmm, inside]) if (identify(pid) !== undefined) process.kill(pid, 'SIGKILL');
+    }
+  });
+
+  it('is ended with its sandbox when this process has no descriptor left to look for it', async () => {
+    const runDir = await temporaryFolder();
+    // It would take the other with it, whose output therefore is nobody's here.
+    const bubblewrap = await script(`
+      sh -c 'sleep 60 & wait' >/dev/null 2>&1 & echo $! >${runDir}/first
+      echo "{\\"child-pid\\": $!}" >&${infoFd}; wait`);
+    const vm = await start(bubblewrap, runDir, { isSandboxed: true });
+    try {
+      expect(await withoutDescriptors(() => vm.kill())).toMatchObject({ signal: 'SIGKILL' });
+    } finally {
+      const first = Number(await readFile(join(runDir, 'first'), 'utf8'));
+      for (const pid of [first, vm.identity.pid]) process.kill(pid, 'SIGKILL');
+    }
   });
 });

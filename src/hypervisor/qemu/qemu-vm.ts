@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
-import { BlixardError, problemOf } from '../../domain/errors.ts';
+import { BlixardError, isBlixardError, problemOf } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import {
@@ -45,27 +45,42 @@ export async function startQemuVm(deps: QemuVmDeps): Promise<RunningVm> {
 }
 
 async function start(deps: QemuVmDeps): Promise<RunningVm> {
-  const { spec, lock, log } = deps;
-  const state = await openState(spec);
+  const state = await openState(deps.spec);
   try {
     const child = spawnQemu(deps, state);
     // A child without a pid has no streams either when this process is out of descriptors.
     if (child.pid === undefined) throw await spawnFailure(child);
-    // At once: until the event loop turns, not even a process that has ended is reaped.
-    const started = identify(child.pid);
-    const [channel, qmpChannel] = [child.stdio[agentFd], child.stdio[qmpFd]];
-    if (started === undefined || !(channel instanceof Duplex) || !(qmpChannel instanceof Duplex)) {
-      child.kill('SIGKILL');
-      throw bootFailed(new Error(`process ${child.pid} is not in /proc`));
-    }
-    channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
     const ended = endOf(child);
-    const words = new Words(child);
-    const identity = lock.isSandboxed ? await identityInside(child, started, deps.clock) : started;
-    return new QemuVm({ spec, identity, child, ended, words, lock, channel, qmpChannel });
+    try {
+      return await vmOf(deps, child, child.pid, ended);
+    } catch (error) {
+      // Nobody else knows of it.
+      child.kill('SIGKILL');
+      await ended;
+      for (const stream of child.stdio) stream?.destroy();
+      throw isBlixardError(error) ? error : bootFailed(error);
+    }
   } finally {
     await state?.close();
   }
+}
+
+async function vmOf(
+  { spec, lock, clock, log }: QemuVmDeps,
+  child: ChildProcess,
+  pid: number,
+  ended: Promise<End>,
+): Promise<RunningVm> {
+  // At once: until the event loop turns, not even a process that has ended is reaped.
+  const started = identify(pid);
+  const [channel, qmpChannel] = [child.stdio[agentFd], child.stdio[qmpFd]];
+  if (started === undefined || !(channel instanceof Duplex) || !(qmpChannel instanceof Duplex)) {
+    throw bootFailed(new Error(`process ${pid} is not in /proc`));
+  }
+  channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
+  const words = new Words(child);
+  const identity = lock.isSandboxed ? await identityInside(child, started, clock) : started;
+  return new QemuVm({ spec, identity, child, ended, words, lock, channel, qmpChannel, log });
 }
 
 /** The saved state to start from: QEMU inherits the open file, and needs no right to open it. */
@@ -118,6 +133,7 @@ class QemuVm implements RunningVm {
   readonly #qmp: Qmp;
   readonly #qmpChannel: Duplex;
   readonly #words: Words;
+  readonly #log: Log;
   /** Undefined while it waits. */
   #loaded: Promise<void> | undefined;
 
@@ -130,6 +146,7 @@ class QemuVm implements RunningVm {
     lock: LockedCommand;
     channel: Duplex;
     qmpChannel: Duplex;
+    log: Log;
   }) {
     this.id = deps.spec.id;
     this.identity = deps.identity;
@@ -138,6 +155,7 @@ class QemuVm implements RunningVm {
     this.#child = deps.child;
     this.#lock = deps.lock;
     this.#words = deps.words;
+    this.#log = deps.log;
     this.#qmpChannel = deps.qmpChannel;
     this.exited = this.#watch(deps.ended);
     this.#qmp = new Qmp({ channel: deps.qmpChannel });
@@ -196,7 +214,12 @@ class QemuVm implements RunningVm {
 
   /** QEMU first: bubblewrap then takes note of its end, or nobody might, and ends, too. */
   #end(): void {
-    if (!this.#lock.isSandboxed || !killProcess(this.identity)) this.#child.kill('SIGKILL');
+    try {
+      if (this.#lock.isSandboxed && killProcess(this.identity)) return;
+    } catch (error) {
+      this.#log.warn({ err: error, vmId: this.id }, 'QEMU cannot be looked for, its sandbox is ended');
+    }
+    this.#child.kill('SIGKILL');
   }
 
   /** Waits for the process and for its last words, not for the channel: that is its reader's to drain. */

@@ -1,6 +1,7 @@
 /** `blixard doctor`: everything that is checked, in the order it is told. */
 import type { Finding } from '../../cli/context.ts';
 import { examine, type Surgery } from './check.ts';
+import { damagedImagesCheck } from './damaged-images.ts';
 import { clockCheck, dataDirCheck, nodeCheck } from './host.ts';
 import { imageToolsCheck } from './image-tools.ts';
 import { serverCheck } from './server.ts';
@@ -17,6 +18,7 @@ const checks = [
   qemuCheck,
   lockInCheck,
   imageCheck,
+  damagedImagesCheck,
   templatesCheck,
   imageToolsCheck,
   serverCheck,
