@@ -70,6 +70,9 @@ export const limits = {
   /** A reply the client reads whole: a page of the largest jobs, with their standard input. */
   replyBytes: 1_024 * mib,
   pageMax: 500,
+  /** Specs of one page, as JSON text; the one that reaches this is the last. And how many are read at once. */
+  pageSpecsLength: 64 * mib,
+  specsPerRead: 100,
   /** Longest long poll, for `work` and `?wait=`. */
   waitMsMax: 60 * second,
   /** Jobs one `work` call may claim, and ends it may report. */
