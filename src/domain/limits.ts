@@ -68,7 +68,7 @@ export const limits = {
   callsWaiting: 20_000,
   answerBacklogBytes: 16 * mib,
   /** One answer on such a connection, a little less than any text can hold, and answers sent in one message. */
-  answerLength: 511 * mib,
+  answerLength: 512 * mib - 1 * kib,
   messageLength: 16 * mib,
   /** A reply the client reads whole: a page of the largest jobs, with their standard input. */
   replyBytes: 1_024 * mib,
