@@ -13,7 +13,7 @@ export const scheduleRoutes = {
   listSchedules: {
     method: 'GET',
     path: '/v1/schedules',
-    summary: 'Schedules by name.',
+    summary: 'Schedules by name. A page of large jobs may be short and still have a nextCursor.',
     query: strict({
       limit: Type.Optional(
         Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),

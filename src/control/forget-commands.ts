@@ -10,6 +10,7 @@ import type { Database, Row } from '../store/database.ts';
 import { integer, integerOrNull, text } from '../store/statements/columns.ts';
 import {
   firstEnded,
+  firstEndedOfQueue,
   forgetEnded,
   forgetEvents,
   forgetJob,
@@ -90,35 +91,33 @@ export class ForgetCommands {
   }
 
   async #isLeft(queue: string, states: readonly EndedState[], beforeMs: number): Promise<boolean> {
-    const rows = await this.#firstEnded();
-    return rows.some(
-      (row) =>
-        text(row, 'queue') === queue &&
-        states.some((state) => (firstEndedAtMs(row, state) ?? Number.POSITIVE_INFINITY) <= beforeMs),
-    );
-  }
-
-  #firstEnded(): Promise<readonly Row[]> {
-    return this.#deps.db.query(firstEnded.with({ limit: limits.countsMax }), { level: 'linearizable' });
+    const { db } = this.#deps;
+    const [row] = await db.query(firstEndedOfQueue.with({ queue }), { level: 'linearizable' });
+    if (row === undefined) return false;
+    return states.some((state) => (firstEndedAtMs(row, state) ?? Number.POSITIVE_INFINITY) <= beforeMs);
   }
 
   /** Gives when the next job is due, epoch ms. */
   async #forgetJobs(): Promise<number> {
     const nowMs = this.#deps.clock.nowMs();
+    const limit = limits.pageMax;
     let nextMs = Number.POSITIVE_INFINITY;
     let again = false;
-    const rows = await this.#firstEnded();
-    for (const [row, state] of rows.flatMap((each) => endedStates.map((state) => [each, state] as const))) {
-      const retainedMs = retentionOf(row, state);
-      const endedAtMs = firstEndedAtMs(row, state);
-      if (retainedMs === null || endedAtMs === null) continue;
-      if (endedAtMs + retainedMs > nowMs) nextMs = Math.min(nextMs, endedAtMs + retainedMs);
-      else {
-        await this.#forgetAll(text(row, 'queue'), state, nowMs - retainedMs);
-        again = true;
+    for (let after = ''; ; ) {
+      const rows = await this.#deps.db.query(firstEnded.with({ after, limit }), { level: 'linearizable' });
+      for (const [row, state] of rows.flatMap((each) => endedStates.map((state) => [each, state] as const))) {
+        after = text(row, 'queue');
+        const retainedMs = retentionOf(row, state);
+        const endedAtMs = firstEndedAtMs(row, state);
+        if (retainedMs === null || endedAtMs === null) continue;
+        if (endedAtMs + retainedMs > nowMs) nextMs = Math.min(nextMs, endedAtMs + retainedMs);
+        else {
+          await this.#forgetAll(after, state, nowMs - retainedMs);
+          again = true;
+        }
       }
+      if (rows.length < limit) return again ? this.#forgetJobs() : nextMs;
     }
-    return again ? this.#forgetJobs() : nextMs;
   }
 
   async #forgetAll(queue: string, state: EndedState, beforeMs: number): Promise<void> {

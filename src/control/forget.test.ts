@@ -232,6 +232,35 @@ describe('retention', () => {
   });
 });
 
+describe('of more queues than are looked at together', () => {
+  const name = (n: number): string => `q${String(n).padStart(5, '0')}`;
+  const last = limits.countsMax + 1;
+
+  it('the last are reached, too', async () => {
+    const queues = Array.from({ length: last + 1 }, (_, n) => name(n));
+    for (let from = 0; from < queues.length; from += limits.batchJobs) {
+      const some = queues.slice(from, from + limits.batchJobs);
+      await control.jobs.submitAll(some.map((queue) => ({ ...trueJob, queue, group: 'all' })));
+    }
+    let more = true;
+    while (more) more = (await control.groups.cancel('all')).more;
+    // All but the last two keep their jobs for ever; those have no settings.
+    await control.db.batch([
+      {
+        sql: `INSERT INTO queues (name, paused, updated_at_ms)
+          SELECT queue, 0, 1 FROM queue_counts WHERE queue > '' AND queue < ?`,
+        args: [name(last - 1)],
+      },
+    ]);
+    await ended('cancelled', 1, name(last));
+    expect(await control.forget.purge(name(last), { limit: 1 })).toEqual({ purged: 1, more: true });
+    control.clock.advance(defaults.retainCancelledMs + 1);
+    await control.forget.forgetDue();
+    const rows = await control.db.query({ sql: 'SELECT max(queue) AS queue, count(*) AS n FROM jobs' });
+    expect(rows).toEqual([{ queue: name(last - 2), n: last - 1 }]);
+  }, 30_000);
+});
+
 it('the database file does not grow for ever', async () => {
   control.forgetter.start();
   const pages = async (): Promise<number> => {

@@ -32,6 +32,7 @@ import { countsOf } from './queue-rows.ts';
 import { whyQueueWaits } from './queue-waiting.ts';
 import { isSearch, searchJobs } from './search.ts';
 import type { Signals } from './signals.ts';
+import { readJobRows } from './spec-pages.ts';
 import { readChildren, whyBlocked } from './together/family.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
 import { whyNobody, whyWaiting } from './waiting.ts';
@@ -95,8 +96,10 @@ export class JobQueries {
     const limit = query.limit ?? defaults.pageSize;
     const before = query.cursor === undefined ? limits.integerMax : seqOf(query.cursor);
     if (isSearch(query)) return searchJobs(this.#db, query, { before, limit });
-    const rows = await this.#db.query(listStatement(query, { before, limit }));
-    return { jobs: rows.map((row) => jobOf(row)), nextCursor: nextCursor(rows, limit) };
+    const { rows, nextCursor } = await readJobRows(before, limit, (from, most) =>
+      this.#db.query(listStatement(query, { before: from, limit: most })),
+    );
+    return { jobs: rows.map((row) => jobOf(row)), nextCursor };
   }
 
   /** The newest attempts of a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
@@ -121,7 +124,7 @@ export class JobQueries {
     const limit = query.limit ?? defaults.pageSize;
     const after = query.cursor === undefined ? 0 : seqOf(query.cursor);
     const rows = await this.#db.query(eventsOfJob.with({ jobId, after, limit }));
-    return { events: rows.map(eventOf), nextCursor: nextCursor(rows, limit) };
+    return { events: rows.map(eventOf), nextCursor: cursorAfter(rows, limit) };
   }
 
   /** Workers, those online first, then draining and offline ones, newest first; `limits.pageMax` at most. */
@@ -182,7 +185,7 @@ function listStatement(query: QueryOf<'listJobs'>, page: { before: number; limit
 }
 
 /** A full page may have another behind it. */
-function nextCursor(rows: readonly Row[], limit: number): string | null {
+function cursorAfter(rows: readonly Row[], limit: number): string | null {
   const last = rows.at(-1);
   return last === undefined || rows.length < limit ? null : cursorOf(integer(last, 'seq'));
 }

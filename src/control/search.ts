@@ -10,6 +10,7 @@ import { integer, text } from '../store/statements/columns.ts';
 import { countsAfter } from '../store/statements/queues.ts';
 import { createdUpTo, floors, searches, type WalkName } from '../store/statements/search.ts';
 import { cursorOf } from './cursor.ts';
+import { readJobRows } from './spec-pages.ts';
 import { jobOf } from './views.ts';
 
 type Query = QueryOf<'listJobs'>;
@@ -35,20 +36,19 @@ export async function searchJobs(
   // Where the first of the paths has looked far enough, so that no path has looked further.
   const end = ends.flat().map((row) => integer(row, 'seq'));
   const floor = Math.max(values.floor, ...end);
-  const found = await Promise.all(
-    paths.map(({ walk, ...pair }) =>
-      db.query(searches[walk].with({ ...values, ...pair, floor, limit: page.limit })),
-    ),
-  );
-  const rows = found
-    .flat()
-    .sort((a, b) => integer(b, 'seq') - integer(a, 'seq'))
-    .slice(0, page.limit);
-  const last = rows.at(-1);
-  const jobs = rows.map((row) => jobOf(row));
-  if (last !== undefined && rows.length === page.limit)
-    return { jobs, nextCursor: cursorOf(integer(last, 'seq')) };
-  return { jobs, nextCursor: end.length === 0 ? null : cursorOf(floor + 1) };
+  const { rows, nextCursor } = await readJobRows(values.before, page.limit, async (before, limit) => {
+    const found = await Promise.all(
+      paths.map(({ walk, ...pair }) =>
+        db.query(searches[walk].with({ ...values, ...pair, floor, before, limit })),
+      ),
+    );
+    return found
+      .flat()
+      .sort((a, b) => integer(b, 'seq') - integer(a, 'seq'))
+      .slice(0, limit);
+  });
+  const lookedUpTo = end.length === 0 ? null : cursorOf(floor + 1);
+  return { jobs: rows.map((row) => jobOf(row)), nextCursor: nextCursor ?? lookedUpTo };
 }
 
 /** An index to walk; of queue and state, those of one pair. */

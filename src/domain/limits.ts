@@ -67,9 +67,15 @@ export const limits = {
   /** Calls of one client that wait for their answers. */
   callsWaiting: 20_000,
   answerBacklogBytes: 16 * mib,
+  /** One answer on such a connection, a little less than any text can hold, and answers sent in one message. */
+  answerLength: 512 * mib - 1 * kib,
+  messageLength: 16 * mib,
   /** A reply the client reads whole: a page of the largest jobs, with their standard input. */
   replyBytes: 1_024 * mib,
   pageMax: 500,
+  /** Specs of one page, as JSON text; the one that reaches this is the last. And how many are read at once. */
+  pageSpecsLength: 64 * mib,
+  specsPerRead: 100,
   /** Longest long poll, for `work` and `?wait=`. */
   waitMsMax: 60 * second,
   /** Jobs one `work` call may claim, and ends it may report. */

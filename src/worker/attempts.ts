@@ -58,7 +58,7 @@ export class Attempts {
     }
     if (!this.#open) this.giveBackWaiting();
     this.#fillSlots();
-    if (this.#deps.claimAheadMax > 0 && this.#waiting.size > 0) this.#watchWaiting();
+    if (this.#waiting.size > 0) this.#watchWaiting();
   }
 
   /** A user wants these stopped; those not held are ignored. */
@@ -118,7 +118,7 @@ export class Attempts {
     }
   }
 
-  /** What was claimed ahead and turns out to wait behind slow jobs goes to whoever is free. */
+  /** What was claimed ahead, or by two calls for one slot, and waits behind slow jobs goes to whoever is free. */
   #watchWaiting(): void {
     if (this.#patience !== undefined) return;
     this.#endedSinceLook = 0;

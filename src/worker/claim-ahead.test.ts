@@ -84,4 +84,15 @@ describe('attempts that are claimed ahead', () => {
     expect(made.attempts.want).toBe(0);
     expect(made.clock.waiting).toBe(0);
   });
+
+  it('go back all of them where none may be, as for heavy jobs', async () => {
+    const made = scene(0);
+    made.attempts.accept([1, 2, 3].map(claim));
+    made.clock.advance(defaults.claimAheadPatienceMs - 1);
+    expect(made.done).toEqual([]);
+    made.clock.advance(1);
+    expect(made.done).toEqual([doneOf(claim(3), null)]);
+    expect(made.attempts.want).toBe(0);
+    expect(made.clock.waiting).toBe(0);
+  });
 });

@@ -14,6 +14,8 @@ import type { WorkerNews } from './worker-news.ts';
 
 /** The waiting call, and the one that takes its place. */
 const callsMax = 2;
+/** A call that is under way for longer has found nothing to claim, and waits. */
+const claimingMs = 250;
 /** After answers that came early and brought nothing: 10 ms doubling to 250 ms. */
 const pause = { firstMs: 10, maxMs: 250, doublingsMax: 5 };
 
@@ -123,10 +125,11 @@ export class WorkLoop {
 
   #send(): void {
     this.#resume();
+    const want = this.#finishing ? 0 : this.#wantNow();
     const call: Call = {
       token: this.#deps.ids(),
       done: this.#outbox.splice(0, Math.min(this.#deps.share(), limits.workMax)),
-      want: this.#finishing ? 0 : Math.min(this.#deps.want(), limits.workMax),
+      want,
       waitMs: this.#finishing ? 0 : this.#deps.waitMs,
       sentAtMs: this.#deps.clock.monotonicMs(),
     };
@@ -134,6 +137,21 @@ export class WorkLoop {
     this.#newest = call;
     void this.#converse(call);
     if (this.#outbox.length > 0 && this.#calls.size < callsMax) this.#send();
+  }
+
+  /**
+   * What the call before is about to bring, where ends go out one by one: of two ends that come close together, the
+   * first has asked for its slot. Where it brings nothing, what it asked for is wanted again.
+   */
+  #beingClaimed(): number {
+    const before = this.#newest;
+    if (this.#deps.joinsEnds || before === undefined || !this.#calls.has(before)) return 0;
+    if (this.#outbox.length === 0 || before.done.length === 0) return 0;
+    return this.#deps.clock.monotonicMs() - before.sentAtMs < claimingMs ? before.want : 0;
+  }
+
+  #wantNow(): number {
+    return Math.max(0, Math.min(this.#deps.want(), limits.workMax) - this.#beingClaimed());
   }
 
   async #converse(call: Call): Promise<void> {

@@ -14,7 +14,8 @@ export const togetherRoutes = {
   listChildren: {
     method: 'GET',
     path: '/v1/jobs/{id}/children',
-    summary: 'The jobs that run after this one, oldest first.',
+    summary:
+      'The jobs that run after this one, oldest first. A page of large specs may be short and still have a nextCursor.',
     params: jobParams,
     query: strict({ limit: pageSize, cursor }),
     status: 200,

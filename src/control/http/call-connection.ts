@@ -8,7 +8,7 @@ import { limits } from '../../domain/limits.ts';
 import { BusyWait } from '../../platform/busy-wait.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { LazySignal } from '../../platform/lazy-signal.ts';
-import { jsonTextOf } from '../json-text.ts';
+import { answerText, messagesOf } from './answer-texts.ts';
 import { decodeJsonText, parseJsonSafely } from './bodies.ts';
 import type { CallInput, Calls } from './calls.ts';
 
@@ -107,22 +107,25 @@ export class CallConnection {
     this.#open.set(id, gone);
     const answer = await this.#calls.answer(route, input, gone);
     this.#open.delete(id);
-    this.#answer({ id, ...answer });
+    try {
+      this.#answer({ id, ...answer });
+    } catch (error) {
+      this.#answer({ id, ...this.#calls.refusal(error, route) });
+    }
     // Jobs that were given out begin before those who submitted them are told: that is for what follows.
     if (route === claimingRoute) this.#flush();
   }
 
-  #answer({ id, status, body }: AnswerFrame): void {
-    const text = `{"id":${id},"status":${status},"body":${jsonTextOf(body)}}`;
-    if (this.#answers.push(text) === 1) process.nextTick(() => this.#flush());
+  #answer(answer: AnswerFrame): void {
+    if (this.#answers.push(answerText(answer)) === 1) process.nextTick(() => this.#flush());
   }
 
   #flush(): void {
     if (this.#answers.length === 0) return;
-    const text = `[${this.#answers.join(',')}]`;
+    const answers = this.#answers;
     this.#answers = [];
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
-    this.#webSocket.send(text, () => this.#sent());
+    for (const message of messagesOf(answers)) this.#webSocket.send(message, () => this.#sent());
     if (this.#open.size === 0) this.#wait.begin();
     if (this.#closing !== undefined) this.close(this.#closing.status, this.#closing.reason);
   }

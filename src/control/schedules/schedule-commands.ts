@@ -23,6 +23,7 @@ import {
 import { badValue } from '../http/validation.ts';
 import type { JobCommands } from '../job-commands.ts';
 import type { Signals } from '../signals.ts';
+import { readSpecPage } from '../spec-pages.ts';
 import { firstSlots, slotsOf } from './cron.ts';
 import type { RunDelivery } from './run-delivery.ts';
 import { runOf, scheduleOf } from './schedule-views.ts';
@@ -118,14 +119,15 @@ export class ScheduleCommands {
 
   /** A page by name. */
   async list(query: { limit?: number; cursor?: string }): Promise<SchedulePage> {
-    const limit = query.limit ?? defaults.pageSize;
-    const rows = await this.#db.query(listSchedules.with({ after: query.cursor ?? '', limit }));
-    const last = rows.at(-1);
+    const { rows, next } = await readSpecPage({
+      from: query.cursor ?? '',
+      limit: query.limit ?? defaults.pageSize,
+      read: (after, limit) => this.#db.query(listSchedules.with({ after, limit })),
+      keyOf: (row) => text(row, 'name'),
+      spec: 'job',
+    });
     const nowMs = this.#clock.nowMs();
-    return {
-      schedules: rows.map((row) => scheduleOf(row, nowMs)),
-      nextCursor: last === undefined || rows.length < limit ? null : text(last, 'name'),
-    };
+    return { schedules: rows.map((row) => scheduleOf(row, nowMs)), nextCursor: next };
   }
 
   async #read(name: string): Promise<Schedule> {

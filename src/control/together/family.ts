@@ -3,9 +3,10 @@ import type { JobPage } from '../../contract/job.ts';
 import type { QueryOf } from '../../contract/routes.ts';
 import { defaults } from '../../domain/defaults.ts';
 import type { Database } from '../../store/database.ts';
-import { integer, text } from '../../store/statements/columns.ts';
+import { text } from '../../store/statements/columns.ts';
 import { childrenOf, openParents } from '../../store/statements/together.ts';
-import { cursorOf, seqOf } from '../cursor.ts';
+import { seqOf } from '../cursor.ts';
+import { readJobRows } from '../spec-pages.ts';
 import { jobOf } from '../views.ts';
 
 /** Parents named of a job that waits for more. */
@@ -19,12 +20,10 @@ export async function readChildren(
 ): Promise<JobPage> {
   const limit = query.limit ?? defaults.pageSize;
   const after = query.cursor === undefined ? 0 : seqOf(query.cursor);
-  const rows = await db.query(childrenOf.with({ id, after, limit }));
-  const last = rows.at(-1);
-  return {
-    jobs: rows.map((row) => jobOf(row)),
-    nextCursor: last === undefined || rows.length < limit ? null : cursorOf(integer(last, 'seq')),
-  };
+  const { rows, nextCursor } = await readJobRows(after, limit, (from, most) =>
+    db.query(childrenOf.with({ id, after: from, limit: most })),
+  );
+  return { jobs: rows.map((row) => jobOf(row)), nextCursor };
 }
 
 /** Which jobs a blocked one waits for, in words; null when none is left. */

@@ -1,6 +1,7 @@
 /** The claim of a work call: what it writes, and what its worker is told of it. */
 import type { WorkRequest } from '../../contract/worker.ts';
-import type { Result, Statement } from '../../store/database.ts';
+import { isBlixardError } from '../../domain/errors.ts';
+import type { Database, Result, Statement } from '../../store/database.ts';
 import { tellClaimed } from '../../store/statements/claimed.ts';
 import { textOrNull } from '../../store/statements/columns.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
@@ -25,6 +26,31 @@ export function claimStatements(
       : [claimAmongOthers, claimOfPair, claimJobs].map((claim) => claim.with(values))),
     tellClaimed.with(values),
   ];
+}
+
+/** What a batch with a claim brought, and how many jobs it asked for. */
+export interface ClaimBatch {
+  readonly results: readonly Result[];
+  readonly asked: number;
+}
+
+/**
+ * Writes the batch that claims up to `want` jobs. The claims of a call are one text, and no text can hold the specs of
+ * many large jobs: the store refuses that batch and writes nothing of it, so half as many are asked for, down to one.
+ * Rejects as `Database.batch`.
+ */
+export async function batchWithClaim(
+  db: Database,
+  want: number,
+  statementsFor: (want: number) => readonly Statement[],
+): Promise<ClaimBatch> {
+  for (let asked = want; ; asked = Math.floor(asked / 2)) {
+    try {
+      return { results: await db.batch(statementsFor(asked)), asked };
+    } catch (error) {
+      if (asked <= 1 || !isBlixardError(error, 'CONSTRAINT')) throw error;
+    }
+  }
 }
 
 /** The jobs that were claimed, the best first, each with the memory of this attempt. */

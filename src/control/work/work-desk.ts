@@ -15,7 +15,7 @@ import { renewLease } from '../../store/statements/work.ts';
 import { tellExecutors, workerById } from '../../store/statements/workers.ts';
 import type { Fence, Holder } from '../fence.ts';
 import type { Signals } from '../signals.ts';
-import { type Claims, claimStatements, claimsOf, noClaims } from './claims.ts';
+import { batchWithClaim, type Claims, claimStatements, claimsOf, noClaims } from './claims.ts';
 import { EndReports } from './ends.ts';
 import { FruitlessClaims } from './fruitless-claims.ts';
 import { OldClaims } from './old-claims.ts';
@@ -160,12 +160,16 @@ export class WorkDesk {
     const mark = this.#fruitless.mark(call.holder, nowMs);
     call.seat.claims();
     const { db, clock, signals } = this.#deps;
-    const claim = claims ? claimStatements(call.holder, call.body, clock.nowMs(), shaped) : [];
-    const results = await db.batch([...planned, ...offers, ...claim, this.#renewal(call.holder)]);
+    const { results, asked } = await batchWithClaim(db, claims ? want : 0, (most) => [
+      ...planned,
+      ...offers,
+      ...(claims ? claimStatements(call.holder, { ...call.body, want: most }, clock.nowMs(), shaped) : []),
+      this.#renewal(call.holder),
+    ]);
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
     const fresh = claims ? claimsOf(results.at(-2)) : noClaims;
-    if (claims && !lease.shaped && fresh.ids.length < want) mark();
+    if (claims && !lease.shaped && fresh.ids.length < asked) mark();
     for (const jobId of fresh.ids) signals.changed(jobId);
     if (shaped && fresh.ids.length > 0) await this.#tellOpening();
     const claimed = repeat ? await this.#claimedBefore(call) : fresh;

@@ -30,12 +30,21 @@ const firstEndedOf = (state: string): string =>
   `(SELECT min(ended_at_ms) FROM jobs INDEXED BY jobs_ended
     WHERE jobs.queue = c.queue AND jobs.state = '${state}' AND jobs.ended_at_ms IS NOT NULL) AS first_${state}_at_ms`;
 
-/** Each queue with ended jobs: when the first of each state ended, and how long the queue keeps such. */
-export const firstEnded = define<{ limit: number }>(
-  'forget.firstEnded',
+const firstEndedIn = (queues: string): string =>
   `SELECT c.queue, s.name, s.completed_ms, s.failed_ms, s.cancelled_ms, ${endedStates.map(firstEndedOf).join(', ')}
    FROM queue_counts AS c LEFT JOIN queues AS s ON s.name = c.queue
-   WHERE c.queue > '' AND c.completed + c.failed + c.cancelled > 0 ORDER BY c.queue LIMIT +:limit`,
+   WHERE ${queues} AND c.completed + c.failed + c.cancelled > 0`;
+
+/** Each queue with ended jobs, by name: when the first of each state ended, and how long the queue keeps such. */
+export const firstEnded = define<{ after: string; limit: number }>(
+  'forget.firstEnded',
+  `${firstEndedIn('c.queue > :after')} ORDER BY c.queue LIMIT +:limit`,
+);
+
+/** The same of one queue. */
+export const firstEndedOfQueue = define<{ queue: string }>(
+  'forget.firstEndedOfQueue',
+  firstEndedIn('c.queue = :queue'),
 );
 
 /** Jobs that are gone and whose logs may not be. */
