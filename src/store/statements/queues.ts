@@ -149,8 +149,8 @@ const failed = `SELECT seq, id, unique_key, EXISTS (
 /** The oldest failed jobs of a queue behind `after`, each with whether another job has its unique key by now. */
 export const failedAfter = define<{ name: string; after: number; limit: number }>(
   'queues.failedAfter',
-  `${failed} INDEXED BY jobs_by_queue_and_state
-   WHERE queue = :name AND state = 'failed' AND seq > :after ORDER BY seq LIMIT +:limit`,
+  `${failed} INDEXED BY jobs_over
+   WHERE queue = :name AND state = 'failed' AND ended_at_ms IS NOT NULL AND seq > :after ORDER BY seq LIMIT +:limit`,
 );
 
 /** The same of those that failed for one reason. */
