@@ -132,6 +132,18 @@ describe('a webhook', () => {
     expect(receiver.types).toEqual(['job.submitted', 'job.cancelled']);
   });
 
+  it('begins to deliver when it was stored and the answer of the store was lost', async () => {
+    const real = system.db.batch.bind(system.db);
+    const batch = vi.spyOn(system.db, 'batch').mockImplementation(async (statements) => {
+      batch.mockRestore();
+      await real(statements);
+      throw new BlixardError('STORE_UNAVAILABLE', { problem: 'the answer was lost' });
+    });
+    await expect(put()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await submit();
+    await eventually(() => receiver.received.length === 1);
+  });
+
   it('is gone when it is removed, with its deliveries', async () => {
     await put();
     await submit();

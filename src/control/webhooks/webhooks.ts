@@ -1,12 +1,12 @@
 /** Webhooks: what users do to them, and the loops that deliver to them. */
 import type { Delivery, DeliveryPage, PutWebhook, SavedWebhook, Webhook } from '../../contract/webhook.ts';
 import { defaults } from '../../domain/defaults.ts';
-import { BlixardError, problemOf } from '../../domain/errors.ts';
+import { BlixardError, isBlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import { backoffDelayMs, infraBackoff } from '../../domain/retry.ts';
 import { sleep } from '../../platform/clock.ts';
 import type { Ids } from '../../platform/random.ts';
-import type { Row } from '../../store/database.ts';
+import type { Result, Row, Statement } from '../../store/database.ts';
 import { integer } from '../../store/statements/columns.ts';
 import {
   deleteDeliveries,
@@ -71,11 +71,11 @@ export class Webhooks {
 
   /** Makes or changes one. Throws VALIDATION_FAILED, WEBHOOK_TARGET_REFUSED, WEBHOOK_LIMIT. */
   async put(name: string, body: PutWebhook): Promise<SavedWebhook> {
-    const { db, clock, ids, random, sender } = this.#deps;
+    const { clock, ids, random, sender } = this.#deps;
     assertUrl(body.url);
     sender.assertTarget(body.url);
     const fresh = secretOf(random.bytes(secretBytes));
-    const [saved] = await db.batch([
+    const [saved] = await this.#write(name, [
       putWebhook.with({
         name,
         id: ids(),
@@ -96,10 +96,8 @@ export class Webhooks {
 
   /** Throws WEBHOOK_NOT_FOUND. */
   async remove(name: string): Promise<{ name: string }> {
-    const [, removed] = await this.#deps.db.batch([
-      deleteDeliveries.with({ name }),
-      deleteWebhook.with({ name }),
-    ]);
+    const statements = [deleteDeliveries.with({ name }), deleteWebhook.with({ name })];
+    const [, removed] = await this.#write(name, statements);
     if (removed?.rows.length !== 1) throw new BlixardError('WEBHOOK_NOT_FOUND', { name });
     await this.#reload(name);
     return { name };
@@ -185,6 +183,17 @@ export class Webhooks {
     }
   }
 
+  /** A change whose answer was lost may be stored all the same: the loop goes on from what is. */
+  async #write(name: string, statements: readonly Statement[]): Promise<readonly Result[]> {
+    try {
+      return await this.#deps.db.batch(statements);
+    } catch (error) {
+      // Why it could not be read is logged; what the user is told is why it was not written.
+      if (isBlixardError(error, 'STORE_UNAVAILABLE')) await Promise.allSettled([this.#reload(name)]);
+      throw error;
+    }
+  }
+
   /** Lets the loop of a webhook go on from what is stored now, if it has one to have. */
   #reload(name: string): Promise<void> {
     const change = async (): Promise<void> => {
@@ -195,7 +204,7 @@ export class Webhooks {
         if (row !== undefined && !webhookOf(row).paused) this.#startLoop(name);
       } catch (error) {
         // The loop reads its webhook itself, again and again, and ends if there is nothing to deliver to.
-        this.#startLoop(name);
+        if (this.#loops.size < limits.webhooksMax) this.#startLoop(name);
         throw error;
       }
     };
