@@ -54,7 +54,7 @@ export const submitRoutes = {
     path: '/v1/jobs',
     summary:
       'Jobs, newest first. A search by label, tenant, group, text or time looks at so many jobs for each page and no ' +
-      'more: a page may be short, or empty, and still have a nextCursor. So may any page of jobs whose specs are large.',
+      'more: a page may be short, or empty, and still have a nextCursor. So may any page of large specs.',
     query: strict({
       state: Type.Optional(oneOf(jobMachine.states)),
       queue: Type.Optional(Type.String({ pattern: namePattern })),

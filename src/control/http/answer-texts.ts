@@ -4,7 +4,7 @@ import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import { jsonTextOf } from '../json-text.ts';
 
-/** The text of an answer. Throws what JSON throws, a RangeError for what no text can hold, and INTERNAL past the bound. */
+/** The text of an answer. Throws INTERNAL past the bound, and what JSON throws, such as a RangeError. */
 export function answerText({ id, status, body }: AnswerFrame): string {
   const text = `{"id":${id},"status":${status},"body":${jsonTextOf(body)}}`;
   if (text.length <= limits.answerLength) return text;

@@ -28,6 +28,9 @@ export function claimStatements(
   ];
 }
 
+/** The specs that no text can hold are 512 MiB; an eighth of them is soon written and read. */
+const fewerBy = 8;
+
 /** What a batch with a claim brought, and how many jobs it asked for. */
 export interface ClaimBatch {
   readonly results: readonly Result[];
@@ -36,15 +39,15 @@ export interface ClaimBatch {
 
 /**
  * Writes the batch that claims up to `want` jobs. The claims of a call are one text, and no text can hold the specs of
- * many large jobs: the store refuses that batch and writes nothing of it, so half as many are asked for, down to one.
- * Rejects as `Database.batch`.
+ * many large jobs: the store refuses that batch, late, and writes nothing of it, so far fewer are asked for, down to
+ * one. Rejects as `Database.batch`.
  */
 export async function batchWithClaim(
   db: Database,
   want: number,
   statementsFor: (want: number) => readonly Statement[],
 ): Promise<ClaimBatch> {
-  for (let asked = want; ; asked = Math.floor(asked / 2)) {
+  for (let asked = want; ; asked = Math.ceil(asked / fewerBy)) {
     try {
       return { results: await db.batch(statementsFor(asked)), asked };
     } catch (error) {
