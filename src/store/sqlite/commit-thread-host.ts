@@ -116,7 +116,7 @@ export class CommitThreadHost {
   #heard(message: FromThread): void {
     if (message.kind === 'ready') this.#isReady = !this.#isEnding;
     else this.#onReply.shift()?.(message);
-    if (this.#onReply.length === 0) this.#worker?.unref();
+    if (this.#onReply.length === 0 && !this.#isEnding) this.#worker?.unref();
   }
 
   #watchIdle(): void {

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FakeClock, realClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
@@ -100,14 +102,35 @@ describe('the thread that commits', () => {
     await expect(open).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('that is told to end before it is ready harms nothing', async () => {
+  /** Its program, which takes a while to begin. */
+  function slowProgram(): URL {
     const program = join(dir, 'slow.mjs');
     const wait = 'await new Promise((resolve) => setTimeout(resolve, 300));';
     writeFileSync(program, `${wait} await import(${JSON.stringify(compiled.href)});`);
+    return pathToFileURL(program);
+  }
+
+  it('that is told to end before it is ready is waited for by a process that has nothing else to do', async () => {
+    const dist = new URL('../../../dist/', import.meta.url).href;
+    const program = `
+      import { openSqlite } from '${dist}store/sqlite/sqlite.js';
+      import { realClock } from '${dist}platform/clock.js';
+      import { silentLog } from '${dist}platform/log.js';
+      const load = { ran: () => undefined, isHeavy: () => true };
+      const thread = { program: new URL('${slowProgram().href}'), load };
+      const db = await openSqlite({ file: ${JSON.stringify(freshFile())}, clock: realClock, log: silentLog, thread });
+      await db.batch([{ sql: 'CREATE TABLE t (s TEXT)' }]);
+      await db.close();
+      console.log('closed');`;
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+    expect((await run).stdout).toBe('closed\n');
+  });
+
+  it('that is told to end before it is ready harms nothing', async () => {
     let isHeavy = true;
     const load: Load = { ran: () => undefined, isHeavy: () => isHeavy };
     const clock = new FakeClock();
-    const thread = { program: pathToFileURL(program), load };
+    const thread = { program: slowProgram(), load };
     const db = await openSqlite({ file: freshFile(), clock, log: silentLog, thread });
     await db.batch([table]);
     isHeavy = false;
