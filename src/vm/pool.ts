@@ -2,11 +2,12 @@
 import { BlixardError } from '../domain/errors.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { type Shortage, vmmOverheadMiB } from './admission.ts';
+import { vmmOverheadMiB } from './admission.ts';
 import type { StartOrder } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import { afterTake, afterTime, type Demand, noDemand, type PoolBounds, planPool } from './pool-plan.ts';
 import { looksOf, makeReadyVm, type PlacedVm, type ReadyVm, type ReadyVmDeps } from './ready-vm.ts';
+import type { Shortage } from './shortage.ts';
 
 /** A paused VM that does not answer by then is of no use; a healthy one takes some 10 ms. */
 const wakeMs = 1_000;
