@@ -9,9 +9,10 @@ import type { Log } from '../platform/log.ts';
 import type { Admission, Place } from './admission.ts';
 import type { StartOrder, VmController, WaitingVm } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
-import type { PlacedVm } from './ready-vm.ts';
+import { looksOf, type PlacedVm } from './ready-vm.ts';
 import type { Shortage } from './shortage.ts';
 import { assertAnswers } from './spare-check.ts';
+import type { Template } from './template-files.ts';
 import type { Templates } from './templates.ts';
 
 /** The host's processors belong to the jobs: a spare is started when the last VM has ended, or has run for a while. */
@@ -33,8 +34,8 @@ export interface SpareVmsDeps {
 interface Spare {
   readonly waiting: WaitingVm;
   readonly place: Place;
-  /** How the files of its template looked when it opened them. */
-  readonly looks: string;
+  /** As it was when the VMM opened its files. */
+  readonly template: Template;
 }
 
 interface Starting {
@@ -86,10 +87,9 @@ export class SpareVms {
     const spare = await this.#find(key);
     if (spare === undefined) return undefined;
     const { templates, restoreTimeoutMs, clock, log } = this.#deps;
-    const { waiting, place, looks } = spare;
+    const { waiting, place, template } = spare;
     try {
-      const template = await templates.find(key);
-      if ('missing' in template || template.looks !== looks || waiting.vm.isOver) {
+      if ((await looksOf(templates, key)) !== template.looks || waiting.vm.isOver) {
         this.#end(spare);
         return undefined;
       }
@@ -102,7 +102,7 @@ export class SpareVms {
       return undefined;
     }
     templates.use(key, waiting.gone);
-    return { started: waiting, place };
+    return { started: waiting, place, template };
   }
 
   /** A job's VM was restored: once it runs, there is a spare for the next. */
@@ -189,7 +189,7 @@ export class SpareVms {
       const template = await templates.find(lane.key);
       if ('missing' in template) return place.leave();
       const waiting = await controller.startWaiting(lane.order, template.dir, signal);
-      const spare = { waiting, place, looks: template.looks };
+      const spare = { waiting, place, template };
       void waiting.gone.then(() => {
         place.leave();
         if (lane.spare === spare) lane.spare = undefined;
