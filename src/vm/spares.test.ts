@@ -110,7 +110,7 @@ describe('a spare', () => {
       start: 'boot',
       startReason: 'no template: somebody changed its files',
     });
-    await waitUntil(() => scene.host.host.live.length === 0);
+    await waitUntil(() => vms.count() === 0);
     expect(await scene.host.folders()).not.toContain(spare);
   });
 
@@ -211,9 +211,9 @@ describe('spares', () => {
     pass(4);
     expect(spares(vms)).toEqual([spare]);
     pass(5);
-    await waitUntil(() => scene.host.host.live.length === 0);
-    await waitUntil(async () => (await scene.host.folders()).length === 0);
-    expect(vms.count()).toBe(0);
+    await waitUntil(() => vms.count() === 0);
+    expect(scene.host.host.live).toEqual([]);
+    expect(await scene.host.folders()).toEqual([]);
   });
 
   it('are none where there is a pool', async () => {
