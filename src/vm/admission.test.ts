@@ -71,6 +71,25 @@ describe('Admission', () => {
     expect(admission.lackingTicket).toBeUndefined();
   });
 
+  it('tells of room whenever a place may be free that nobody waits for, and not before', async () => {
+    const admission = new Admission({ bounds: { ...bounds, vmsMax: 1 } });
+    const first = await admission.enter(128, never);
+    first.started();
+    let told = 0;
+    admission.onRoom(() => void told++);
+    const abort = new AbortController();
+    const [second, third] = [admission.enter(128, never), admission.enterIdle(128, abort.signal)];
+    first.leave();
+    (await second).started();
+    expect(told).toBe(0);
+    abort.abort(new Error('not wanted any more'));
+    await expect(third).rejects.toThrow('not wanted any more');
+    const before = told;
+    (await second).leave();
+    expect(told).toBeGreaterThan(before);
+    expect(admission.takeToSpare(128)).toBeUndefined();
+  });
+
   it('forgets who stops waiting, and lets those behind in', async () => {
     const admission = new Admission({ bounds: { ...bounds, memoryMiB: 1_000 } });
     const first = await admission.enter(300, never);

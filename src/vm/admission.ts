@@ -8,6 +8,7 @@ import { limits } from '../domain/limits.ts';
 import type { VmSize } from '../domain/vm-size.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { HostMemory } from './host-memory.ts';
+import { Shortage } from './shortage.ts';
 
 /** Of the VMM besides the guest's memory: 96 MiB translation buffer and 60 MiB of its own (measured, QEMU 7.2). */
 export const vmmOverheadMiB = 156;
@@ -60,28 +61,6 @@ interface Waiter {
   looks: number;
 }
 
-/** What the first of those who wait lacks; less and less, as VMs are found that can go. */
-export class Shortage {
-  #vms: number;
-  #memoryMiB: number;
-
-  constructor(vms: number, memoryMiB: number) {
-    this.#vms = vms;
-    this.#memoryMiB = memoryMiB;
-  }
-
-  /** Nothing is lacking, once those that were found are gone. */
-  get isMet(): boolean {
-    return this.#vms <= 0 && this.#memoryMiB <= 0;
-  }
-
-  /** A VM that takes so much, VMM included, goes or is going. */
-  meet(memoryMiB: number): void {
-    this.#vms--;
-    this.#memoryMiB -= memoryMiB;
-  }
-}
-
 /** What an admission is made with; without `memory` only the bounds count. */
 export interface AdmissionDeps {
   readonly bounds: HostBounds;
@@ -101,6 +80,7 @@ export class Admission {
   #usedMiB = 0;
   #tickets = 0;
   readonly #onShortage: ((shortage: Shortage) => void)[] = [];
+  readonly #onRoom: (() => void)[] = [];
 
   constructor(deps: AdmissionDeps) {
     this.#bounds = deps.bounds;
@@ -115,6 +95,11 @@ export class Admission {
   /** `act` is told whenever a job waits for a place that VMs without a job may be holding, unless others gave way. */
   onShortage(act: (shortage: Shortage) => void): void {
     this.#onShortage.push(act);
+  }
+
+  /** `act` is told whenever places may have become free that nobody waits for. */
+  onRoom(act: () => void): void {
+    this.#onRoom.push(act);
   }
 
   /** What the next to come gets; who came before has a lower one. */
@@ -217,6 +202,7 @@ export class Admission {
     }
     this.#tellShortage();
     this.#watchMemory();
+    if (this.#waiting.length + this.#idleWaiting.length === 0) for (const act of this.#onRoom) act();
   }
 
   #tellShortage(): void {

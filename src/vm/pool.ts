@@ -2,11 +2,12 @@
 import { BlixardError } from '../domain/errors.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { type Shortage, vmmOverheadMiB } from './admission.ts';
+import { vmmOverheadMiB } from './admission.ts';
 import type { StartOrder } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import { afterTake, afterTime, type Demand, noDemand, type PoolBounds, planPool } from './pool-plan.ts';
 import { looksOf, makeReadyVm, type PlacedVm, type ReadyVm, type ReadyVmDeps } from './ready-vm.ts';
+import type { Shortage } from './shortage.ts';
 
 /** A paused VM that does not answer by then is of no use; a healthy one takes some 10 ms. */
 const wakeMs = 1_000;
@@ -124,7 +125,7 @@ export class VmPool {
   async #endIfTouched(lane: Lane): Promise<void> {
     if (lane.idle.length === 0) return;
     const looks = await looksOf(this.#deps.templates, lane.key);
-    const touched = lane.idle.filter((one) => one.looks !== looks);
+    const touched = lane.idle.filter(({ template }) => template.looks !== looks);
     for (const one of touched) this.#end(lane.idle.splice(lane.idle.indexOf(one), 1)[0]);
   }
 
@@ -213,9 +214,7 @@ export class VmPool {
     };
     const preparing = makeReadyVm(this.#deps, { ...lane, signal: abort.signal, onPlace })
       .then(
-        (placed) => {
-          if (placed !== undefined) this.#ready(lane, placed);
-        },
+        (placed) => this.#ready(lane, placed),
         (error: unknown) => this.#notReady(lane, error, abort.signal),
       )
       .finally(() => {
@@ -226,7 +225,8 @@ export class VmPool {
     this.#pending.add(preparing);
   }
 
-  #ready(lane: Lane, placed: ReadyVm): void {
+  #ready(lane: Lane, placed: ReadyVm | undefined): void {
+    if (placed === undefined) return;
     lane.failures = 0;
     lane.idle.push(placed);
     void placed.started.gone.then(() => {

@@ -2,6 +2,7 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Admission, Place } from './admission.ts';
 import type { StartedVm, StartOrder, VmController } from './controller.ts';
+import type { Template } from './template-files.ts';
 import type { Templates } from './templates.ts';
 
 const rehearsalMs = 20_000;
@@ -11,12 +12,13 @@ const pauseMs = 5_000;
 export interface PlacedVm {
   readonly started: StartedVm;
   readonly place: Place;
+  /** Whose file it maps, as that was before its start; undefined: it was booted. */
+  readonly template?: Template;
 }
 
 /** A VM that waits in the pool. */
 export interface ReadyVm extends PlacedVm {
-  /** How the files of its template looked before it was started from them. */
-  readonly looks: string;
+  readonly template: Template;
 }
 
 /** What VMs are made ready with. */
@@ -57,7 +59,7 @@ export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promis
     templates.use(key, started.gone);
     await warmAndPause(started, signal);
     place.started();
-    return { started, place, looks: template.looks };
+    return { started, place, template };
   } catch (error) {
     place.leave();
     throw error;
@@ -68,6 +70,14 @@ export async function makeReadyVm(deps: ReadyVmDeps, wanted: ReadyOrder): Promis
 export async function looksOf(templates: Pick<Templates, 'find'>, key: string): Promise<string | undefined> {
   const found = await templates.find(key);
   return 'missing' in found ? undefined : found.looks;
+}
+
+/** False: what it maps may have been written to by somebody since. */
+export async function isUntouched(
+  templates: Pick<Templates, 'find'>,
+  { template }: PlacedVm,
+): Promise<boolean> {
+  return template === undefined || (await looksOf(templates, template.key)) === template.looks;
 }
 
 async function warmAndPause({ vm, gone }: StartedVm, signal: AbortSignal): Promise<void> {

@@ -3,11 +3,12 @@ import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { type Admission, type Shortage, vmmOverheadMiB } from './admission.ts';
+import { type Admission, vmmOverheadMiB } from './admission.ts';
 import type { StartOrder } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import { type LaneOwner, laneKey, ServiceLane, type ServiceVm, type Wait } from './service-lane.ts';
 import { afterQuiet, aheadOf, planServices, type ServiceBounds } from './service-plan.ts';
+import type { Shortage } from './shortage.ts';
 import type { VmStarter } from './starter.ts';
 
 /** An idle VM that does not answer by then is of no use; a healthy one takes a few ms. */

@@ -8,6 +8,7 @@ import { type ServiceLife, whyRecycle } from './recycle.ts';
 import { noteMs, type ServiceFleet, type ServiceFleetDeps } from './service-fleet.ts';
 import type { ServiceLane, ServiceVm } from './service-lane.ts';
 import { afterJob } from './service-plan.ts';
+import type { VmStarter } from './starter.ts';
 
 /** An idle VM that does not take its identity by then is of no use; a healthy one takes a few ms. */
 const renewMs = 1_000;
@@ -17,6 +18,7 @@ const takesMax = 2;
 /** What is needed to lend VMs. */
 export interface ServiceVmsDeps extends Pick<ServiceFleetDeps, 'clock' | 'log'> {
   readonly fleet: ServiceFleet;
+  readonly starter: Pick<VmStarter, 'isUntouched'>;
   readonly life: ServiceLife;
   /** Memory of a VMM's own; undefined where that cannot be told. */
   readonly ownMiBOf: (vmm: ProcessIdentity) => number | undefined;
@@ -59,12 +61,13 @@ export class ServiceVms {
 
   /** Makes an idle VM one of its own again, for its next job; undefined: it is of no use and ended. */
   async lend(lane: ServiceLane, placed: ServiceVm, settle: Settle): Promise<PlacedVm | undefined> {
-    const { clock, fleet, log } = this.#deps;
+    const { clock, fleet, log, starter } = this.#deps;
     const { vm } = placed.started;
     const startedMs = clock.monotonicMs();
     this.#occupy(lane, placed, settle);
     try {
-      await vm.renew(renewMs);
+      const [isUntouched] = await Promise.all([starter.isUntouched(placed), vm.renew(renewMs)]);
+      if (!isUntouched) throw new TypeError('somebody changed the files of its template');
     } catch (error) {
       log.warn({ err: error, vmId: vm.id }, 'a service VM did not go on, it is replaced');
       lane.busy.delete(vm.id);

@@ -5,7 +5,7 @@ import type { ServiceLife } from './recycle.ts';
 import type { VmServices } from './router.ts';
 import { ServiceFleet, type ServiceFleetDeps } from './service-fleet.ts';
 import type { ServiceBounds } from './service-plan.ts';
-import { ServiceVms } from './service-vms.ts';
+import { ServiceVms, type ServiceVmsDeps } from './service-vms.ts';
 
 /** Memory of a process and its children without files that others map, too; undefined when it is gone. */
 export function ownMiBOf(vmm: ProcessIdentity): number | undefined {
@@ -18,7 +18,7 @@ export interface ServiceConfig extends ServiceBounds, ServiceLife {}
 
 /** Undefined where there are to be none. */
 export function openServices(
-  deps: Omit<ServiceFleetDeps, 'bounds'>,
+  deps: Omit<ServiceFleetDeps, 'bounds'> & Pick<ServiceVmsDeps, 'starter'>,
   config: ServiceConfig | undefined,
 ): VmServices | undefined {
   if (config === undefined || config.max === 0) return undefined;

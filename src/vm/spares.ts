@@ -6,11 +6,13 @@ import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import type { Admission, Place, Shortage } from './admission.ts';
+import type { Admission, Place } from './admission.ts';
 import type { StartOrder, VmController, WaitingVm } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
-import type { PlacedVm } from './ready-vm.ts';
+import { looksOf, type PlacedVm } from './ready-vm.ts';
+import type { Shortage } from './shortage.ts';
 import { assertAnswers } from './spare-check.ts';
+import type { Template } from './template-files.ts';
 import type { Templates } from './templates.ts';
 
 /** The host's processors belong to the jobs: a spare is started when the last VM has ended, or has run for a while. */
@@ -21,7 +23,7 @@ const idleMs = 5 * 60_000;
 /** What spares are made with. */
 export interface SpareVmsDeps {
   readonly controller: Pick<VmController, 'startWaiting'>;
-  readonly admission: Pick<Admission, 'onShortage' | 'takeToSpare'>;
+  readonly admission: Pick<Admission, 'onShortage' | 'onRoom' | 'takeToSpare'>;
   readonly templates: Pick<Templates, 'find' | 'use'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -32,8 +34,8 @@ export interface SpareVmsDeps {
 interface Spare {
   readonly waiting: WaitingVm;
   readonly place: Place;
-  /** How the files of its template looked when it opened them. */
-  readonly looks: string;
+  /** As it was when the VMM opened its files. */
+  readonly template: Template;
 }
 
 interface Starting {
@@ -52,6 +54,8 @@ interface Lane {
   spare: Spare | undefined;
   starting: Starting | undefined;
   startTimer: Timer | undefined;
+  /** It was time for a spare, and there was no room. */
+  isOwed: boolean;
   idleTimer: Timer | undefined;
 }
 
@@ -67,6 +71,7 @@ export class SpareVms {
   constructor(deps: SpareVmsDeps) {
     this.#deps = deps;
     deps.admission.onShortage((shortage) => this.#evict(shortage));
+    deps.admission.onRoom(() => this.#startOwed());
   }
 
   /** VMs that wait. */
@@ -82,10 +87,9 @@ export class SpareVms {
     const spare = await this.#find(key);
     if (spare === undefined) return undefined;
     const { templates, restoreTimeoutMs, clock, log } = this.#deps;
-    const { waiting, place, looks } = spare;
+    const { waiting, place, template } = spare;
     try {
-      const template = await templates.find(key);
-      if ('missing' in template || template.looks !== looks || waiting.vm.isOver) {
+      if ((await looksOf(templates, key)) !== template.looks || waiting.vm.isOver) {
         this.#end(spare);
         return undefined;
       }
@@ -98,7 +102,7 @@ export class SpareVms {
       return undefined;
     }
     templates.use(key, waiting.gone);
-    return { started: waiting, place };
+    return { started: waiting, place, template };
   }
 
   /** A job's VM was restored: once it runs, there is a spare for the next. */
@@ -131,7 +135,7 @@ export class SpareVms {
   #lane(key: string, order: StartOrder): Lane {
     const known = this.#lanes.get(key);
     const none = { spare: undefined, starting: undefined, startTimer: undefined, idleTimer: undefined };
-    const lane: Lane = known ?? { key, order, ...none };
+    const lane: Lane = known ?? { key, order, isOwed: false, ...none };
     this.#lanes.delete(key);
     this.#lanes.set(key, lane);
     const [oldest] = this.#lanes.keys();
@@ -141,13 +145,15 @@ export class SpareVms {
 
   async #find(key: string): Promise<Spare | undefined> {
     const lane = this.#lanes.get(key);
-    lane?.startTimer?.cancel();
-    if (lane?.starting?.isWanted === false) {
+    if (lane === undefined) return undefined;
+    lane.startTimer?.cancel();
+    lane.isOwed = false;
+    if (lane.starting?.isWanted === false) {
       lane.starting.isWanted = true;
       await lane.starting.done;
     }
-    const spare = lane?.spare;
-    if (lane !== undefined) lane.spare = undefined;
+    const { spare } = lane;
+    lane.spare = undefined;
     return spare;
   }
 
@@ -157,9 +163,17 @@ export class SpareVms {
     lane.startTimer = this.#deps.clock.after(delayMs, () => this.#start(lane));
   }
 
+  /** Restored from last goes first. */
+  #startOwed(): void {
+    for (const lane of [...this.#lanes.values()].reverse()) if (lane.isOwed) this.#start(lane);
+  }
+
   #start(lane: Lane): void {
+    lane.isOwed = false;
     if (lane.spare !== undefined || lane.starting !== undefined) return;
     const place = this.#deps.admission.takeToSpare(lane.order.memoryMiB);
+    // The place of a VM is free only when its folder is gone, too, which takes its time.
+    lane.isOwed = place === undefined;
     if (place === undefined) return;
     const abort = new AbortController();
     const done = this.#tryStart(lane, place, abort.signal).finally(() => {
@@ -175,7 +189,7 @@ export class SpareVms {
       const template = await templates.find(lane.key);
       if ('missing' in template) return place.leave();
       const waiting = await controller.startWaiting(lane.order, template.dir, signal);
-      const spare = { waiting, place, looks: template.looks };
+      const spare = { waiting, place, template };
       void waiting.gone.then(() => {
         place.leave();
         if (lane.spare === spare) lane.spare = undefined;

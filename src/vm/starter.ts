@@ -6,7 +6,7 @@ import type { Admission } from './admission.ts';
 import type { StartedVm, StartOrder, VmController } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import type { PoolStats, VmPool } from './pool.ts';
-import type { PlacedVm } from './ready-vm.ts';
+import { isUntouched, type PlacedVm } from './ready-vm.ts';
 import type { SpareVms } from './spares.ts';
 import type { Templates } from './templates.ts';
 
@@ -35,6 +35,9 @@ export interface WarmedTemplate {
   readonly key: string;
   readonly bytes: number;
 }
+
+/** A VM whose place is not its own yet. */
+type Begun = Omit<PlacedVm, 'place'>;
 
 /** The one way to a VM for a job. */
 export class VmStarter {
@@ -69,6 +72,12 @@ export class VmStarter {
       return await this.#place(order, signal, () => this.#boot(order, why, signal), true);
     const key = await fast.keyOf(order);
     return await this.#place(order, signal, () => this.#restoreOrBoot(fast, key, order, why, signal), true);
+  }
+
+  /** False: somebody has changed the template that this VM maps, so it is for no other job. */
+  async isUntouched(placed: PlacedVm): Promise<boolean> {
+    const { fast } = this.#deps;
+    return 'missing' in fast || (await isUntouched(fast.templates, placed));
   }
 
   /** VMs that wait for a job. */
@@ -114,15 +123,15 @@ export class VmStarter {
   async #place(
     { memoryMiB }: StartOrder,
     signal: AbortSignal,
-    start: () => Promise<StartedVm>,
+    start: () => Promise<Begun>,
     ahead = false,
   ): Promise<PlacedVm> {
     const { admission } = this.#deps;
     const place = await (ahead ? admission.enterIdle(memoryMiB, signal) : admission.enter(memoryMiB, signal));
     try {
-      const started = await start();
-      void started.gone.then(() => place.leave());
-      return { started, place };
+      const begun = await start();
+      void begun.started.gone.then(() => place.leave());
+      return { ...begun, place };
     } catch (error) {
       place.leave();
       throw error;
@@ -135,7 +144,7 @@ export class VmStarter {
     order: StartOrder,
     missed: string,
     signal: AbortSignal,
-  ): Promise<StartedVm> {
+  ): Promise<Begun> {
     const template = await templates.find(key);
     if ('missing' in template) {
       templates.want(key, order);
@@ -144,7 +153,7 @@ export class VmStarter {
     try {
       const started = await this.#deps.controller.restore(order, template.dir, restoreTimeoutMs, signal);
       templates.use(key, started.gone);
-      return told(started, missed);
+      return { started: told(started, missed), template };
     } catch (error) {
       signal.throwIfAborted();
       this.#deps.log.warn({ err: error, key }, 'a VM did not start from its template, it is booted');
@@ -153,8 +162,8 @@ export class VmStarter {
     }
   }
 
-  async #boot(order: StartOrder, why: string, signal: AbortSignal): Promise<StartedVm> {
-    return told(await this.#deps.controller.boot(order, signal), why);
+  async #boot(order: StartOrder, why: string, signal: AbortSignal): Promise<Begun> {
+    return { started: told(await this.#deps.controller.boot(order, signal), why) };
   }
 }
 
