@@ -33,6 +33,10 @@ export async function open({ dir, concurrency, payload, server }: ContestantInpu
     command: ['noop', String(index), JSON.stringify(payload)],
   });
   let worker: FunctionWorker | undefined;
+  const stopWorker = async (): Promise<void> => {
+    await worker?.stop();
+    worker = undefined;
+  };
   return {
     enqueue: (index) => client.call('submitJob', { body: submitOf(index) }),
     bulk: (indexes) => client.call('submitJobs', { body: indexes.map(submitOf) }),
@@ -42,9 +46,10 @@ export async function open({ dir, concurrency, payload, server }: ContestantInpu
         slots: concurrency,
         functions: { noop: (job) => handle(Number(job.args[0])) },
       });
+      return stopWorker;
     },
     stop: async () => {
-      await worker?.stop();
+      await stopWorker();
       await client.close();
       await node.stop();
     },

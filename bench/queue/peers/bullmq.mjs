@@ -12,6 +12,7 @@ export async function open({ port, concurrency, payload }) {
     start: async (handle) => {
       worker = new Worker('bench', async (job) => handle(job.data.index), { connection, concurrency });
       await worker.waitUntilReady();
+      return () => worker.close();
     },
     stop: async () => {
       await worker?.close();

@@ -12,6 +12,10 @@ export async function open({ url, concurrency, tuned, payload }) {
   const utils = await makeWorkerUtils({ pgPool, logger: quiet });
   await utils.migrate();
   let runner;
+  const stopWorker = async () => {
+    await runner?.stop();
+    runner = undefined;
+  };
   return {
     enqueue: (index) => utils.addJob('noop', { ...payload, index }),
     bulk: (indexes) =>
@@ -26,9 +30,10 @@ export async function open({ url, concurrency, tuned, payload }) {
           worker: { concurrentJobs: concurrency, pollInterval: 2_000, ...(tuned ? tuning : {}) },
         },
       });
+      return stopWorker;
     },
     stop: async () => {
-      await runner?.stop();
+      await stopWorker();
       await utils.release();
       await pgPool.end();
     },

@@ -31,6 +31,7 @@ export async function open({ url, concurrency, payload }) {
           },
         );
       }
+      return () => boss.offWork('bench');
     },
     stop: async () => {
       await boss.stop({ graceful: false, timeout: 1_000 });

@@ -15,7 +15,12 @@ export async function open({ dir, concurrency, durable, payload }) {
   const db = new Database(join(dir, 'plainjob.db'));
   const queue = defineQueue({ connection: better(db), logger: log });
   if (durable) db.pragma('synchronous = FULL');
-  const workers = [];
+  let workers = [];
+  const stopWorkers = async () => {
+    const late = new Promise((resolve) => setTimeout(resolve, stopWithinMs));
+    await Promise.race([Promise.all(workers.map((worker) => worker.stop())), late]);
+    workers = [];
+  };
   return {
     enqueue: async (index) => queue.add('noop', { ...payload, index }),
     bulk: async (indexes) => {
@@ -29,10 +34,10 @@ export async function open({ dir, concurrency, durable, payload }) {
         workers.push(worker);
         void worker.start();
       }
+      return stopWorkers;
     },
     stop: async () => {
-      const late = new Promise((resolve) => setTimeout(resolve, stopWithinMs));
-      await Promise.race([Promise.all(workers.map((worker) => worker.stop())), late]);
+      await stopWorkers();
       queue.close();
     },
   };
