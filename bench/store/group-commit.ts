@@ -1,33 +1,31 @@
 /** Submits of 50 clients with group commit, against one transaction per request. */
-import type { Database } from '../../src/store/database.ts';
 import type { Report } from '../lib/report.ts';
-import { emptyJob, inFlight, Stored, withStored } from '../lib/stored.ts';
+import { emptyJob, inFlight, withStored } from '../lib/stored.ts';
 
 const clients = 50;
 
-/** Hands the store one batch at a time, so each has a transaction, and an fsync, of its own. */
-function oneByOne(db: Database): Database {
+type Submit = () => Promise<unknown>;
+
+/** Lets one request in at a time, whoever waits: none shares a transaction, nor an fsync, with another. */
+function oneByOne(submit: Submit): Submit {
   let last: Promise<unknown> = Promise.resolve();
-  return {
-    query: (statement, options) => db.query(statement, options),
-    batch: (statements) => {
-      const mine = last.then(() => db.batch(statements));
-      last = mine;
-      return mine;
-    },
-    close: () => Promise.resolve(),
+  return () => {
+    const mine = last.then(submit);
+    last = mine;
+    return mine;
   };
 }
 
-async function perSecond(stored: Stored, count: number): Promise<number> {
+async function perSecond(submit: Submit, count: number): Promise<number> {
   const start = performance.now();
-  await inFlight(count, clients, () => stored.jobs.submit(emptyJob));
+  await inFlight(count, clients, submit);
   return (count * 1_000) / (performance.now() - start);
 }
 
 export async function benchGroupCommit(report: Report, jobs: number): Promise<void> {
-  await withStored(async (grouped) => {
-    const alone = new Stored(grouped.db, oneByOne(grouped.db));
+  await withStored(async (stored) => {
+    const grouped = () => stored.jobs.submit(emptyJob);
+    const alone = oneByOne(grouped);
     const name = `submits of ${clients} clients, group commit (baseline: a transaction each)`;
     const rates = { grouped: 0, alone: 0 };
     // In turns, so that whatever else the machine does meets both alike.
