@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Job, JobSpec, SubmitJob } from '../../contract/job.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
-import type { Row } from '../../store/database.ts';
-import { insertJobs, insertJobsData, jobsByIds, obstacles } from '../../store/statements/batch.ts';
+import type { Row, SqlValue } from '../../store/database.ts';
+import { insertJobs, insertJobsData, jobsByIds, obstacles, ofRun } from '../../store/statements/batch.ts';
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
 import { tellSubmitted, toldOfSet } from '../../store/statements/inserts.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
@@ -41,14 +41,14 @@ export class BatchSubmits {
   }
 
   async #store(family: Family, drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
-    const jobs = listOf(family.order);
+    const runs = runsOf(family.order);
     const specs = specsOf(family.order);
     const { parents, children } = family;
     const keeping = keepingKey(drafts);
     const set = setOf(drafts);
     const token = set === undefined ? null : '';
     const storing = [
-      insertJobs.with({ jobs, parents: parents.length === 0 ? null : JSON.stringify(parents), token, nowMs }),
+      insertJobs.with({ runs, parents: parents.length === 0 ? null : JSON.stringify(parents), token, nowMs }),
       ...(set === undefined ? [] : [tellSubmitted.with(set)]),
       insertJobsData.with({ specs }),
     ];
@@ -70,7 +70,7 @@ export class BatchSubmits {
 
   /** The same jobs when they are all there: the answer was lost. Undefined when nothing is in the way any more. */
   async #storedBefore(family: Family, drafts: readonly Draft[]): Promise<Job[] | undefined> {
-    const found = await this.#deps.db.query(obstacles.with({ jobs: listOf(drafts) }), {
+    const found = await this.#deps.db.query(obstacles.with({ jobs: placesOf(drafts) }), {
       level: 'linearizable',
     });
     if (found.every((row) => integer(row, 'taken') === 1)) return this.#sameJobs(drafts);
@@ -180,26 +180,30 @@ function setOf(drafts: readonly Draft[]): NewJob | undefined {
   return isOne ? first?.job : undefined;
 }
 
-/** What is not there is left out: SQLite reads all of a job for each value it takes from it. */
-function listOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(
-    drafts.map(({ job }) => ({
-      id: job.id,
-      queue: job.queue,
-      executor: job.executor,
-      image: job.image,
-      state: job.state,
-      priority: job.priority,
-      runAtMs: job.runAtMs,
-      expiresAtMs: job.expiresAtMs ?? undefined,
-      uniqueKey: job.uniqueKey ?? undefined,
-      tenant: job.tenant,
-      attemptsMax: job.attemptsMax,
-      concurrencyKey: job.concurrencyKey ?? undefined,
-      afterFailed: job.afterFailed ?? undefined,
-      groupName: job.groupName ?? undefined,
-    })),
-  );
+/** Those that come one after another and differ in their ids only stand together. */
+function runsOf(drafts: readonly Draft[]): string {
+  const runs: (string[] | SqlValue)[][] = [];
+  let ids: string[] = [];
+  let first: NewJob | undefined;
+  for (const { job } of drafts) {
+    if (first !== undefined && isAlike(job, first)) {
+      ids.push(job.id);
+      continue;
+    }
+    first = job;
+    ids = [job.id];
+    runs.push([ids, ...ofRun.map((name) => job[name])]);
+  }
+  return JSON.stringify(runs);
+}
+
+function isAlike(job: NewJob, other: NewJob): boolean {
+  return ofRun.every((name) => job[name] === other[name]);
+}
+
+/** What each of them asks for that another may have. */
+function placesOf(drafts: readonly Draft[]): string {
+  return JSON.stringify(drafts.map(({ job }) => [job.id, job.queue, job.uniqueKey, job.image]));
 }
 
 /** They go as text, so that they are stored as they were written. */
