@@ -41,16 +41,15 @@ export class BatchSubmits {
   }
 
   async #store(family: Family, drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
-    const runs = runsOf(family.order);
-    const specs = specsOf(family.order);
     const { parents, children } = family;
+    const named = parents.length === 0 ? null : JSON.stringify(parents);
     const keeping = keepingKey(drafts);
     const set = setOf(drafts);
     const token = set === undefined ? null : '';
     const storing = [
-      insertJobs.with({ runs, parents: parents.length === 0 ? null : JSON.stringify(parents), token, nowMs }),
+      insertJobs.with({ runs: runsOf(family.order), parents: named, token, nowMs }),
       ...(set === undefined ? [] : [tellSubmitted.with(set)]),
-      insertJobsData.with({ specs }),
+      insertJobsData.with({ first: family.order[0]?.job.id ?? '', specs: specsOf(family.order) }),
     ];
     const settled = children.length === 0 ? [] : settling(children, nowMs);
     const write = this.#deps.db.batch([...storing, ...keeping, ...settled]);
@@ -185,14 +184,14 @@ function runsOf(drafts: readonly Draft[]): string {
   const runs: (string[] | SqlValue)[][] = [];
   let ids: string[] = [];
   let first: NewJob | undefined;
-  for (const { job } of drafts) {
+  for (const [place, { job }] of drafts.entries()) {
     if (first !== undefined && isAlike(job, first)) {
       ids.push(job.id);
       continue;
     }
     first = job;
     ids = [job.id];
-    runs.push([ids, ...ofRun.map((name) => job[name])]);
+    runs.push([place, ids, ...ofRun.map((name) => job[name])]);
   }
   return JSON.stringify(runs);
 }
@@ -208,7 +207,7 @@ function placesOf(drafts: readonly Draft[]): string {
 
 /** They go as text, so that they are stored as they were written. */
 function specsOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(drafts.map(({ job, specText }) => [job.id, specText]));
+  return JSON.stringify(drafts.map(({ specText }) => specText));
 }
 
 function byId(rows: readonly Row[]): (id: string) => Row {

@@ -19,7 +19,7 @@ const runColumns = {
   groupName: 'group_name',
 } as const satisfies Partial<Record<keyof NewJob, string>>;
 
-/** The values of a run behind its ids, in this order. A job with a unique key is a run of its own. */
+/** The values of a run behind place and ids, in this order. A job with a unique key is a run of its own. */
 export const ofRun = Object.keys(runColumns) as (keyof typeof runColumns)[];
 
 const columns = Object.values(runColumns);
@@ -30,18 +30,20 @@ const holdersOf = (row: string): string =>
      AND jobs.ended_at_ms IS NULL`;
 
 /**
- * New jobs, in this order, as `runs`, `[[[id], queue, …]]`: what jobs have in common is read once, where each value
- * read of a JSON text costs as much as to store it. None is stored when one of them cannot be, or a job of `parents`, a
- * list of ids or null, is not there. With an empty `token` they are a set, of which `tellSubmitted` tells before their
- * specs are stored; else it is null.
+ * New jobs, in this order, as `runs`, `[[place, [id], queue, …]]`: what jobs have in common is read once, where each value
+ * read of a JSON text costs as much as to store it. `place` is how many jobs stand before the run. None is stored when
+ * one of them cannot be, or a job of `parents`, a list of ids or null, is not there. With an empty `token` they are a
+ * set, of which `tellSubmitted` tells before their specs are stored; else it is null.
  */
 export const insertJobs = define<{ runs: string; parents: string | null; token: '' | null; nowMs: number }>(
   'batch.insert',
   `WITH run AS MATERIALIZED (
-     SELECT value->>0 AS ids, ${columns.map((column, at) => `value->>${at + 1} AS ${column}`).join(', ')}
+     SELECT value->>0 AS place, value->>1 AS ids,
+       ${columns.map((column, at) => `value->>${at + 2} AS ${column}`).join(', ')}
      FROM json_each(:runs))
-   INSERT INTO jobs (claim_token, id, ${columns.join(', ')}, created_at_ms, updated_at_ms)
-   SELECT :token, new.value, ${columns.map((column) => `run.${column}`).join(', ')}, :nowMs, :nowMs
+   INSERT INTO jobs (seq, claim_token, id, ${columns.join(', ')}, created_at_ms, updated_at_ms)
+   SELECT (SELECT coalesce(max(seq), 0) FROM jobs) + 1 + run.place + new.key, :token, new.value,
+     ${columns.map((column) => `run.${column}`).join(', ')}, :nowMs, :nowMs
    FROM run CROSS JOIN json_each(run.ids) AS new
    WHERE ${areStored(':parents')}
      AND NOT EXISTS (
@@ -50,19 +52,15 @@ export const insertJobs = define<{ runs: string; parents: string | null; token: 
      AND NOT EXISTS (SELECT 1 FROM run WHERE NOT ${imageIsFine('run.image')})`,
 );
 
-/**
- * The specs of the jobs just inserted, `[[id, spec]]`; older jobs keep theirs. Apart from the jobs, because each value
- * read of an object reads all of it.
- */
-export const insertJobsData = define<{ specs: string }>(
+/** The specs of the jobs just inserted, in their order, if they were; `first` is the id of the first of them. */
+export const insertJobsData = define<{ first: string; specs: string }>(
   'batch.insertData',
   `INSERT INTO job_data (seq, spec)
-   SELECT jobs.seq, d.value->>1 FROM json_each(:specs) AS d CROSS JOIN jobs
-   WHERE jobs.id = d.value->>0
-   ON CONFLICT (seq) DO NOTHING`,
+   SELECT jobs.seq + d.key, d.value FROM jobs CROSS JOIN json_each(:specs) AS d
+   WHERE jobs.id = :first AND jobs.seq > (SELECT coalesce(max(seq), 0) FROM job_data)`,
 );
 
-/** For each of the jobs `[[id, queue, uniqueKey, image]]`: 1 where its id is taken, who has its key, 1 where its image is fine. */
+/** For each of `[[id, queue, uniqueKey, image]]`: 1 where the id is taken, who has the key, and 1 where the image is fine. */
 export const obstacles = define<{ jobs: string }>(
   'batch.obstacles',
   `WITH new AS MATERIALIZED (
