@@ -3,11 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Job, JobSpec, SubmitJob } from '../../contract/job.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
-import type { Row, SqlValue } from '../../store/database.ts';
-import { insertJobs, insertJobsData, jobsByIds, obstacles, ofRun } from '../../store/statements/batch.ts';
+import type { Row } from '../../store/database.ts';
+import { insertJobs, insertJobsData, jobsByIds, obstacles } from '../../store/statements/batch.ts';
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
-import { tellSubmitted, toldOfSet } from '../../store/statements/inserts.ts';
-import type { NewJob } from '../../store/statements/jobs.ts';
+import { tellSubmitted } from '../../store/statements/inserts.ts';
 import { unknownIds } from '../../store/statements/together.ts';
 import { parentsFirst } from '../together/order.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
@@ -15,6 +14,7 @@ import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
 import { type Draft, draftOf } from './draft.ts';
 import { submittedJob } from './new-job.ts';
+import { runsOf, setOf, textOfRuns } from './runs.ts';
 import { imageUnknown, keepingKey, type SubmitDeps, tellKeyPolicy } from './submits.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
@@ -44,10 +44,11 @@ export class BatchSubmits {
     const { parents, children } = family;
     const named = parents.length === 0 ? null : JSON.stringify(parents);
     const keeping = keepingKey(drafts);
-    const set = setOf(drafts);
+    const runs = runsOf(family.order);
+    const set = setOf(runs);
     const token = set === undefined ? null : '';
     const storing = [
-      insertJobs.with({ runs: runsOf(family.order), parents: named, token, nowMs }),
+      insertJobs.with({ runs: textOfRuns(runs), parents: named, token, nowMs }),
       ...(set === undefined ? [] : [tellSubmitted.with(set)]),
       insertJobsData.with({ first: family.order[0]?.job.id ?? '', specs: specsOf(family.order) }),
     ];
@@ -123,20 +124,24 @@ export class BatchSubmits {
 
 /** Two lines may not ask for the same place. */
 function assertApart(drafts: readonly Draft[]): void {
-  const seen = new Map<string, number>();
-  const claim = (what: string, key: string, index: number): void => {
-    const before = seen.get(key);
-    if (before !== undefined)
-      throw refusedLine(index, 'VALIDATION_FAILED', `${what} stands on line ${before + 1}, too.`);
-    seen.set(key, index);
-  };
+  const ids = new Map<string, number>();
+  const keys = new Map<string, number>();
   for (const [index, { job, policy }] of drafts.entries()) {
-    claim(`The id ${job.id}`, `id ${job.id}`, index);
+    const sameId = ids.get(job.id);
+    if (sameId !== undefined) throw standsTwice(`The id ${job.id}`, sameId, index);
+    ids.set(job.id, index);
     if (job.uniqueKey === null) continue;
     if (policy !== 'reject')
       throw refusedLine(index, 'VALIDATION_FAILED', 'unique.policy: in a batch only reject is allowed.');
-    claim(`The unique key ${job.uniqueKey}`, `unique ${job.queue} ${job.uniqueKey}`, index);
+    const key = `${job.queue} ${job.uniqueKey}`;
+    const sameKey = keys.get(key);
+    if (sameKey !== undefined) throw standsTwice(`The unique key ${job.uniqueKey}`, sameKey, index);
+    keys.set(key, index);
   }
+}
+
+function standsTwice(what: string, before: number, index: number): BlixardError {
+  return refusedLine(index, 'VALIDATION_FAILED', `${what} stands on line ${before + 1}, too.`);
 }
 
 /** What jobs that come together have to do with each other. */
@@ -151,6 +156,7 @@ interface Family {
 
 /** Throws BATCH_LINE_REFUSED for a cycle, and VALIDATION_FAILED for more parents than `limits.batchParents`. */
 function familyOf(drafts: readonly Draft[]): Family {
+  if (drafts.every(({ job }) => job.after === null)) return { order: drafts, children: [], parents: [] };
   const nodes = drafts.map(({ job, spec }) => ({ id: job.id, after: spec.after ?? [] }));
   const named = nodes.flatMap(({ after }) => after);
   if (named.length > limits.batchParents)
@@ -170,34 +176,6 @@ function familyOf(drafts: readonly Draft[]): Family {
     children: nodes.filter(({ after }) => after.length > 0).map(({ id }) => id),
     parents: [...new Set(named)].filter((id) => !own.has(id)),
   };
-}
-
-/** What one event tells of all of them; undefined where one would not do. */
-function setOf(drafts: readonly Draft[]): NewJob | undefined {
-  const [first] = drafts;
-  const isOne = drafts.every(({ job }) => toldOfSet.every((name) => job[name] === first?.job[name]));
-  return isOne ? first?.job : undefined;
-}
-
-/** Those that come one after another and differ in their ids only stand together. */
-function runsOf(drafts: readonly Draft[]): string {
-  const runs: (string[] | SqlValue)[][] = [];
-  let ids: string[] = [];
-  let first: NewJob | undefined;
-  for (const [place, { job }] of drafts.entries()) {
-    if (first !== undefined && isAlike(job, first)) {
-      ids.push(job.id);
-      continue;
-    }
-    first = job;
-    ids = [job.id];
-    runs.push([place, ids, ...ofRun.map((name) => job[name])]);
-  }
-  return JSON.stringify(runs);
-}
-
-function isAlike(job: NewJob, other: NewJob): boolean {
-  return ofRun.every((name) => job[name] === other[name]);
 }
 
 /** What each of them asks for that another may have. */
