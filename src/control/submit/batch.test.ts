@@ -74,8 +74,8 @@ describe('a batch of jobs', () => {
       ...jobs(2),
       ...jobs(1, { executor: 'function', image: 'other' }),
     ];
-    const columns = `queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant, attempts_max,
-      concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms, waits_for_key`;
+    const columns = `queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant,
+      attempts_max, concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms, waits_for_key`;
     const rows = (db: Control['db']) =>
       db.query({ sql: `SELECT ${columns}, spec FROM jobs JOIN job_data USING (seq) ORDER BY seq` });
     const stored = await control.jobs.submitAll(bodies);

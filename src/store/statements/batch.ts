@@ -30,10 +30,10 @@ const holdersOf = (row: string): string =>
      AND jobs.ended_at_ms IS NULL`;
 
 /**
- * New jobs, in this order, as `runs`, `[[place, [id], queue, …]]`: what jobs have in common is read once, where each value
- * read of a JSON text costs as much as to store it. `place` is how many jobs stand before the run. None is stored when
- * one of them cannot be, or a job of `parents`, a list of ids or null, is not there. With an empty `token` they are a
- * set, of which `tellSubmitted` tells before their specs are stored; else it is null.
+ * New jobs, in this order, as `runs`, `[[place, [id], queue, …]]`: what jobs have in common is read once, where each
+ * value read of a JSON text costs as much as to store it. `place` is how many jobs stand before the run. None is stored
+ * when one of them cannot be, or a job of `parents`, a list of ids or null, is not there. With an empty `token` they
+ * are a set, of which `tellSubmitted` tells before their specs are stored; else it is null.
  */
 export const insertJobs = define<{ runs: string; parents: string | null; token: '' | null; nowMs: number }>(
   'batch.insert',
@@ -60,7 +60,7 @@ export const insertJobsData = define<{ first: string; specs: string }>(
    WHERE jobs.id = :first AND jobs.seq > (SELECT coalesce(max(seq), 0) FROM job_data)`,
 );
 
-/** For each of `[[id, queue, uniqueKey, image]]`: 1 where the id is taken, who has the key, and 1 where the image is fine. */
+/** For each `[id, queue, uniqueKey, image]`: 1 where its id is taken, who has its key, 1 where its image is fine. */
 export const obstacles = define<{ jobs: string }>(
   'batch.obstacles',
   `WITH new AS MATERIALIZED (
