@@ -6,8 +6,15 @@ import { integer, integerOrNull, json, text, textOrNull } from '../store/stateme
 import type { Signals } from './signals.ts';
 import { jobStateOf } from './views.ts';
 
-/** How many jobs may be claimed, by queue and executor; an executor of null is any. */
-export type ReadyJobs = Map<string, { queue: string; executor: string | null; jobs: number }>;
+/** How many jobs of a queue and an executor may be claimed; an executor of null is any. */
+export interface ReadyCount {
+  readonly queue: string;
+  readonly executor: string | null;
+  jobs: number;
+}
+
+/** By queue and executor. */
+export type ReadyJobs = Map<string, ReadyCount>;
 
 /** Wakes who waits for these jobs, or for the room they leave; the rows have `movedColumns`. */
 export function tellMoved(signals: Signals, rows: readonly Row[]): void {
@@ -48,10 +55,11 @@ function tellExpiry(signals: Signals, row: Row): void {
   if (expiresAtMs !== null) signals.due(expiresAtMs);
 }
 
-/** Counts one more job of this queue and executor. */
-export function countReady(ready: ReadyJobs, queue: string, executor: string | null): void {
+/** Counts one more job of this queue and executor; gives their count. */
+export function countReady(ready: ReadyJobs, queue: string, executor: string | null): ReadyCount {
   const key = `${queue} ${executor ?? ''}`;
-  const seen = ready.get(key);
-  if (seen === undefined) ready.set(key, { queue, executor, jobs: 1 });
-  else seen.jobs++;
+  const count = ready.get(key) ?? { queue, executor, jobs: 0 };
+  if (count.jobs === 0) ready.set(key, count);
+  count.jobs++;
+  return count;
 }

@@ -16,7 +16,10 @@ export function isUuidV7(text: string): boolean {
 export function uuidV7(timeMs: number, random: Uint8Array): string {
   if (random.length < 10) throw new RangeError(`uuidV7 needs 10 random bytes, got ${random.length}`);
   const at = (index: number): string => hex[random[index] ?? 0] ?? '';
-  const time = Math.floor(timeMs).toString(16).padStart(12, '0').slice(-12);
+  // By bytes of the two halves: to tell a number in base 16 costs as much as the rest.
+  const half = (bits: number): string =>
+    `${hex[(bits >>> 16) & 0xff]}${hex[(bits >>> 8) & 0xff]}${hex[bits & 0xff]}`;
+  const time = half(Math.floor(timeMs / 2 ** 24)) + half(Math.floor(timeMs) % 2 ** 24);
   const version = hex[0x70 | ((random[0] ?? 0) & 0x0f)];
   const variant = hex[0x80 | ((random[2] ?? 0) & 0x3f)];
   const rest = `${at(4)}${at(5)}${at(6)}${at(7)}${at(8)}${at(9)}`;

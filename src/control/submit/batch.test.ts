@@ -64,6 +64,29 @@ describe('a batch of jobs', () => {
     expect(await control.groups.get('g')).toMatchObject({ counts: { pending: 2 } });
   });
 
+  it('stores of each job what it asks for itself, however many in a row are alike', async () => {
+    const bodies: SubmitJob[] = [
+      ...jobs(3),
+      ...jobs(2, { priority: 4, tenant: 'acme', group: 'g' }),
+      ...jobs(1, { unique: { key: 'a' }, concurrencyKey: 'k' }),
+      ...jobs(1, { unique: { key: 'b' }, concurrencyKey: 'k' }),
+      ...jobs(2, { queue: 'later', delayMs: 1_000, expireInMs: 500, attemptsMax: 3 }),
+      ...jobs(2),
+      ...jobs(1, { executor: 'function', image: 'other' }),
+    ];
+    const columns = `queue, executor, image, state, priority, run_at_ms, expires_at_ms, unique_key, tenant,
+      attempts_max, concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms, waits_for_key`;
+    const rows = (db: Control['db']) =>
+      db.query({ sql: `SELECT ${columns}, spec FROM jobs JOIN job_data USING (seq) ORDER BY seq` });
+    const stored = await control.jobs.submitAll(bodies);
+    const single = await openControl();
+    for (const body of bodies) await single.jobs.submit(body);
+    expect(await rows(control.db)).toEqual(await rows(single.db));
+    await single.close();
+    for (const { id, spec, state } of stored)
+      expect(await control.queries.get(id)).toMatchObject({ spec, state });
+  });
+
   it('takes all that a single job may say, and wakes who waits for it', async () => {
     const worker = await TestWorker.join(control);
     control.scheduler.start();
@@ -86,9 +109,26 @@ describe('a batch of jobs', () => {
     const first = await control.jobs.submitAll(bodies);
     expect(await control.jobs.submitAll(bodies)).toEqual(first);
     expect(await countOf()).toBe(3);
+    expect((await control.queries.events(first[2]?.id ?? '')).events.length).toBe(1);
     const changed = bodies.map((job, n) => (n === 1 ? { ...job, priority: 1 } : job));
     await refused(changed, { line: 2, code: 'JOB_ID_CONFLICT' });
     await refused([...jobs(1), ...bodies], { line: 2, code: 'JOB_ID_CONFLICT' });
+  });
+
+  it('of which one has an id that is taken leaves the store as it is, and names its line', async () => {
+    const [taken] = await control.jobs.submitAll(jobs(3));
+    const stored = () =>
+      control.db.query({
+        sql: `SELECT (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM job_data) AS specs,
+          (SELECT max(seq) FROM events) AS events, (SELECT pending FROM queue_counts) AS pending`,
+      });
+    expect(await stored()).toEqual([{ jobs: 3, specs: 3, events: 3, pending: 3 }]);
+    for (const line of [1, 100, 200]) {
+      const bodies = jobs(200).map((job, at) => (at === line - 1 ? { ...job, id: taken?.id } : job));
+      await refused(bodies as SubmitJob[], { line, code: 'JOB_ID_CONFLICT' });
+      expect(await stored()).toEqual([{ jobs: 3, specs: 3, events: 3, pending: 3 }]);
+    }
+    expect(await control.queries.get(taken?.id ?? '')).toMatchObject({ spec: taken?.spec });
   });
 
   it('stores nothing when one line cannot be stored, and names it', async () => {
@@ -106,6 +146,7 @@ describe('a batch of jobs', () => {
     ];
     for (const [more, details] of bad)
       await refused([...jobs(4), { ...trueJob, ...more }], { line: 5, ...details });
+    await refused(jobs(20, { image: 'absent' }), { line: 1, code: 'IMAGE_UNKNOWN' });
   });
 
   it('refuses two lines that ask for one place', async () => {
@@ -115,6 +156,18 @@ describe('a batch of jobs', () => {
       line: 2,
       problem: 'The unique key k stands on line 1, too.',
     });
+  });
+
+  it('that comes twice at the same time is stored once, beside others of that time', async () => {
+    const bodies = jobs(5).map((job) => ({ ...job, id: control.ids() }));
+    const [first, again] = await Promise.all([
+      control.jobs.submitAll(bodies),
+      control.jobs.submitAll(bodies),
+      control.jobs.submit(trueJob),
+      control.jobs.submitAll(jobs(2)),
+    ]);
+    expect(again).toEqual(first);
+    expect(await countOf()).toBe(8);
   });
 
   it('of two that want one unique key at the same time stores one whole', async () => {

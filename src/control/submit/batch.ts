@@ -6,8 +6,7 @@ import { limits } from '../../domain/limits.ts';
 import type { Row } from '../../store/database.ts';
 import { insertJobs, insertJobsData, jobsByIds, obstacles } from '../../store/statements/batch.ts';
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
-import { tellSubmitted, toldOfSet } from '../../store/statements/inserts.ts';
-import type { NewJob } from '../../store/statements/jobs.ts';
+import { tellSubmitted } from '../../store/statements/inserts.ts';
 import { unknownIds } from '../../store/statements/together.ts';
 import { parentsFirst } from '../together/order.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
@@ -15,6 +14,7 @@ import { jobOf } from '../views.ts';
 import { forEachLine, refusedLine } from './batch-line.ts';
 import { type Draft, draftOf } from './draft.ts';
 import { submittedJob } from './new-job.ts';
+import { runsOf, setOf, textOfRuns } from './runs.ts';
 import { imageUnknown, keepingKey, type SubmitDeps, tellKeyPolicy } from './submits.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
@@ -41,16 +41,16 @@ export class BatchSubmits {
   }
 
   async #store(family: Family, drafts: readonly Draft[], nowMs: number): Promise<Job[] | undefined> {
-    const jobs = listOf(family.order);
-    const specs = specsOf(family.order);
     const { parents, children } = family;
+    const named = parents.length === 0 ? null : JSON.stringify(parents);
     const keeping = keepingKey(drafts);
-    const set = setOf(drafts);
+    const runs = runsOf(family.order);
+    const set = setOf(runs);
     const token = set === undefined ? null : '';
     const storing = [
-      insertJobs.with({ jobs, parents: parents.length === 0 ? null : JSON.stringify(parents), token, nowMs }),
+      insertJobs.with({ runs: textOfRuns(runs), parents: named, token, nowMs }),
       ...(set === undefined ? [] : [tellSubmitted.with(set)]),
-      insertJobsData.with({ specs }),
+      insertJobsData.with({ first: family.order[0]?.job.id ?? '', specs: specsOf(family.order) }),
     ];
     const settled = children.length === 0 ? [] : settling(children, nowMs);
     const write = this.#deps.db.batch([...storing, ...keeping, ...settled]);
@@ -70,7 +70,7 @@ export class BatchSubmits {
 
   /** The same jobs when they are all there: the answer was lost. Undefined when nothing is in the way any more. */
   async #storedBefore(family: Family, drafts: readonly Draft[]): Promise<Job[] | undefined> {
-    const found = await this.#deps.db.query(obstacles.with({ jobs: listOf(drafts) }), {
+    const found = await this.#deps.db.query(obstacles.with({ jobs: placesOf(drafts) }), {
       level: 'linearizable',
     });
     if (found.every((row) => integer(row, 'taken') === 1)) return this.#sameJobs(drafts);
@@ -124,20 +124,24 @@ export class BatchSubmits {
 
 /** Two lines may not ask for the same place. */
 function assertApart(drafts: readonly Draft[]): void {
-  const seen = new Map<string, number>();
-  const claim = (what: string, key: string, index: number): void => {
-    const before = seen.get(key);
-    if (before !== undefined)
-      throw refusedLine(index, 'VALIDATION_FAILED', `${what} stands on line ${before + 1}, too.`);
-    seen.set(key, index);
-  };
+  const ids = new Map<string, number>();
+  const keys = new Map<string, number>();
   for (const [index, { job, policy }] of drafts.entries()) {
-    claim(`The id ${job.id}`, `id ${job.id}`, index);
+    const sameId = ids.get(job.id);
+    if (sameId !== undefined) throw standsTwice(`The id ${job.id}`, sameId, index);
+    ids.set(job.id, index);
     if (job.uniqueKey === null) continue;
     if (policy !== 'reject')
       throw refusedLine(index, 'VALIDATION_FAILED', 'unique.policy: in a batch only reject is allowed.');
-    claim(`The unique key ${job.uniqueKey}`, `unique ${job.queue} ${job.uniqueKey}`, index);
+    const key = `${job.queue} ${job.uniqueKey}`;
+    const sameKey = keys.get(key);
+    if (sameKey !== undefined) throw standsTwice(`The unique key ${job.uniqueKey}`, sameKey, index);
+    keys.set(key, index);
   }
+}
+
+function standsTwice(what: string, before: number, index: number): BlixardError {
+  return refusedLine(index, 'VALIDATION_FAILED', `${what} stands on line ${before + 1}, too.`);
 }
 
 /** What jobs that come together have to do with each other. */
@@ -152,6 +156,7 @@ interface Family {
 
 /** Throws BATCH_LINE_REFUSED for a cycle, and VALIDATION_FAILED for more parents than `limits.batchParents`. */
 function familyOf(drafts: readonly Draft[]): Family {
+  if (drafts.every(({ job }) => job.after === null)) return { order: drafts, children: [], parents: [] };
   const nodes = drafts.map(({ job, spec }) => ({ id: job.id, after: spec.after ?? [] }));
   const named = nodes.flatMap(({ after }) => after);
   if (named.length > limits.batchParents)
@@ -173,38 +178,14 @@ function familyOf(drafts: readonly Draft[]): Family {
   };
 }
 
-/** What one event tells of all of them; undefined where one would not do. */
-function setOf(drafts: readonly Draft[]): NewJob | undefined {
-  const [first] = drafts;
-  const isOne = drafts.every(({ job }) => toldOfSet.every((name) => job[name] === first?.job[name]));
-  return isOne ? first?.job : undefined;
-}
-
-/** What is not there is left out: SQLite reads all of a job for each value it takes from it. */
-function listOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(
-    drafts.map(({ job }) => ({
-      id: job.id,
-      queue: job.queue,
-      executor: job.executor,
-      image: job.image,
-      state: job.state,
-      priority: job.priority,
-      runAtMs: job.runAtMs,
-      expiresAtMs: job.expiresAtMs ?? undefined,
-      uniqueKey: job.uniqueKey ?? undefined,
-      tenant: job.tenant,
-      attemptsMax: job.attemptsMax,
-      concurrencyKey: job.concurrencyKey ?? undefined,
-      afterFailed: job.afterFailed ?? undefined,
-      groupName: job.groupName ?? undefined,
-    })),
-  );
+/** What each of them asks for that another may have. */
+function placesOf(drafts: readonly Draft[]): string {
+  return JSON.stringify(drafts.map(({ job }) => [job.id, job.queue, job.uniqueKey, job.image]));
 }
 
 /** They go as text, so that they are stored as they were written. */
 function specsOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(drafts.map(({ job, specText }) => [job.id, specText]));
+  return JSON.stringify(drafts.map(({ specText }) => specText));
 }
 
 function byId(rows: readonly Row[]): (id: string) => Row {

@@ -1,5 +1,5 @@
 /** Tells the rest of the process of jobs that are being stored. */
-import { countReady, type ReadyJobs } from '../moved.ts';
+import { countReady, type ReadyCount, type ReadyJobs } from '../moved.ts';
 import type { Signals } from '../signals.ts';
 import type { Draft } from './draft.ts';
 
@@ -11,7 +11,12 @@ export function tellReady(signals: Signals, drafts: readonly Draft[]): void {
     return;
   }
   const ready: ReadyJobs = new Map();
-  for (const { job } of drafts) if (job.state === 'pending') countReady(ready, job.queue, job.executor);
+  let last: ReadyCount | undefined;
+  for (const { job } of drafts) {
+    if (job.state !== 'pending') continue;
+    if (last !== undefined && last.queue === job.queue && last.executor === job.executor) last.jobs++;
+    else last = countReady(ready, job.queue, job.executor);
+  }
   for (const { queue, executor, jobs } of ready.values()) signals.ready(queue, executor, jobs);
 }
 
