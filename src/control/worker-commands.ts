@@ -126,8 +126,8 @@ export class WorkerCommands {
 
   /** Renews the lease. Throws like `work`. */
   async heartbeat(workerId: string, generation: number): Promise<HeartbeatReply> {
-    const lease = await this.#desk.renew({ workerId, generation });
-    return { ...lease, cancel: [...lease.cancel] };
+    const { state, leaseUntilMs: untilMs, cancel } = await this.#desk.renew({ workerId, generation });
+    return { state, leaseUntilMs: untilMs, cancel: [...cancel] };
   }
 
   /**

@@ -18,18 +18,19 @@ import type { Signals } from '../signals.ts';
 import { batchWithClaim, type Claims, claimStatements, claimsOf, noClaims } from './claims.ts';
 import { EndReports } from './ends.ts';
 import { FruitlessClaims } from './fruitless-claims.ts';
+import { type ClaimWay, fellShort, KnownWorkers } from './known-workers.ts';
 import { OldClaims } from './old-claims.ts';
 import { SameCalls } from './same-calls.ts';
 import { toldWork } from './told-work.ts';
-import { offersOf, type Seat, WaitingRoom } from './waiting-room.ts';
+import { type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
 export interface Lease {
   readonly state: WorkReply['state'];
   readonly leaseUntilMs: number;
   readonly cancel: readonly AttemptRef[];
-  /** The worker serves a queue with lines or a rate. */
-  readonly shaped: boolean;
+  /** Which claim finds all that the worker may have. */
+  readonly way: ClaimWay;
 }
 
 /** One call while it is served. */
@@ -46,7 +47,7 @@ interface Call {
 interface Turn {
   readonly lease: Lease;
   readonly claimed: Claims;
-  /** It did not look into shaped queues, and has learned that it should. */
+  /** Its claim was not the one it should have made, as it has learned. */
   readonly isPartial: boolean;
 }
 
@@ -73,8 +74,7 @@ export class WorkDesk {
   readonly #same = new SameCalls();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
-  /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
-  readonly #plain = new Set<string>();
+  readonly #known = new KnownWorkers();
   readonly #oldClaims: OldClaims;
   readonly #fruitless = new FruitlessClaims();
 
@@ -92,7 +92,7 @@ export class WorkDesk {
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
-      this.#plain.delete(workerId);
+      this.#known.forget(workerId);
       this.#oldClaims.forget(workerId);
       this.#same.forget(workerId);
       this.#fruitless.left(workerId);
@@ -154,7 +154,8 @@ export class WorkDesk {
     const nowMs = this.#deps.clock.monotonicMs();
     const offers = settle === undefined ? [] : this.#offers(call);
     const isRepoll = done.length === 0 && !repeat && offers.length === 0 && settle !== undefined;
-    const shaped = !this.#plain.has(call.holder.workerId);
+    const way = this.#known.wayOf(call.holder.workerId);
+    const shaped = way === 'shaped';
     // A shaped queue may have more to give by time alone, or by the next claim: it is always asked.
     const claims = want > 0 && !(isRepoll && !shaped && this.#fruitless.covers(call.holder, nowMs));
     const mark = this.#fruitless.mark(call.holder, nowMs);
@@ -163,17 +164,18 @@ export class WorkDesk {
     const { results, asked } = await batchWithClaim(db, claims ? want : 0, (most) => [
       ...planned,
       ...offers,
-      ...(claims ? claimStatements(call.holder, { ...call.body, want: most }, clock.nowMs(), shaped) : []),
+      ...(claims ? claimStatements(call.holder, { ...call.body, want: most }, clock.nowMs(), way) : []),
       this.#renewal(call.holder),
     ]);
     const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
     settle?.(results.slice(0, planned.length));
     const fresh = claims ? claimsOf(results.at(-2)) : noClaims;
-    if (claims && !lease.shaped && fresh.ids.length < asked) mark();
+    const isPartial = claims && fellShort(way, lease.way);
+    if (claims && !isPartial && lease.way !== 'shaped' && fresh.ids.length < asked) mark();
     for (const jobId of fresh.ids) signals.changed(jobId);
     if (shaped && fresh.ids.length > 0) await this.#tellOpening();
     const claimed = repeat ? await this.#claimedBefore(call) : fresh;
-    return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
+    return { lease, claimed, isPartial };
   }
 
   /** Before the claim, which goes by what the worker can run. */
@@ -205,13 +207,11 @@ export class WorkDesk {
     const row = result?.rows[0];
     if (row === undefined) throw await this.#refusal(holder);
     const state = text(row, 'state') === 'draining' ? 'draining' : 'online';
-    if (seat !== undefined) seat.offers = offersOf(row, state);
+    const { way, offers } = this.#known.told(holder.workerId, row, state);
+    if (seat !== undefined) seat.offers = offers;
     const untilMs = integer(row, 'lease_until_ms');
     this.#deps.signals.lease(holder.workerId, untilMs);
-    const shaped = integer(row, 'shaped') === 1;
-    if (shaped) this.#plain.delete(holder.workerId);
-    else this.#plain.add(holder.workerId);
-    return { state, leaseUntilMs: untilMs, cancel: json<AttemptRef[]>(row, 'cancels'), shaped };
+    return { state, leaseUntilMs: untilMs, cancel: json<AttemptRef[]>(row, 'cancels'), way };
   }
 
   async #refusal(holder: Holder): Promise<BlixardError> {
