@@ -75,9 +75,9 @@ export class CallSocket {
    * Makes a call; undefined when it is too long for one message. Rejects with SERVER_UNREACHABLE when the connection
    * is lost before the answer, SocketRefused when there is none, OVERLOADED, and an AbortError.
    */
-  call({ gone, ...call }: WireCall): Promise<WireReply> | undefined {
+  call({ gone, route, params, query, headers, body }: WireCall): Promise<WireReply> | undefined {
     const id = this.#nextId++;
-    const text = JSON.stringify({ id, ...call });
+    const text = JSON.stringify({ id, route, params, query, headers, body });
     if (text.length + 2 > limits.bodyBytes || Buffer.byteLength(text) + 2 > limits.bodyBytes)
       return undefined;
     return new Promise((resolve, reject) => {

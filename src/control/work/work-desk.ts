@@ -5,11 +5,12 @@ import type { AttemptRef, WorkReply, WorkRequest } from '../../contract/worker.t
 import { BlixardError } from '../../domain/errors.ts';
 import { leaseUntilMs } from '../../domain/lease.ts';
 import type { Clock } from '../../platform/clock.ts';
+import type { LazySignal } from '../../platform/lazy-signal.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
-import type { Database, Result, Statement } from '../../store/database.ts';
+import type { Database, Result, Row, Statement } from '../../store/database.ts';
 import { claimsOfToken } from '../../store/statements/claimed.ts';
-import { integer, integerOrNull, json, text } from '../../store/statements/columns.ts';
+import { integer, integerOrNull, text } from '../../store/statements/columns.ts';
 import { nextOpening } from '../../store/statements/rates.ts';
 import { renewLease } from '../../store/statements/work.ts';
 import { tellExecutors, workerById } from '../../store/statements/workers.ts';
@@ -38,7 +39,8 @@ interface Call {
   readonly holder: Holder;
   readonly body: WorkRequest;
   readonly seat: Seat;
-  readonly signal: AbortSignal;
+  /** Aborts when nobody reads the answer any more. */
+  readonly gone: LazySignal;
   /** Claims that were cancelled before they started, while the call waited. */
   readonly dropped: AttemptRef[];
 }
@@ -100,16 +102,16 @@ export class WorkDesk {
   }
 
   /** Throws WORKER_NOT_FOUND, or FENCED for an older generation and for a worker that is offline. */
-  work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
-    const answer = (): Promise<WorkReply> => this.#answer(workerId, body, signal);
+  work(workerId: string, body: WorkRequest, gone: LazySignal): Promise<WorkReply> {
+    const answer = (): Promise<WorkReply> => this.#answer(workerId, body, gone);
     // A call that says it is repeated may come because the first answer was an error.
     return body.repeat ? answer() : this.#same.once(workerId, body.token, answer);
   }
 
-  async #answer(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+  async #answer(workerId: string, body: WorkRequest, gone: LazySignal): Promise<WorkReply> {
     const holder = { workerId, generation: body.generation };
     const seat = this.#room.enter(workerId, body.want);
-    const call: Call = { holder, body, seat, signal, dropped: [] };
+    const call: Call = { holder, body, seat, gone, dropped: [] };
     const release = this.#endInTime(call);
     try {
       return await this.#serve(call);
@@ -125,7 +127,9 @@ export class WorkDesk {
   /** Renews the lease and nothing else. Throws like `work`. */
   async renew(holder: Holder): Promise<Lease> {
     const [result] = await this.#deps.db.batch([this.#renewal(holder)]);
-    return this.#leaseOf(holder, result);
+    const [row] = result?.rows ?? [];
+    if (row === undefined) throw await this.#refusal(holder);
+    return this.#leaseOf(holder, row);
   }
 
   async #serve(call: Call): Promise<WorkReply> {
@@ -141,7 +145,8 @@ export class WorkDesk {
       turn = await this.#turn(call, []);
     }
     const rest = this.#reply(call, turn, fenced);
-    return toldWork(turn.claimed, { ...rest, unstarted: await this.#oldClaims.of(call.holder) });
+    const unstarted = this.#oldClaims.isDue(call.holder) ? await this.#oldClaims.of(call.holder) : [];
+    return toldWork(turn.claimed, { ...rest, unstarted });
   }
 
   /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */
@@ -167,7 +172,9 @@ export class WorkDesk {
       ...(claims ? claimStatements(call.holder, { ...call.body, want: most }, clock.nowMs(), way) : []),
       this.#renewal(call.holder),
     ]);
-    const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
+    const [row] = results.at(-1)?.rows ?? [];
+    if (row === undefined) throw await this.#refusal(call.holder);
+    const lease = this.#leaseOf(call.holder, row, call.seat);
     settle?.(results.slice(0, planned.length));
     const fresh = claims ? claimsOf(results.at(-2)) : noClaims;
     const isPartial = claims && fellShort(way, lease.way);
@@ -203,15 +210,15 @@ export class WorkDesk {
     return claimsOf({ rows: await this.#deps.db.query(statement, { level: 'linearizable' }) });
   }
 
-  async #leaseOf(holder: Holder, result: Result | undefined, seat?: Seat): Promise<Lease> {
-    const row = result?.rows[0];
-    if (row === undefined) throw await this.#refusal(holder);
+  #leaseOf(holder: Holder, row: Row, seat?: Seat): Lease {
     const state = text(row, 'state') === 'draining' ? 'draining' : 'online';
     const { way, offers } = this.#known.told(holder.workerId, row, state);
     if (seat !== undefined) seat.offers = offers;
     const untilMs = integer(row, 'lease_until_ms');
     this.#deps.signals.lease(holder.workerId, untilMs);
-    return { state, leaseUntilMs: untilMs, cancel: json<AttemptRef[]>(row, 'cancels'), way };
+    const cancels = text(row, 'cancels');
+    const cancel = cancels === '[]' ? [] : (JSON.parse(cancels) as AttemptRef[]);
+    return { state, leaseUntilMs: untilMs, cancel, way };
   }
 
   async #refusal(holder: Holder): Promise<BlixardError> {
@@ -249,14 +256,14 @@ export class WorkDesk {
   }
 
   #reply(
-    { holder, dropped, signal }: Call,
+    { holder, dropped, gone }: Call,
     { lease }: Turn,
     fenced: AttemptRef[],
   ): Omit<WorkReply, 'claimed' | 'unstarted'> {
     const cancel = [
       ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
     ];
-    if (!signal.aborted)
+    if (!gone.isAborted)
       this.#told.set(holder.workerId, {
         generation: holder.generation,
         state: lease.state,
@@ -270,18 +277,18 @@ export class WorkDesk {
    * Ends the call's wait after `waitMs` and when nobody reads the answer; wakes it when there is news for
    * it.
    */
-  #endInTime({ body, seat, signal, holder, dropped }: Call): () => void {
+  #endInTime({ body, seat, gone, holder, dropped }: Call): () => void {
     const end = (): void => seat.end();
     const timer = this.#deps.clock.after(body.waitMs, end);
-    if (signal.aborted || body.waitMs === 0) end();
-    signal.addEventListener('abort', end, { once: true });
+    if (gone.isAborted || body.waitMs === 0) end();
+    const unhook = gone.onAbort(end);
     const unsubscribe = this.#deps.signals.onCancel(holder.workerId, (attempt) => {
       if (attempt !== undefined) dropped.push(attempt);
       seat.call();
     });
     return () => {
       timer.cancel();
-      signal.removeEventListener('abort', end);
+      unhook();
       unsubscribe();
     };
   }
