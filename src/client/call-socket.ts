@@ -31,8 +31,12 @@ const callsAtOnce = 16;
  * of strangers in a browser from writing a request of theirs onto the wire; here all is JSON, in which no line can end.
  */
 function unmasked(mask: Buffer): void {
-  mask.fill(0);
+  // Four stores are a tenth of a fill.
+  mask[0] = mask[1] = mask[2] = mask[3] = 0;
 }
+
+/** A text beside the bytes of its head would have them written in a slower way. */
+const asText = { binary: false };
 
 const silenceMaxMs = 3 * defaults.callsPingMs;
 
@@ -148,7 +152,7 @@ export class CallSocket {
       }
       const frames = this.#outbox.slice(0, count);
       this.#outbox = this.#outbox.slice(count);
-      this.#webSocket.send(`[${frames.map(({ text }) => text).join(',')}]`);
+      this.#webSocket.send(Buffer.from(`[${frames.map(({ text }) => text).join(',')}]`), asText);
       if (this.#pending.size === 1) this.#wait.begin();
     }
   }

@@ -20,6 +20,8 @@ const depthMax = limits.jsonDepth + 2;
 const claimingRoute: RouteName = 'work';
 /** Longest reason a close can carry, in bytes; what is said here is ASCII. */
 const reasonLength = 120;
+/** A text beside the bytes of its head would have them written in a slower way. */
+const asText = { binary: false };
 
 interface RouteAnswer extends AnswerFrame {
   readonly route: string;
@@ -135,7 +137,7 @@ export class CallConnection {
     this.#answers = [];
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     for (const message of messagesOf(answers.map((answer) => this.#textOf(answer))))
-      this.#webSocket.send(message, () => this.#sent());
+      this.#webSocket.send(Buffer.from(message), asText, () => this.#sent());
     if (this.#open.size === 0) this.#wait.begin();
     if (this.#closing !== undefined) this.close(this.#closing.status, this.#closing.reason);
   }
