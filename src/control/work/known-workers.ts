@@ -1,4 +1,4 @@
-/** What the store told last of live workers: what they take, and by which claim; read anew only where it has changed. */
+/** What the store told last of live workers: what they take, and by which claim; read anew where it has changed. */
 import type { WorkReply } from '../../contract/worker.ts';
 import type { Row } from '../../store/database.ts';
 import { text } from '../../store/statements/columns.ts';
