@@ -9,6 +9,7 @@ import { JobQueries } from '../../src/control/job-queries.ts';
 import { Signals } from '../../src/control/signals.ts';
 import { WorkerCommands } from '../../src/control/worker-commands.ts';
 import { realClock } from '../../src/platform/clock.ts';
+import { LazySignal } from '../../src/platform/lazy-signal.ts';
 import { silentLog } from '../../src/platform/log.ts';
 import { type Ids, makeIds, realRandom } from '../../src/platform/random.ts';
 import type { Database } from '../../src/store/database.ts';
@@ -70,7 +71,7 @@ export class Stored {
         ...nothing,
       })),
     };
-    return this.#workers.work(this.#workerId, body, new AbortController().signal);
+    return this.#workers.work(this.#workerId, body, new LazySignal());
   }
 
   start({ jobId, attempt }: AttemptRef): Promise<unknown> {

@@ -31,8 +31,12 @@ const callsAtOnce = 16;
  * of strangers in a browser from writing a request of theirs onto the wire; here all is JSON, in which no line can end.
  */
 function unmasked(mask: Buffer): void {
-  mask.fill(0);
+  // Four stores are a tenth of a fill.
+  mask[0] = mask[1] = mask[2] = mask[3] = 0;
 }
+
+/** A text beside the bytes of its head would have them written in a slower way. */
+const asText = { binary: false };
 
 const silenceMaxMs = 3 * defaults.callsPingMs;
 
@@ -75,9 +79,9 @@ export class CallSocket {
    * Makes a call; undefined when it is too long for one message. Rejects with SERVER_UNREACHABLE when the connection
    * is lost before the answer, SocketRefused when there is none, OVERLOADED, and an AbortError.
    */
-  call({ gone, ...call }: WireCall): Promise<WireReply> | undefined {
+  call({ gone, route, params, query, headers, body }: WireCall): Promise<WireReply> | undefined {
     const id = this.#nextId++;
-    const text = JSON.stringify({ id, ...call });
+    const text = JSON.stringify({ id, route, params, query, headers, body });
     if (text.length + 2 > limits.bodyBytes || Buffer.byteLength(text) + 2 > limits.bodyBytes)
       return undefined;
     return new Promise((resolve, reject) => {
@@ -148,7 +152,7 @@ export class CallSocket {
       }
       const frames = this.#outbox.slice(0, count);
       this.#outbox = this.#outbox.slice(count);
-      this.#webSocket.send(`[${frames.map(({ text }) => text).join(',')}]`);
+      this.#webSocket.send(Buffer.from(`[${frames.map(({ text }) => text).join(',')}]`), asText);
       if (this.#pending.size === 1) this.#wait.begin();
     }
   }

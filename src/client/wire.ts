@@ -52,17 +52,14 @@ export function wireRequestOf(name: RouteName, input: CallParts): WireRequest {
 
 /** The same call as plain values. Throws USAGE when a path parameter is missing. */
 export function wireCallOf(route: RouteName, input: AnyInput, gone: LazySignal): WireCall {
-  const { params, query, headers, body } = input;
-  const { params: needed }: Route = routes[route];
-  for (const name of Object.keys(needed?.properties ?? {})) paramOf(routes[route].path, input, name);
-  return {
-    route,
-    gone,
-    ...(params === undefined ? {} : { params }),
-    ...(query === undefined ? {} : { query }),
-    ...(headers === undefined ? {} : { headers }),
-    ...(body === undefined ? {} : { body }),
-  };
+  const { path, params: needed }: Route = routes[route];
+  if (needed !== undefined) for (const name of Object.keys(needed.properties)) paramOf(path, input, name);
+  const call: { -readonly [P in keyof WireCall]: WireCall[P] } = { route, gone };
+  if (input.params !== undefined) call.params = input.params;
+  if (input.query !== undefined) call.query = input.query;
+  if (input.headers !== undefined) call.headers = input.headers;
+  if (input.body !== undefined) call.body = input.body;
+  return call;
 }
 
 function bodyOf(route: Route, { body }: CallParts) {

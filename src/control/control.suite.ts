@@ -2,6 +2,7 @@
 import type { SubmitJob } from '../contract/job.ts';
 import type { AttemptDone, ClaimedJob, RegisterWorker, WorkReply, WorkRequest } from '../contract/worker.ts';
 import { FakeClock } from '../platform/clock.ts';
+import { LazySignal } from '../platform/lazy-signal.ts';
 import { silentLog } from '../platform/log.ts';
 import { type Ids, makeIds, seededRandom } from '../platform/random.ts';
 import { migrate } from '../store/migrate.ts';
@@ -142,12 +143,12 @@ export class TestWorker {
     return { workerId: this.id, generation: this.generation };
   }
 
-  work(body: Partial<WorkRequest> = {}, signal = new AbortController().signal): Promise<WorkReply> {
+  work(body: Partial<WorkRequest> = {}, gone = new LazySignal()): Promise<WorkReply> {
     const { generation } = this;
     return this.#control.workers.work(
       this.id,
       { generation, token: this.#control.ids(), repeat: false, done: [], want: 1, waitMs: 0, ...body },
-      signal,
+      gone,
     );
   }
 

@@ -44,14 +44,14 @@ export class VmBoard {
     });
   }
 
-  /** Serves a work call; what it tells counts as soon as the call has renewed the lease of its worker. */
-  async during<T>(workerId: string, body: WorkRequest, serve: () => Promise<T>): Promise<T> {
+  /** A work call is served; what it tells counts as soon as the call has renewed the lease of its worker. */
+  offer(workerId: string, body: WorkRequest): void {
     this.#offered.set(workerId, body);
-    try {
-      return await serve();
-    } finally {
-      if (this.#offered.get(workerId) === body) this.#offered.delete(workerId);
-    }
+  }
+
+  /** The call is over. */
+  withdraw(workerId: string, body: WorkRequest): void {
+    if (this.#offered.get(workerId) === body) this.#offered.delete(workerId);
   }
 
   /** A page of the VMs of all workers that are online, oldest first. */

@@ -13,6 +13,7 @@ import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { leaseUntilMs } from '../domain/lease.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { LazySignal } from '../platform/lazy-signal.ts';
 import type { Log } from '../platform/log.ts';
 import type { Random } from '../platform/random.ts';
 import type { Database, Result, Row } from '../store/database.ts';
@@ -106,11 +107,11 @@ export class WorkerCommands {
   }
 
   /**
-   * Reports ends, claims and renews the lease in one commit; waits up to `waitMs` for jobs, or until `signal`
+   * Reports ends, claims and renews the lease in one commit; waits up to `waitMs` for jobs, or until `gone`
    * aborts. Throws WORKER_NOT_FOUND, or FENCED for an older generation and for a worker that is offline.
    */
-  work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
-    return this.#desk.work(workerId, body, signal);
+  work(workerId: string, body: WorkRequest, gone: LazySignal): Promise<WorkReply> {
+    return this.#desk.work(workerId, body, gone);
   }
 
   /** The images of this worker are these from now on. Throws WORKER_NOT_FOUND, FENCED. */
@@ -126,8 +127,8 @@ export class WorkerCommands {
 
   /** Renews the lease. Throws like `work`. */
   async heartbeat(workerId: string, generation: number): Promise<HeartbeatReply> {
-    const lease = await this.#desk.renew({ workerId, generation });
-    return { ...lease, cancel: [...lease.cancel] };
+    const { state, leaseUntilMs: untilMs, cancel } = await this.#desk.renew({ workerId, generation });
+    return { state, leaseUntilMs: untilMs, cancel: [...cancel] };
   }
 
   /**

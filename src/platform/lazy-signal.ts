@@ -3,7 +3,7 @@ export class LazySignal {
   #controller: AbortController | undefined;
   #reason: unknown;
   #isAborted = false;
-  readonly #listeners = new Set<() => void>();
+  #listeners: Set<() => void> | undefined;
 
   get isAborted(): boolean {
     return this.#isAborted;
@@ -23,14 +23,15 @@ export class LazySignal {
     this.#isAborted = true;
     this.#reason = reason;
     this.#controller?.abort(reason);
-    for (const fn of this.#listeners) fn();
-    this.#listeners.clear();
+    for (const fn of this.#listeners ?? []) fn();
+    this.#listeners = undefined;
   }
 
   /** Calls `fn` when it is aborted, once, and makes no signal for it; not for an abort before. */
   onAbort(fn: () => void): () => void {
+    this.#listeners ??= new Set();
     this.#listeners.add(fn);
-    return () => this.#listeners.delete(fn);
+    return () => void this.#listeners?.delete(fn);
   }
 
   throwIfAborted(): void {

@@ -123,7 +123,6 @@ export class Generation {
   #replied(reply: WorkReply | HeartbeatReply): void {
     this.#answered = true;
     this.#answeredAtMs = this.#deps.clock.monotonicMs();
-    this.#heartbeat.renewed();
     if ('fenced' in reply && reply.fenced.length > 0) {
       this.#deps.log.warn(
         { attempts: reply.fenced },
@@ -136,6 +135,8 @@ export class Generation {
     }
     if (reply.state === 'draining') this.#attempts.giveBackWaiting();
     this.#attempts.cancel(reply.cancel);
+    // Jobs begin before that.
+    this.#heartbeat.renewed();
   }
 
   async #refused(error: unknown): Promise<void> {

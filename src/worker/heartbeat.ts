@@ -21,11 +21,14 @@ export interface HeartbeatDeps {
   readonly onRefused: (error: unknown) => void;
 }
 
-/** A timer that every renewal of the lease sets back. */
+/** A timer that looks, when it fires, whether the lease was renewed meanwhile. */
 export class Heartbeat {
   readonly #deps: HeartbeatDeps;
   readonly #halt = new AbortController();
   #timer: Timer | undefined;
+  /** When the next beat is due, and when the timer fires, monotonic ms. */
+  #dueAtMs = 0;
+  #firesAtMs = 0;
 
   constructor(deps: HeartbeatDeps) {
     this.#deps = deps;
@@ -42,9 +45,22 @@ export class Heartbeat {
   }
 
   #beatAfter(delayMs: number): void {
+    this.#dueAtMs = this.#deps.clock.monotonicMs() + delayMs;
+    // One that fires before finds that out.
+    if (this.#timer === undefined || this.#firesAtMs > this.#dueAtMs) this.#fireAfter(delayMs);
+  }
+
+  #fireAfter(delayMs: number): void {
     this.#timer?.cancel();
     if (this.#halt.signal.aborted) return;
-    this.#timer = this.#deps.clock.after(delayMs, () => void this.#beat());
+    const { clock } = this.#deps;
+    this.#firesAtMs = clock.monotonicMs() + delayMs;
+    this.#timer = clock.after(delayMs, () => {
+      this.#timer = undefined;
+      const leftMs = this.#dueAtMs - clock.monotonicMs();
+      if (leftMs > 0) this.#fireAfter(leftMs);
+      else void this.#beat();
+    });
   }
 
   async #beat(): Promise<void> {

@@ -15,17 +15,19 @@ export interface WorkerNewsDeps {
 /** Of one generation. */
 export class WorkerNews {
   readonly #deps: WorkerNewsDeps;
+  readonly #offered: string;
   /** Once they differ they are told with every call: answers may be lost, and calls overtake one another. */
   #hasChanged = false;
 
   constructor(deps: WorkerNewsDeps) {
     this.#deps = deps;
+    this.#offered = JSON.stringify(deps.offered);
   }
 
   now(): Pick<WorkRequest, 'vms' | 'vmsStopped' | 'executors'> {
-    const { executors, offered, vms } = this.#deps;
+    const { executors, vms } = this.#deps;
     const offers = executors.offers();
-    this.#hasChanged ||= JSON.stringify(offers) !== JSON.stringify(offered);
+    this.#hasChanged ||= JSON.stringify(offers) !== this.#offered;
     const stops = vmStops(vms);
     return {
       vms: vmReports(vms),

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import type { Transport, WireRequest, WireResponse } from '../../src/client/transport.ts';
 import { BlixardError } from '../../src/domain/errors.ts';
+import { LazySignal } from '../../src/platform/lazy-signal.ts';
 import type { Chance } from './chance.ts';
 import type { Profile } from './profile.ts';
 import type { Answer, SimServer } from './server.ts';
@@ -64,7 +65,7 @@ export class Network {
     const { signal } = request;
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(abortError());
-      const gone = new AbortController();
+      const gone = new LazySignal();
       const settle = (act: () => void): void => {
         if (open.done) return;
         open.done = true;
@@ -92,14 +93,14 @@ export class Network {
       if (fate < loseRequest) return open.fail('request lost');
       const copies = chance.of(twice) ? 2 : 1;
       for (let copy = 0; copy < copies; copy++)
-        this.#deliver(open, request, { gone: gone.signal, losesAnswer: fate < loseRequest + loseAnswer });
+        this.#deliver(open, request, { gone, losesAnswer: fate < loseRequest + loseAnswer });
     });
   }
 
   #deliver(
     open: Open,
     request: WireRequest,
-    { gone, losesAnswer }: { readonly gone: AbortSignal; readonly losesAnswer: boolean },
+    { gone, losesAnswer }: { readonly gone: LazySignal; readonly losesAnswer: boolean },
   ): void {
     const { time } = this.#deps;
     time.after(this.#delayMs(), `to ${open.what}`, undefined, () => {

@@ -28,6 +28,7 @@ import { ParentWatch } from '../../src/control/together/parent-watch.ts';
 import { VmBoard } from '../../src/control/vm-board.ts';
 import { WorkerCommands } from '../../src/control/worker-commands.ts';
 import { asBlixardError, isBlixardError } from '../../src/domain/errors.ts';
+import type { LazySignal } from '../../src/platform/lazy-signal.ts';
 import { silentLog } from '../../src/platform/log.ts';
 import { makeIds, type Random } from '../../src/platform/random.ts';
 import type { Database } from '../../src/store/database.ts';
@@ -50,6 +51,7 @@ type AnyHandler = (call: {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   readonly lastEventId: undefined;
+  readonly gone: LazySignal;
   readonly signal: AbortSignal;
 }) => Promise<unknown>;
 
@@ -127,10 +129,10 @@ export class SimServer {
   }
 
   /** Answers a request; a refusal is an answer, too. */
-  async serve(request: WireRequest, signal: AbortSignal): Promise<Answer> {
+  async serve(request: WireRequest, gone: LazySignal): Promise<Answer> {
     await this.#ready;
     try {
-      return await this.#handle(request, signal);
+      return await this.#handle(request, gone);
     } catch (error) {
       if (!isBlixardError(error) || error.code === 'INTERNAL' || error.code === 'CONSTRAINT')
         this.#onBug(error);
@@ -143,7 +145,7 @@ export class SimServer {
     await Promise.all(this.#stops.map((stop) => stop()));
   }
 
-  async #handle(request: WireRequest, signal: AbortSignal): Promise<Answer> {
+  async #handle(request: WireRequest, gone: LazySignal): Promise<Answer> {
     const [path = '', search = ''] = request.path.split('?');
     for (const { route, path: pattern, names, handle } of this.#routes) {
       const match = route.method === request.method ? pattern.exec(path) : null;
@@ -156,7 +158,8 @@ export class SimServer {
       if (route.query !== undefined) coerce(query, route.query);
       const { headers } = request;
       const body = bodyOf(route, request);
-      const answer = await handle({ params, query, headers, body, lastEventId: undefined, signal });
+      const { signal } = gone;
+      const answer = await handle({ params, query, headers, body, lastEventId: undefined, gone, signal });
       return json(route.status, answer);
     }
     throw new Error(`the simulation serves no ${request.method} ${path}`);

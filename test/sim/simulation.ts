@@ -217,14 +217,15 @@ class Simulation {
       this.#time.wake(this.#server.process);
     }
     for (const { life } of this.#hosts) if (life !== undefined) this.#time.wake(life.process);
-    const helper = this.#hosts[0];
-    helper?.crash();
-    helper?.start();
     // What was sent before may still come, and undo the peace.
     this.#time.after(waitMs, 'nothing is under way', undefined, () => undefined);
     const quietAtMs = this.#time.nowMs + waitMs;
     const isQuiet = (): boolean => this.#time.nowMs >= quietAtMs && this.#users.underWay.length === 0;
     await this.#until('users have their answers', isQuiet, calmMs);
+    // Not before: what comes late may drain it, as it may have drained all others.
+    const helper = this.#hosts[0];
+    helper?.crash();
+    helper?.start();
     let done = false;
     this.#users.makePeace().then(
       () => (done = true),

@@ -30,6 +30,8 @@ export function acceptCalls(
     clientTracking: false,
     maxPayload: limits.bodyBytes,
     perMessageDeflate: false,
+    // The connection decodes its messages itself, and breaks at what is no UTF-8.
+    skipUTF8Validation: true,
   });
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());

@@ -12,6 +12,7 @@ import {
 } from '../../contract/routes.ts';
 import { strict } from '../../contract/schema.ts';
 import { limits } from '../../domain/limits.ts';
+import type { LazySignal } from '../../platform/lazy-signal.ts';
 import { jsonTextOf } from '../json-text.ts';
 import { acceptBytes, acceptJson } from './bodies.ts';
 import { coerce } from './coercion.ts';
@@ -102,7 +103,7 @@ function schemaOf(route: Route): {
 }
 
 /** The schemas have made sure of the types. */
-function callOf<N extends RouteName>(request: FastifyRequest, signal: AbortSignal): Call<N> {
+function callOf<N extends RouteName>(request: FastifyRequest, gone: LazySignal): Call<N> {
   const lastEventId = request.headers['last-event-id'];
   return {
     params: request.params as ParamsOf<N>,
@@ -110,7 +111,10 @@ function callOf<N extends RouteName>(request: FastifyRequest, signal: AbortSigna
     headers: request.headers as HeadersOf<N>,
     body: request.body as BodyOf<N>,
     lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
-    signal,
+    gone,
+    get signal() {
+      return gone.signal;
+    },
   };
 }
 

@@ -20,14 +20,20 @@ const depthMax = limits.jsonDepth + 2;
 const claimingRoute: RouteName = 'work';
 /** Longest reason a close can carry, in bytes; what is said here is ASCII. */
 const reasonLength = 120;
+/** A text beside the bytes of its head would have them written in a slower way. */
+const asText = { binary: false };
+
+interface RouteAnswer extends AnswerFrame {
+  readonly route: string;
+}
 
 export class CallConnection {
   readonly #webSocket: WebSocket;
   readonly #calls: Calls;
   readonly #clock: Clock;
   readonly #open = new Map<number, LazySignal>();
-  /** Answers of this turn of the event loop: those of one commit go out together. */
-  #answers: string[] = [];
+  /** Answers of this turn of the event loop: those of one commit go out together, and are made into text only then. */
+  #answers: RouteAnswer[] = [];
   #heard = true;
   /** For the next call of one that makes them one after another. */
   readonly #wait = new BusyWait(defaults.nextCallBusyMs);
@@ -100,24 +106,29 @@ export class CallConnection {
   async #serve(id: number, route: string, input: CallInput): Promise<void> {
     if (this.#open.size >= limits.callsPerConnection) {
       const problem = `${limits.callsPerConnection} calls are under way on this connection`;
-      this.#answer({ id, ...this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), route) });
+      const { status, body } = this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), route);
+      this.#answer({ id, status, body, route });
       return;
     }
     const gone = new LazySignal();
     this.#open.set(id, gone);
-    const answer = await this.#calls.answer(route, input, gone);
+    const { status, body } = await this.#calls.answer(route, input, gone);
     this.#open.delete(id);
-    try {
-      this.#answer({ id, ...answer });
-    } catch (error) {
-      this.#answer({ id, ...this.#calls.refusal(error, route) });
-    }
+    this.#answer({ id, status, body, route });
     // Jobs that were given out begin before those who submitted them are told: that is for what follows.
     if (route === claimingRoute) this.#flush();
   }
 
-  #answer(answer: AnswerFrame): void {
-    if (this.#answers.push(answerText(answer)) === 1) process.nextTick(() => this.#flush());
+  #answer(answer: RouteAnswer): void {
+    if (this.#answers.push(answer) === 1) process.nextTick(() => this.#flush());
+  }
+
+  #textOf(answer: RouteAnswer): string {
+    try {
+      return answerText(answer);
+    } catch (error) {
+      return answerText({ id: answer.id, ...this.#calls.refusal(error, answer.route) });
+    }
   }
 
   #flush(): void {
@@ -125,7 +136,8 @@ export class CallConnection {
     const answers = this.#answers;
     this.#answers = [];
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
-    for (const message of messagesOf(answers)) this.#webSocket.send(message, () => this.#sent());
+    for (const message of messagesOf(answers.map((answer) => this.#textOf(answer))))
+      this.#webSocket.send(Buffer.from(message), asText, () => this.#sent());
     if (this.#open.size === 0) this.#wait.begin();
     if (this.#closing !== undefined) this.close(this.#closing.status, this.#closing.reason);
   }

@@ -33,10 +33,10 @@ async function ask(webSocket: WebSocket, message: unknown, count = 1): Promise<A
 }
 
 /** Sends what is no message; gives the status the server closes with. */
-async function broken(message: string | Buffer): Promise<number> {
+async function broken(message: string | Buffer, as: { readonly binary?: boolean } = {}): Promise<number> {
   const webSocket = await connect();
   webSocket.on('error', () => webSocket.terminate());
-  webSocket.send(message);
+  webSocket.send(message, as);
   const [code] = (await once(webSocket, 'close')) as [number];
   return code;
 }
@@ -151,6 +151,7 @@ describe('messages that are none', () => {
     expect(await broken('not JSON')).toBe(1007);
     expect(await broken('{"id":1}')).toBe(1007);
     expect(await broken(Buffer.from('[]'))).toBe(1007);
+    expect(await broken(Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]), { binary: false })).toBe(1007);
     expect(await broken('[{"id":1,"route":"getHealth","body":{"__proto__":1}}]')).toBe(1007);
     expect(await broken('['.repeat(limits.jsonDepth + 3))).toBe(1007);
     for (const frame of [

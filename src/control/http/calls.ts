@@ -117,18 +117,18 @@ class CheckedCall {
   readonly headers: unknown;
   readonly body: unknown;
   readonly lastEventId = undefined;
-  readonly #gone: LazySignal;
+  readonly gone: LazySignal;
 
   constructor({ params, querystring, headers, body }: Parts, gone: LazySignal) {
     this.params = params;
     this.query = querystring;
     this.headers = headers;
     this.body = body;
-    this.#gone = gone;
+    this.gone = gone;
   }
 
   get signal(): AbortSignal {
-    return this.#gone.signal;
+    return this.gone.signal;
   }
 }
 

@@ -1,23 +1,23 @@
 /** Requests under way: each has a signal that aborts when its client has gone, or when the server closes. */
 import type { ServerResponse } from 'node:http';
 import { BlixardError } from '../../domain/errors.ts';
-import type { LazySignal } from '../../platform/lazy-signal.ts';
+import { LazySignal } from '../../platform/lazy-signal.ts';
 
 /** All requests under way on one application. */
 export class OpenRequests {
-  readonly #open = new Set<Pick<AbortController, 'abort'>>();
+  readonly #open = new Set<LazySignal>();
   #isClosing = false;
 
   /** Throws SERVER_CLOSING once the server closes. */
-  begin(response: ServerResponse): AbortSignal {
+  begin(response: ServerResponse): LazySignal {
     this.assertOpen();
-    const controller = new AbortController();
-    this.#open.add(controller);
+    const gone = new LazySignal();
+    this.#open.add(gone);
     response.once('close', () => {
-      this.#open.delete(controller);
-      controller.abort(new DOMException('the client has gone', 'AbortError'));
+      this.#open.delete(gone);
+      gone.abort(new DOMException('the client has gone', 'AbortError'));
     });
-    return controller.signal;
+    return gone;
   }
 
   /** The same for a call without a response: who began it aborts it when its client has gone, and ends it. */
@@ -37,6 +37,6 @@ export class OpenRequests {
   /** Ends what waits; begins no more. */
   close(): void {
     this.#isClosing = true;
-    for (const controller of this.#open) controller.abort(new BlixardError('SERVER_CLOSING'));
+    for (const gone of this.#open) gone.abort(new BlixardError('SERVER_CLOSING'));
   }
 }

@@ -8,6 +8,7 @@ import { claimShaped } from '../../store/statements/lines.ts';
 import { forgetFullRates } from '../../store/statements/rates.ts';
 import { claimAmongOthers, claimJobs, claimOfPair } from '../../store/statements/work.ts';
 import type { Holder } from '../fence.ts';
+import type { ClaimWay } from './known-workers.ts';
 
 /**
  * The last of them gives the jobs. The buckets of keys that a shaped claim fills are taken away again at the rate at
@@ -17,15 +18,18 @@ export function claimStatements(
   { workerId, generation }: Holder,
   { token, want }: WorkRequest,
   nowMs: number,
-  shaped: boolean,
+  way: ClaimWay,
 ): Statement[] {
   const values = { workerId, generation, token, want, nowMs };
-  return [
-    ...(shaped
-      ? [claimShaped.with(values), forgetFullRates.with({ nowMs, limit: 2 * want })]
-      : [claimAmongOthers, claimOfPair, claimJobs].map((claim) => claim.with(values))),
-    tellClaimed.with(values),
-  ];
+  const told = tellClaimed.with(values);
+  switch (way) {
+    case 'pair':
+      return [claimOfPair.with(values), told];
+    case 'any':
+      return [claimAmongOthers.with(values), claimJobs.with(values), told];
+    case 'shaped':
+      return [claimShaped.with(values), forgetFullRates.with({ nowMs, limit: 2 * want }), told];
+  }
 }
 
 /** The specs that no text can hold are 512 MiB; an eighth of them is soon written and read. */

@@ -275,8 +275,8 @@ describe('ends', () => {
     expect(reply.claimed).toHaveLength(100);
     const after = control.db.stats();
     expect(after.commits - before.commits).toBe(1);
-    // The ends; the claim, in three parts, and its event; the lease.
-    expect(after.statements - before.statements).toBe(6);
+    // The ends; the claim and its event; the lease.
+    expect(after.statements - before.statements).toBe(4);
     expect(after.queries - before.queries).toBe(0);
   });
 });

@@ -5,7 +5,7 @@ import { seededRandom } from '../../platform/random.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { claimShaped } from '../../store/statements/lines.ts';
-import { claimJobs } from '../../store/statements/work.ts';
+import { claimAmongOthers, claimJobs, claimOfPair } from '../../store/statements/work.ts';
 import { type Control, endOf, openControl, TestWorker, trueJob } from '../control.suite.ts';
 import { WorkerCommands } from '../worker-commands.ts';
 
@@ -30,7 +30,7 @@ afterEach(async () => {
 
 /** How many jobs a statement wants to claim. */
 function wantOf({ sql, args = [] }: Statement): number {
-  const claim = [claimShaped, claimJobs].find((each) => each.sql === sql);
+  const claim = [claimShaped, claimJobs, claimAmongOthers, claimOfPair].find((each) => each.sql === sql);
   return claim === undefined ? 0 : Number(args[claim.params.indexOf('want')]);
 }
 

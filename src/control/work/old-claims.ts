@@ -23,16 +23,20 @@ export class OldClaims {
     this.#deps = deps;
   }
 
+  /** Whether it is time to look for those of a worker. */
+  isDue({ workerId }: Holder): boolean {
+    const { clock, leaseMs } = this.#deps;
+    const lookedAtMs = this.#lookedAtMs.get(workerId);
+    return lookedAtMs === undefined || clock.monotonicMs() - lookedAtMs >= leaseMs;
+  }
+
   /**
    * Claims that a live worker has had for a lease and not started. A call that came twice, the second time after its
    * answer, has claimed for nobody. Rejects with STORE_UNAVAILABLE.
    */
   async of(holder: Holder): Promise<AttemptRef[]> {
     const { clock, db, leaseMs } = this.#deps;
-    const nowMs = clock.monotonicMs();
-    const lookedAtMs = this.#lookedAtMs.get(holder.workerId);
-    if (lookedAtMs !== undefined && nowMs - lookedAtMs < leaseMs) return [];
-    this.#lookedAtMs.set(holder.workerId, nowMs);
+    this.#lookedAtMs.set(holder.workerId, clock.monotonicMs());
     const values = { ...holder, beforeMs: clock.nowMs() - leaseMs, limit: limits.workMax };
     const rows = await db.query(unstartedClaims.with(values));
     return rows.map((row) => ({ jobId: text(row, 'id'), attempt: integer(row, 'attempt') }));

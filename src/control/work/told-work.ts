@@ -6,7 +6,6 @@ import type { Claims } from './claims.ts';
 type Rest = Omit<WorkReply, 'claimed'>;
 
 class ToldWork extends KnownText implements WorkReply {
-  declare readonly claimed: ClaimedJob[];
   readonly cancel: WorkReply['cancel'];
   readonly fenced: WorkReply['fenced'];
   readonly unstarted: WorkReply['unstarted'];
@@ -14,6 +13,7 @@ class ToldWork extends KnownText implements WorkReply {
   readonly leaseUntilMs: number;
   readonly #claims: string;
   readonly #rest: Rest;
+  #claimed: ClaimedJob[] | undefined;
 
   constructor(claims: string, rest: Rest) {
     super();
@@ -24,14 +24,16 @@ class ToldWork extends KnownText implements WorkReply {
     this.leaseUntilMs = rest.leaseUntilMs;
     this.#claims = claims;
     this.#rest = rest;
-    let claimed: ClaimedJob[] | undefined;
-    Object.defineProperty(this, 'claimed', {
-      enumerable: true,
-      get: () => {
-        claimed ??= JSON.parse(claims) as ClaimedJob[];
-        return claimed;
-      },
-    });
+  }
+
+  get claimed(): ClaimedJob[] {
+    this.#claimed ??= JSON.parse(this.#claims) as ClaimedJob[];
+    return this.#claimed;
+  }
+
+  /** For who makes it into text without knowing that it has one. */
+  toJSON(): WorkReply {
+    return { claimed: this.claimed, ...this.#rest };
   }
 
   override jsonText(): string {

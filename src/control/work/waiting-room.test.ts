@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LazySignal } from '../../platform/lazy-signal.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
 
@@ -105,8 +106,8 @@ describe('waiting', () => {
 
   it('wakes another one when the woken one leaves before it could claim', async () => {
     const second = await TestWorker.join(control);
-    const gone = new AbortController();
-    const first = worker.work({ waitMs: 10_000 }, gone.signal);
+    const gone = new LazySignal();
+    const first = worker.work({ waitMs: 10_000 }, gone);
     await settle();
     const waiting = second.work({ waitMs: 10_000 });
     await settle();
@@ -128,8 +129,8 @@ describe('waiting', () => {
   it('ends when a newer call of the same worker comes, or nobody reads the answer', async () => {
     const older = worker.work({ waitMs: 10_000 });
     await settle();
-    const gone = new AbortController();
-    const newer = worker.work({ waitMs: 10_000 }, gone.signal);
+    const gone = new LazySignal();
+    const newer = worker.work({ waitMs: 10_000 }, gone);
     expect(await older).toMatchObject({ claimed: [], state: 'online' });
     await settle();
     gone.abort();

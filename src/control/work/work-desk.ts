@@ -5,11 +5,12 @@ import type { AttemptRef, WorkReply, WorkRequest } from '../../contract/worker.t
 import { BlixardError } from '../../domain/errors.ts';
 import { leaseUntilMs } from '../../domain/lease.ts';
 import type { Clock } from '../../platform/clock.ts';
+import type { LazySignal } from '../../platform/lazy-signal.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
-import type { Database, Result, Statement } from '../../store/database.ts';
+import type { Database, Result, Row, Statement } from '../../store/database.ts';
 import { claimsOfToken } from '../../store/statements/claimed.ts';
-import { integer, integerOrNull, json, text } from '../../store/statements/columns.ts';
+import { integer, integerOrNull, text } from '../../store/statements/columns.ts';
 import { nextOpening } from '../../store/statements/rates.ts';
 import { renewLease } from '../../store/statements/work.ts';
 import { tellExecutors, workerById } from '../../store/statements/workers.ts';
@@ -18,18 +19,19 @@ import type { Signals } from '../signals.ts';
 import { batchWithClaim, type Claims, claimStatements, claimsOf, noClaims } from './claims.ts';
 import { EndReports } from './ends.ts';
 import { FruitlessClaims } from './fruitless-claims.ts';
+import { type ClaimWay, fellShort, KnownWorkers } from './known-workers.ts';
 import { OldClaims } from './old-claims.ts';
 import { SameCalls } from './same-calls.ts';
 import { toldWork } from './told-work.ts';
-import { offersOf, type Seat, WaitingRoom } from './waiting-room.ts';
+import { type Seat, WaitingRoom } from './waiting-room.ts';
 
 /** What the lease renewal of a live worker tells. */
 export interface Lease {
   readonly state: WorkReply['state'];
   readonly leaseUntilMs: number;
   readonly cancel: readonly AttemptRef[];
-  /** The worker serves a queue with lines or a rate. */
-  readonly shaped: boolean;
+  /** Which claim finds all that the worker may have. */
+  readonly way: ClaimWay;
 }
 
 /** One call while it is served. */
@@ -37,7 +39,8 @@ interface Call {
   readonly holder: Holder;
   readonly body: WorkRequest;
   readonly seat: Seat;
-  readonly signal: AbortSignal;
+  /** Aborts when nobody reads the answer any more. */
+  readonly gone: LazySignal;
   /** Claims that were cancelled before they started, while the call waited. */
   readonly dropped: AttemptRef[];
 }
@@ -46,7 +49,7 @@ interface Call {
 interface Turn {
   readonly lease: Lease;
   readonly claimed: Claims;
-  /** It did not look into shaped queues, and has learned that it should. */
+  /** Its claim was not the one it should have made, as it has learned. */
   readonly isPartial: boolean;
 }
 
@@ -73,8 +76,7 @@ export class WorkDesk {
   readonly #same = new SameCalls();
   /** At most one entry per live worker. */
   readonly #told = new Map<string, Told>();
-  /** Workers that serve no shaped queue, as the store told last; wrong for one turn after a change. */
-  readonly #plain = new Set<string>();
+  readonly #known = new KnownWorkers();
   readonly #oldClaims: OldClaims;
   readonly #fruitless = new FruitlessClaims();
 
@@ -92,7 +94,7 @@ export class WorkDesk {
     deps.signals.onLease((workerId, untilMs) => {
       if (untilMs !== null) return;
       this.#told.delete(workerId);
-      this.#plain.delete(workerId);
+      this.#known.forget(workerId);
       this.#oldClaims.forget(workerId);
       this.#same.forget(workerId);
       this.#fruitless.left(workerId);
@@ -100,16 +102,16 @@ export class WorkDesk {
   }
 
   /** Throws WORKER_NOT_FOUND, or FENCED for an older generation and for a worker that is offline. */
-  work(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
-    const answer = (): Promise<WorkReply> => this.#answer(workerId, body, signal);
+  work(workerId: string, body: WorkRequest, gone: LazySignal): Promise<WorkReply> {
+    const answer = (): Promise<WorkReply> => this.#answer(workerId, body, gone);
     // A call that says it is repeated may come because the first answer was an error.
     return body.repeat ? answer() : this.#same.once(workerId, body.token, answer);
   }
 
-  async #answer(workerId: string, body: WorkRequest, signal: AbortSignal): Promise<WorkReply> {
+  async #answer(workerId: string, body: WorkRequest, gone: LazySignal): Promise<WorkReply> {
     const holder = { workerId, generation: body.generation };
     const seat = this.#room.enter(workerId, body.want);
-    const call: Call = { holder, body, seat, signal, dropped: [] };
+    const call: Call = { holder, body, seat, gone, dropped: [] };
     const release = this.#endInTime(call);
     try {
       return await this.#serve(call);
@@ -125,7 +127,9 @@ export class WorkDesk {
   /** Renews the lease and nothing else. Throws like `work`. */
   async renew(holder: Holder): Promise<Lease> {
     const [result] = await this.#deps.db.batch([this.#renewal(holder)]);
-    return this.#leaseOf(holder, result);
+    const [row] = result?.rows ?? [];
+    if (row === undefined) throw await this.#refusal(holder);
+    return this.#leaseOf(holder, row);
   }
 
   async #serve(call: Call): Promise<WorkReply> {
@@ -141,7 +145,8 @@ export class WorkDesk {
       turn = await this.#turn(call, []);
     }
     const rest = this.#reply(call, turn, fenced);
-    return toldWork(turn.claimed, { ...rest, unstarted: await this.#oldClaims.of(call.holder) });
+    const unstarted = this.#oldClaims.isDue(call.holder) ? await this.#oldClaims.of(call.holder) : [];
+    return toldWork(turn.claimed, { ...rest, unstarted });
   }
 
   /** One batch: what was planned, the claim, and last the lease, so that its cancels are those still open. */
@@ -154,7 +159,8 @@ export class WorkDesk {
     const nowMs = this.#deps.clock.monotonicMs();
     const offers = settle === undefined ? [] : this.#offers(call);
     const isRepoll = done.length === 0 && !repeat && offers.length === 0 && settle !== undefined;
-    const shaped = !this.#plain.has(call.holder.workerId);
+    const way = this.#known.wayOf(call.holder.workerId);
+    const shaped = way === 'shaped';
     // A shaped queue may have more to give by time alone, or by the next claim: it is always asked.
     const claims = want > 0 && !(isRepoll && !shaped && this.#fruitless.covers(call.holder, nowMs));
     const mark = this.#fruitless.mark(call.holder, nowMs);
@@ -163,17 +169,20 @@ export class WorkDesk {
     const { results, asked } = await batchWithClaim(db, claims ? want : 0, (most) => [
       ...planned,
       ...offers,
-      ...(claims ? claimStatements(call.holder, { ...call.body, want: most }, clock.nowMs(), shaped) : []),
+      ...(claims ? claimStatements(call.holder, { ...call.body, want: most }, clock.nowMs(), way) : []),
       this.#renewal(call.holder),
     ]);
-    const lease = await this.#leaseOf(call.holder, results.at(-1), call.seat);
+    const [row] = results.at(-1)?.rows ?? [];
+    if (row === undefined) throw await this.#refusal(call.holder);
+    const lease = this.#leaseOf(call.holder, row, call.seat);
     settle?.(results.slice(0, planned.length));
     const fresh = claims ? claimsOf(results.at(-2)) : noClaims;
-    if (claims && !lease.shaped && fresh.ids.length < asked) mark();
+    const isPartial = claims && fellShort(way, lease.way);
+    if (claims && !isPartial && lease.way !== 'shaped' && fresh.ids.length < asked) mark();
     for (const jobId of fresh.ids) signals.changed(jobId);
     if (shaped && fresh.ids.length > 0) await this.#tellOpening();
     const claimed = repeat ? await this.#claimedBefore(call) : fresh;
-    return { lease, claimed, isPartial: claims && lease.shaped && !shaped };
+    return { lease, claimed, isPartial };
   }
 
   /** Before the claim, which goes by what the worker can run. */
@@ -201,17 +210,15 @@ export class WorkDesk {
     return claimsOf({ rows: await this.#deps.db.query(statement, { level: 'linearizable' }) });
   }
 
-  async #leaseOf(holder: Holder, result: Result | undefined, seat?: Seat): Promise<Lease> {
-    const row = result?.rows[0];
-    if (row === undefined) throw await this.#refusal(holder);
+  #leaseOf(holder: Holder, row: Row, seat?: Seat): Lease {
     const state = text(row, 'state') === 'draining' ? 'draining' : 'online';
-    if (seat !== undefined) seat.offers = offersOf(row, state);
+    const { way, offers } = this.#known.told(holder.workerId, row, state);
+    if (seat !== undefined) seat.offers = offers;
     const untilMs = integer(row, 'lease_until_ms');
     this.#deps.signals.lease(holder.workerId, untilMs);
-    const shaped = integer(row, 'shaped') === 1;
-    if (shaped) this.#plain.delete(holder.workerId);
-    else this.#plain.add(holder.workerId);
-    return { state, leaseUntilMs: untilMs, cancel: json<AttemptRef[]>(row, 'cancels'), shaped };
+    const cancels = text(row, 'cancels');
+    const cancel = cancels === '[]' ? [] : (JSON.parse(cancels) as AttemptRef[]);
+    return { state, leaseUntilMs: untilMs, cancel, way };
   }
 
   async #refusal(holder: Holder): Promise<BlixardError> {
@@ -249,14 +256,14 @@ export class WorkDesk {
   }
 
   #reply(
-    { holder, dropped, signal }: Call,
+    { holder, dropped, gone }: Call,
     { lease }: Turn,
     fenced: AttemptRef[],
   ): Omit<WorkReply, 'claimed' | 'unstarted'> {
     const cancel = [
       ...new Map([...lease.cancel, ...dropped].map((attempt) => [keyOf(attempt), attempt])).values(),
     ];
-    if (!signal.aborted)
+    if (!gone.isAborted)
       this.#told.set(holder.workerId, {
         generation: holder.generation,
         state: lease.state,
@@ -270,18 +277,18 @@ export class WorkDesk {
    * Ends the call's wait after `waitMs` and when nobody reads the answer; wakes it when there is news for
    * it.
    */
-  #endInTime({ body, seat, signal, holder, dropped }: Call): () => void {
+  #endInTime({ body, seat, gone, holder, dropped }: Call): () => void {
     const end = (): void => seat.end();
     const timer = this.#deps.clock.after(body.waitMs, end);
-    if (signal.aborted || body.waitMs === 0) end();
-    signal.addEventListener('abort', end, { once: true });
+    if (gone.isAborted || body.waitMs === 0) end();
+    const unhook = gone.onAbort(end);
     const unsubscribe = this.#deps.signals.onCancel(holder.workerId, (attempt) => {
       if (attempt !== undefined) dropped.push(attempt);
       seat.call();
     });
     return () => {
       timer.cancel();
-      signal.removeEventListener('abort', end);
+      unhook();
       unsubscribe();
     };
   }

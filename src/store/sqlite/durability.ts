@@ -62,16 +62,22 @@ export class Durability {
 
   /** Takes what a transaction has committed. */
   add(committed: Committed, flush: FlushBy): void {
+    if (this.#current === undefined && flush === 'soon' && this.#lastMs < quickMs) {
+      this.#flushNow([committed]);
+      return;
+    }
     this.#next ??= new Flush();
     this.#next.committed.push(committed);
-    if (this.#current !== undefined) return;
-    if (flush === 'soon' && this.#lastMs < quickMs) this.#flushNow();
-    else void this.#flushLater();
+    if (this.#current === undefined) void this.#flushLater();
   }
 
   /** Puts on disk what is left. */
   async drain(): Promise<void> {
-    if (this.#next !== undefined) this.#flushNow();
+    if (this.#next !== undefined) {
+      const { committed, end } = this.#take();
+      this.#flushNow(committed);
+      end();
+    }
     await this.#current?.ended;
   }
 
@@ -79,15 +85,15 @@ export class Durability {
     this.#flush.close();
   }
 
-  #flushNow(): void {
-    const flush = this.#take();
+  /** Nobody else can wait for it meanwhile. */
+  #flushNow(committed: readonly Committed[]): void {
     const sinceMs = this.#clock.monotonicMs();
     try {
       this.#flush.now();
     } catch (error) {
       this.fail(error);
     }
-    this.#end(flush, sinceMs);
+    this.#answer(committed, sinceMs);
   }
 
   async #flushLater(): Promise<void> {
@@ -97,7 +103,8 @@ export class Durability {
       const sinceMs = this.#clock.monotonicMs();
       await this.#flush.later().catch((error: unknown) => void this.fail(error));
       this.#current = undefined;
-      this.#end(flush, sinceMs);
+      this.#answer(flush.committed, sinceMs);
+      flush.end();
     }
   }
 
@@ -114,12 +121,11 @@ export class Durability {
     return this.#failure;
   }
 
-  #end(flush: Flush, sinceMs: number): void {
+  #answer(committed: readonly Committed[], sinceMs: number): void {
     this.#lastMs = this.#clock.monotonicMs() - sinceMs;
-    for (const each of flush.committed) {
+    for (const each of committed) {
       if (this.#failure === undefined) each.answer();
       else each.fail(this.#failure);
     }
-    flush.end();
   }
 }

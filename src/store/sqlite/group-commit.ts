@@ -134,24 +134,26 @@ export class GroupCommit {
     thread?.ran(clock.monotonicMs() - sinceMs);
     failpoint('store-committed');
     this.#unanswered += group.length;
-    void this.#answerOnDisk(group, outcomes, 'soon');
+    this.#answerOnDisk(group, outcomes, { flush: 'soon' });
   }
 
-  #answerOnDisk(group: readonly Waiting[], outcomes: readonly Outcome[], flush: FlushBy): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (tell: () => void): void => {
-        this.#unanswered -= group.length;
-        tell();
-        resolve();
-      };
-      this.#deps.durability.add(
-        {
-          answer: () => end(() => this.#committed(group, outcomes)),
-          fail: (failure) => end(() => reject(group, failure)),
-        },
-        flush,
-      );
-    });
+  /** Calls `then` once it is answered. */
+  #answerOnDisk(
+    group: readonly Waiting[],
+    outcomes: readonly Outcome[],
+    { flush, then }: { readonly flush: FlushBy; readonly then?: () => void },
+  ): void {
+    const answer = (): void => {
+      this.#unanswered -= group.length;
+      this.#committed(group, outcomes);
+      then?.();
+    };
+    const fail = (failure: BlixardError): void => {
+      this.#unanswered -= group.length;
+      reject(group, failure);
+      then?.();
+    };
+    this.#deps.durability.add({ answer, fail }, flush);
   }
 
   /** A part of what waits: all of it, or one of two. */
@@ -169,7 +171,10 @@ export class GroupCommit {
       failpoint('store-committed');
       thread.ran(reply.commitMs);
       this.#stats.beside++;
-      const flushed = this.#answerOnDisk(group, reply.outcomes.map(outcomeOf), 'beside');
+      const outcomes = reply.outcomes.map(outcomeOf);
+      const flushed = new Promise<void>((then) => {
+        this.#answerOnDisk(group, outcomes, { flush: 'beside', then });
+      });
       // The next group is under way while this one is flushed.
       this.#turn();
       await flushed;

@@ -5,6 +5,7 @@ import type { BoundValue, PreparedStatement } from './library.ts';
 export class RowReader {
   readonly #statement: PreparedStatement;
   #names: readonly string[] = [];
+  #givesArrays: boolean | undefined;
 
   constructor(statement: PreparedStatement) {
     this.#statement = statement;
@@ -13,15 +14,21 @@ export class RowReader {
   /** Runs the statement to its end. */
   all(args: readonly BoundValue[]): Row[] {
     const statement = this.#statement;
-    if (statement.setReturnArrays === undefined || statement.columns === undefined)
-      return statement.all(...args).map(plainRow);
-    statement.setReturnArrays(true);
+    this.#givesArrays ??= this.#askForArrays();
+    if (!this.#givesArrays || statement.columns === undefined) return statement.all(...args).map(plainRow);
     const rows = statement.all(...args) as SqlValue[][];
     const [first] = rows;
     if (first === undefined) return [];
     // A `*` gives other columns after a change of the schema.
     if (first.length !== this.#names.length) this.#names = statement.columns().map(({ name }) => name);
     return rows.map((values) => this.#rowOf(values));
+  }
+
+  /** Some libraries cannot. */
+  #askForArrays(): boolean {
+    if (this.#statement.setReturnArrays === undefined || this.#statement.columns === undefined) return false;
+    this.#statement.setReturnArrays(true);
+    return true;
   }
 
   #rowOf(values: readonly SqlValue[]): Row {

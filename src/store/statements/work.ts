@@ -184,8 +184,9 @@ export const claimJobs = define<Claim>(
 );
 
 /**
- * That claim of a worker with one queue and one executor, from a queue without a limit: without what puts the jobs of
- * several pairs in order, which is a tenth of it. Stands before `claimJobs`, which then finds the token used.
+ * That claim of a worker with one queue and one executor, from a queue without a limit, where no job is among others:
+ * without what puts the jobs of several pairs in order, which is a tenth of it. Claims nothing elsewhere; where it is
+ * enough, `renewLease` tells.
  */
 export const claimOfPair = define<Claim>(
   'work.claimOfPair',
@@ -212,14 +213,22 @@ export const unstartedClaims = define<OfHolder & { beforeMs: number; limit: numb
    ORDER BY claim_token, seq LIMIT +:limit`,
 );
 
-/** A live worker's lease goes on; gives what it must be told. */
+/** The one queue and the one executor of a worker are all it has, and `claimOfPair` finds whatever is ready there. */
+const isOfPair = `json_array_length(workers.queues) = 1 AND json_array_length(workers.executors) = 1
+  AND NOT EXISTS (SELECT 1 FROM queues AS s
+    WHERE s.name = workers.queues->>0 AND (s.shaped = 1 OR s.concurrency_max IS NOT NULL))
+  AND NOT ${anyAmongOthers}`;
+
+/** A live worker's lease goes on; gives what it must be told, and which claim finds all it may have. */
 export const renewLease = define<OfHolder & { leaseUntilMs: number }>(
   'work.renewLease',
   `UPDATE workers SET lease_until_ms = :leaseUntilMs
    WHERE id = :workerId AND generation = :generation AND state IN (${live})
    RETURNING state, lease_until_ms, queues, executors,
-     EXISTS (SELECT 1 FROM json_each(workers.queues) AS q CROSS JOIN queues AS s ON s.name = q.value
-       WHERE s.shaped = 1) AS shaped,
+     CASE WHEN ${isOfPair} THEN 'pair'
+       WHEN EXISTS (SELECT 1 FROM json_each(workers.queues) AS q CROSS JOIN queues AS s ON s.name = q.value
+         WHERE s.shaped = 1) THEN 'shaped'
+       ELSE 'any' END AS way,
      (SELECT json_group_array(json_object('jobId', jobs.id, 'attempt', jobs.attempt))
       FROM jobs INDEXED BY jobs_cancelling
       WHERE jobs.worker_id = :workerId AND jobs.state = 'running'

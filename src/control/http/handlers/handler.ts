@@ -12,6 +12,7 @@ import type {
   Routes,
 } from '../../../contract/routes.ts';
 import type { Clock } from '../../../platform/clock.ts';
+import type { LazySignal } from '../../../platform/lazy-signal.ts';
 import type { Log } from '../../../platform/log.ts';
 import type { EventFeed } from '../../events/event-feed.ts';
 import type { ForgetCommands } from '../../forget-commands.ts';
@@ -61,6 +62,8 @@ export interface Call<N extends RouteName> {
   /** The `last-event-id` header. */
   readonly lastEventId: string | undefined;
   /** Aborts when the client has gone or the server closes. */
+  readonly gone: LazySignal;
+  /** The same, made when it is looked at. */
   readonly signal: AbortSignal;
 }
 

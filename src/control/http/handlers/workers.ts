@@ -26,12 +26,17 @@ export function workerHandlers({
     registerWorker: ({ body }) => workers.register(body),
     listWorkers: async () => ({ workers: await queries.workers() }),
     getWorker: ({ params }) => queries.worker(params.id),
-    work: async ({ params, body, signal }) => {
+    work: async ({ params, body, gone }) => {
       // The end of an attempt is told only when its log is on disk for good. One whose start no call told wrote none.
       for (const { jobId, attempt, startedAtMs } of body.done) {
         if (startedAtMs === undefined) await logs.seal(jobId, attempt);
       }
-      return vms.during(params.id, body, () => workers.work(params.id, body, signal));
+      vms.offer(params.id, body);
+      try {
+        return await workers.work(params.id, body, gone);
+      } finally {
+        vms.withdraw(params.id, body);
+      }
     },
     tellImages: ({ params, body }) => workers.tellImages(params.id, body),
     heartbeat: ({ params, body }) => workers.heartbeat(params.id, body.generation),
