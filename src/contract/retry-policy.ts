@@ -1,11 +1,11 @@
 /** What a submission may say of retries: the back-off, and rules of their own for reasons of the job's own failures. */
 import { type Static, Type } from 'typebox';
 import { limits } from '../domain/limits.ts';
-import { defaultBackoff, memoryFactorMax } from '../domain/retry.ts';
+import { backoffTypes, defaultBackoff, memoryFactorMax } from '../domain/retry.ts';
 import { oneOf, strict } from './schema.ts';
 
 export const Backoff = strict({
-  type: oneOf(['fixed', 'exponential'], { default: defaultBackoff.type }),
+  type: oneOf(backoffTypes, { default: defaultBackoff.type }),
   delayMs: Type.Integer({ minimum: 0, maximum: limits.delayMsMax, default: defaultBackoff.delayMs }),
   delayMaxMs: Type.Integer({
     minimum: 0,

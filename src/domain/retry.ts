@@ -1,7 +1,10 @@
 /** Back-off between attempts: pure arithmetic, the random part comes in as an argument. */
 
+/** `exponential`: the delay doubles after each failure. */
+export const backoffTypes = ['fixed', 'exponential'] as const;
+
 export interface BackoffPolicy {
-  readonly type: 'fixed' | 'exponential';
+  readonly type: (typeof backoffTypes)[number];
   /** Delay after the first failure. */
   readonly delayMs: number;
   /** Cap on any delay, jitter included. */
