@@ -29,7 +29,11 @@ describe('a bad path or query is refused by name', () => {
       '/v1/jobs?stat=failed',
       { field: 'stat', problem: expect.stringContaining('did you mean state?') },
     ],
-    ['GET', '/v1/jobs?cursor=nonsense', { field: 'cursor' }],
+    [
+      'GET',
+      '/v1/jobs?cursor=nonsense',
+      { field: 'cursor', value: '"nonsense"', allowed: 'the nextCursor of the page before' },
+    ],
     ['GET', '/v1/jobs/NOT-AN-ID', { field: 'id', value: '"NOT-AN-ID"' }],
     ['GET', `/v1/jobs/${'f'.repeat(3_000)}`, { field: 'id' }],
     ['GET', '/v1/jobs/..%2f..%2fetc%2fpasswd', { field: 'id' }],

@@ -140,6 +140,14 @@ describe('queues over HTTP', () => {
     await expect(refused).rejects.toMatchObject({ code: 'VALIDATION_FAILED', details: { field } });
   });
 
+  it('refuses turns of tenants beside a rate per key, by value and what is allowed', async () => {
+    const body = { fairBy: 'tenant', rateLimitPerKey: { max: 1, perMs: 1_000 } };
+    expect((await put(body)).problem).toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'fairBy', value: '"tenant"', allowed: 'none or key beside rateLimitPerKey' },
+    });
+  });
+
   it('takes rates and weights up to their edge', async () => {
     const rateLimit = { max: limits.rateMax, perMs: limits.ratePerMsMax };
     const weights = { ['k'.repeat(limits.concurrencyKeyLength)]: limits.weightMax };
