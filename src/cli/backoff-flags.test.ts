@@ -50,5 +50,7 @@ describe('--backoff', () => {
     expect(terminal.stderr).toContain(
       '--backoff-max: backoff.delayMaxMs is 1000; allowed: at least backoff.delayMs',
     );
+    expect(await scene.run('run', '-d', '--retry', 'oom=0', 'true')).not.toBe(0);
+    expect(terminal.stderr).toContain('--retry: retry.oom.attemptsMax is 0; allowed: an integer from 1 to ');
   });
 });

@@ -18,9 +18,9 @@ export const readMemoryMiB: FlagReader<number> = (flag, text) =>
 export const readInteger: FlagReader<number> = (flag, text) =>
   orRefuse(/^\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number, 0 or more');
 
-/** A whole number, 1 or more; the server knows the limits. */
+/** A whole number, 1 or more; 0 is for the server to refuse, which knows the other limit, too. */
 export const readCount: FlagReader<number> = (flag, text) =>
-  orRefuse(/^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number, 1 or more');
+  orRefuse(/^\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number, 1 or more');
 
 /** A number from 0 to 1. */
 export const readShare: FlagReader<number> = (flag, text) =>

@@ -75,7 +75,8 @@ export const routes = table({
     method: 'POST',
     path: '/v1/jobs/{id}/cancel',
     summary:
-      'Cancel. A running command gets SIGTERM, a grace time, then its VM is killed. The same again gives the job as it is.',
+      'Cancel. A running command gets SIGTERM, a grace time, then its VM is killed. The same again gives the job ' +
+      'as it is.',
     params: jobParams,
     body: cancelBody,
     status: 200,

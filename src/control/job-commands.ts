@@ -54,8 +54,8 @@ export class JobCommands {
 
   /**
    * Ends a job that does not run; asks the worker of a running one to stop it. Who and why are kept as they are told
-   * first; the same again gives the job as it is. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, and JOB_INVALID_TRANSITION for
-   * a job that has ended otherwise.
+   * first; the same again gives the job as it is. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, and JOB_INVALID_TRANSITION
+   * for a job that has ended otherwise.
    */
   async cancel(idOrPrefix: string, reason: string | null = null, by: string | null = null): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);

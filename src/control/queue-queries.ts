@@ -46,7 +46,9 @@ export class QueueQueries {
     throw new BlixardError('QUEUE_NOT_FOUND', { queue: name });
   }
 
-  /** Throws QUEUE_NOT_FOUND for one that has no settings and never had a job. One whose jobs are all forgotten is known. */
+  /**
+   * Throws QUEUE_NOT_FOUND for one that has no settings and never had a job; one whose jobs are all forgotten is known.
+   */
   async assertKnown(name: string): Promise<void> {
     const [settings] = await this.#db.query(queueByName.with({ name }), { level: 'linearizable' });
     const [counts] = await this.#db.query(countsOfQueue.with({ name }), { level: 'linearizable' });
