@@ -1,5 +1,6 @@
 /** Reads the texts of flags; what cannot be read is a USAGE error that names flag, text and what is allowed. */
 import { BlixardError } from '../domain/errors.ts';
+import { type BackoffPolicy, backoffTypes } from '../domain/retry.ts';
 import { parseDurationMs, parseMemoryMiB } from '../domain/units.ts';
 
 /** Reads one flag's text. */
@@ -16,6 +17,27 @@ export const readMemoryMiB: FlagReader<number> = (flag, text) =>
 /** A whole number, 0 or more; the server knows the limits. */
 export const readInteger: FlagReader<number> = (flag, text) =>
   orRefuse(/^\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number, 0 or more');
+
+/** A whole number, 1 or more; 0 is for the server to refuse, which knows the other limit, too. */
+export const readCount: FlagReader<number> = (flag, text) =>
+  orRefuse(/^\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number, 1 or more');
+
+/** A number from 0 to 1. */
+export const readShare: FlagReader<number> = (flag, text) =>
+  orRefuse(/^(0|1|0?\.\d{1,9})$/.test(text) ? Number(text) : undefined, flag, text, 'a number from 0 to 1');
+
+/** `5s`, `fixed:5s` or `exponential:5s` → the delay, and the type where it is named. */
+export const readBackoff: FlagReader<{ delayMs: number; type?: BackoffPolicy['type'] }> = (flag, text) => {
+  const [, name, delay = ''] = /^(?:([a-z]+):)?(.+)$/.exec(text) ?? [];
+  const type = backoffTypes.find((each) => each === name);
+  const delayMs = name === type ? parseDurationMs(delay) : undefined;
+  return orRefuse(
+    delayMs === undefined ? undefined : { delayMs, ...(type === undefined ? {} : { type }) },
+    flag,
+    text,
+    `a duration such as 5s or 10m, or ${backoffTypes.map((each) => `${each}:5s`).join(' or ')}`,
+  );
+};
 
 /** A whole number, which may be negative. */
 export const readSignedInteger: FlagReader<number> = (flag, text) =>

@@ -98,6 +98,11 @@ describe('blixard queue', () => {
     expect(existsSync(join(logs, id))).toBe(false);
     expect((await blixard('queue', 'purge', 'default', '--older-than', '1h')).stdout).toBe('0 purged\n');
     expect((await blixard('queue', 'purge', 'default', '--state', 'failed')).stdout).toBe('2 purged\n');
+    for (const verb of ['purge', 'redrive'])
+      expect(await blixard('queue', verb, 'typo')).toMatchObject({
+        code: 125,
+        stderr: expect.stringContaining('There is no queue typo'),
+      });
     expect((await world.client.call('listJobs')).jobs).toEqual([]);
     expect((await blixard('job', 'get', id)).stderr).toContain('There is no job');
   });

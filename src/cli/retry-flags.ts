@@ -2,16 +2,23 @@
 import type { Retry } from '../contract/retry-policy.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { type RuledReason, ruledReasons } from '../domain/retry.ts';
-import { readDurationMs, readInteger, readMemoryMiB } from './parse.ts';
+import { type BackoffFlags, backoffOf } from './backoff-flags.ts';
+import { readCount, readMemoryMiB } from './parse.ts';
 
 type OomRule = NonNullable<Retry['oom']>;
 
+/** One option of a rule: of its back-off, or a field of its own. */
+interface Option {
+  readonly flags?: BackoffFlags;
+  readonly fields?: OomRule;
+}
+
 /** For the help of a command. */
 export const retryUsage =
-  'rule for one reason, for example oom=3,memory=x2,memory-max=1g or exit=5,backoff=10s; may be given often';
+  'rule for one reason, for example oom=3,memory=x2,memory-max=1g or exit=5,backoff=fixed:10m; may be given often';
 
 const allowed =
-  `reason=attempts with reason one of ${ruledReasons.join(', ')}, then backoff=, backoff-max=, ` +
+  `reason=attempts with reason one of ${ruledReasons.join(', ')}, then backoff=, backoff-max=, backoff-jitter=, ` +
   'and for oom memory=x2, memory-max=';
 
 /** Reads all of these flags. */
@@ -25,27 +32,29 @@ function ruleOf(text: string): [RuledReason, OomRule] {
   const reason = ruledReasons.find((each) => each === name);
   if (reason === undefined) throw wrong(text);
   const rules = options.map((option) => optionOf(...pairOf(option, text), text));
-  const backoff = Object.assign({}, ...rules.map((rule) => rule.backoff));
+  const backoff = backoffOf(Object.assign({}, ...rules.map((rule) => rule.flags)), '--retry ');
   return [
     reason,
     Object.assign(
-      { attemptsMax: readInteger(`--retry ${reason}`, attempts) },
-      ...rules,
-      Object.keys(backoff).length === 0 ? {} : { backoff },
+      { attemptsMax: readCount(`--retry ${reason}`, attempts) },
+      ...rules.map((rule) => rule.fields),
+      backoff === undefined ? {} : { backoff },
     ),
   ];
 }
 
-function optionOf(name: string, value: string, text: string): OomRule {
+function optionOf(name: string, value: string, text: string): Option {
   switch (name) {
     case 'backoff':
-      return { backoff: { delayMs: readDurationMs('--retry backoff', value) } };
+      return { flags: { backoff: value } };
     case 'backoff-max':
-      return { backoff: { delayMaxMs: readDurationMs('--retry backoff-max', value) } };
+      return { flags: { backoffMax: value } };
+    case 'backoff-jitter':
+      return { flags: { backoffJitter: value } };
     case 'memory':
-      return { memoryFactor: factorOf(value, text) };
+      return { fields: { memoryFactor: factorOf(value, text) } };
     case 'memory-max':
-      return { memoryMiBMax: readMemoryMiB('--retry memory-max', value) };
+      return { fields: { memoryMiBMax: readMemoryMiB('--retry memory-max', value) } };
     default:
       throw wrong(text);
   }

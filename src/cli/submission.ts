@@ -2,14 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import type { SubmitJob } from '../contract/job.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
+import { type BackoffFlags, backoffOf } from './backoff-flags.ts';
 import type { CliContext } from './context.ts';
 import { type Env, envOfFile, envOfFlags } from './environment.ts';
-import { type FlagReader, readDurationMs, readInteger, readMemoryMiB } from './parse.ts';
+import { type FlagReader, readCount, readDurationMs, readInteger, readMemoryMiB } from './parse.ts';
 import { readStdin } from './stdin.ts';
 import { type SubmitFlags, submitOptionsOfFlags } from './submit-flags.ts';
 
 /** Options of `blixard run` as commander gives them. */
-export interface SubmitOptions extends SubmitFlags {
+export interface SubmitOptions extends SubmitFlags, BackoffFlags {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
   readonly memory?: string;
@@ -34,17 +35,19 @@ export async function submissionOf(
   command: readonly string[],
   options: SubmitOptions,
 ): Promise<SubmitJob> {
+  const backoff = backoffOf(options);
   const stdin = options.interactive === true ? await readStdin(context.stdin) : undefined;
   return {
     command: [...command],
     env: await envOf(context, options),
     ...given('memoryMiB', '--memory', options.memory, readMemoryMiB),
-    ...given('vcpus', '--cpus', options.cpus, readInteger),
+    ...given('vcpus', '--cpus', options.cpus, readCount),
     ...given('diskMiB', '--disk', options.disk, readMemoryMiB),
-    ...given('pids', '--pids', options.pids, readInteger),
+    ...given('pids', '--pids', options.pids, readCount),
     ...given('timeoutMs', '--timeout', options.timeout, readDurationMs),
     ...given('uid', '--uid', options.uid, readInteger),
-    ...given('attemptsMax', '--attempts', options.attempts, readInteger),
+    ...given('attemptsMax', '--attempts', options.attempts, readCount),
+    ...(backoff === undefined ? {} : { backoff }),
     ...(options.image === undefined ? {} : { image: options.image }),
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),

@@ -72,6 +72,9 @@ describe('blixard run --after', () => {
     );
     expect(await round.run('job', 'submit', '--file', '-')).toBe(125);
     expect(round.terminal.stderr).toContain(`${a} → ${b} → ${a}`);
+    const blank = sceneWith(`${lines([{ command }])} \n${lines([{ command }])}`);
+    expect(await blank.run('job', 'submit', '--file', '-')).toBe(125);
+    expect(blank.terminal.stderr).toContain('--file -, line 2: it is blank; each line must be a JSON object');
     const fine = sceneWith(
       lines([
         { command, id: a, after: [b] },

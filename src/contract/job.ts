@@ -4,7 +4,7 @@ import { defaults } from '../domain/defaults.ts';
 import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
-import { defaultBackoff } from '../domain/retry.ts';
+import { backoffOver, defaultBackoff } from '../domain/retry.ts';
 import { guestLimits, guestLimitsOf } from './guest-limits.ts';
 import { Progress, tellOptions, tellOptionsOf } from './result.ts';
 import { Backoff } from './retry-policy.ts';
@@ -113,7 +113,7 @@ export function specOf(submit: SubmitJob): JobSpec {
     vcpus: submit.vcpus ?? defaults.vcpus,
     timeoutMs: submit.timeoutMs ?? defaults.timeoutMs,
     attemptsMax: submit.attemptsMax ?? defaults.attemptsMax,
-    backoff: { ...defaultBackoff, ...submit.backoff },
+    backoff: backoffOver(defaultBackoff, submit.backoff),
     ...(submit.concurrencyKey === undefined ? {} : { concurrencyKey: submit.concurrencyKey }),
     ...guestLimitsOf(submit),
     ...tellOptionsOf(submit),

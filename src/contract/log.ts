@@ -53,9 +53,12 @@ export function decodeLogRecords(bytes: Buffer): DecodedLog {
   while (bytes.length - at >= logHeaderBytes) {
     const header = readLogHeader(bytes, at);
     if (header === undefined) {
+      const allowed = `log records of stream 1 or 2 and at most ${limits.logRecordBytes} bytes`;
       throw new BlixardError('VALIDATION_FAILED', {
         field: 'body',
-        problem: `byte ${at} does not start a log record of stream 1 or 2 and at most ${limits.logRecordBytes} bytes`,
+        value: bytes.subarray(at, at + logHeaderBytes).toString('hex'),
+        allowed,
+        problem: `byte ${at} starts none; allowed: ${allowed}`,
       });
     }
     const end = at + logHeaderBytes + header.length;

@@ -76,7 +76,7 @@ export const queueRoutes = {
     body: Redrive,
     status: 200,
     reply: Redriven,
-    errors: ['VALIDATION_FAILED', 'STORE_UNAVAILABLE'],
+    errors: ['VALIDATION_FAILED', 'QUEUE_NOT_FOUND', 'STORE_UNAVAILABLE'],
   },
   purgeQueue: {
     method: 'POST',
@@ -86,7 +86,7 @@ export const queueRoutes = {
     body: Purge,
     status: 200,
     reply: Purged,
-    errors: ['VALIDATION_FAILED', 'STORE_UNAVAILABLE'],
+    errors: ['VALIDATION_FAILED', 'QUEUE_NOT_FOUND', 'STORE_UNAVAILABLE'],
   },
   removeJob: {
     method: 'DELETE',

@@ -1,14 +1,24 @@
 /** What a submission may say of retries: the back-off, and rules of their own for reasons of the job's own failures. */
 import { type Static, Type } from 'typebox';
 import { limits } from '../domain/limits.ts';
-import { defaultBackoff, memoryFactorMax } from '../domain/retry.ts';
+import { backoffTypes, defaultBackoff, memoryFactorMax } from '../domain/retry.ts';
 import { oneOf, strict } from './schema.ts';
 
 export const Backoff = strict({
-  type: oneOf(['fixed', 'exponential'], { default: defaultBackoff.type }),
+  type: oneOf(backoffTypes, { default: defaultBackoff.type }),
   delayMs: Type.Integer({ minimum: 0, maximum: limits.delayMsMax, default: defaultBackoff.delayMs }),
-  delayMaxMs: Type.Integer({ minimum: 0, maximum: limits.delayMsMax, default: defaultBackoff.delayMaxMs }),
-  jitter: Type.Number({ minimum: 0, maximum: 1, default: defaultBackoff.jitter }),
+  delayMaxMs: Type.Integer({
+    minimum: 0,
+    maximum: limits.delayMsMax,
+    default: defaultBackoff.delayMaxMs,
+    description: 'no wait is longer; not less than delayMs, which raises it where it is left out',
+  }),
+  jitter: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    default: defaultBackoff.jitter,
+    description: 'share of the wait that is random, taken off it: 0 none, 1 anything from 0 to all of it',
+  }),
 });
 
 const ofReason = {
@@ -23,7 +33,7 @@ const ofReason = {
   backoff: Type.Optional(
     Type.Partial(Backoff, {
       additionalProperties: false,
-      description: 'what is left out is as in the backoff of the job',
+      description: 'what is left out is as in the backoff of the job; what is here goes before that',
     }),
   ),
 };

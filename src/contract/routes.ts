@@ -74,7 +74,9 @@ export const routes = table({
   cancelJob: {
     method: 'POST',
     path: '/v1/jobs/{id}/cancel',
-    summary: 'Cancel. A running command gets SIGTERM, a grace time, then its VM is killed.',
+    summary:
+      'Cancel. A running command gets SIGTERM, a grace time, then its VM is killed. The same again gives the job ' +
+      'as it is.',
     params: jobParams,
     body: cancelBody,
     status: 200,

@@ -37,6 +37,9 @@ export function wholeNumber(minimum: number, options: { description?: string } =
 /** Content type of JSON values, each on a line of its own. */
 export const linesContentType = 'application/x-ndjson';
 
+/** What is wrong with a line of it that has nothing on it. */
+export const blankLine = 'it is blank; each line must be a JSON object';
+
 /** Epoch milliseconds. */
 export const timeMs = wholeNumber(0, { description: 'epoch milliseconds' });
 

@@ -1,6 +1,6 @@
 /** Cursors of pages: opaque to callers, inside the sequence number where the next page starts. */
-import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import { badValue } from './http/validation.ts';
 
 /** The cursor of the row with this sequence number. */
 export function cursorOf(seq: number): string {
@@ -12,8 +12,5 @@ export function seqOf(cursor: string): number {
   const match = /^seq:(\d{1,16})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
   const seq = Number(match?.[1] ?? Number.NaN);
   if (seq <= limits.integerMax) return seq;
-  throw new BlixardError('VALIDATION_FAILED', {
-    field: 'cursor',
-    problem: `${JSON.stringify(cursor)} is no cursor; allowed: the nextCursor of the page before`,
-  });
+  throw badValue('cursor', cursor, 'the nextCursor of the page before');
 }

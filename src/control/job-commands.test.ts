@@ -132,12 +132,22 @@ describe('cancel', () => {
     });
   });
 
-  it('refuses an ended job and names what is allowed', async () => {
+  it('gives the job as it was cancelled when it is asked again, and tells of it once', async () => {
     const { id } = await control.jobs.submit(trueJob);
-    await control.jobs.cancel(id);
+    const cancelled = await control.jobs.cancel(id, 'enough', 'ann@desk');
+    control.clock.advance(10);
+    expect(await control.jobs.cancel(id, 'again', 'bob@desk')).toEqual(cancelled);
+    const { events } = await control.queries.events(id);
+    expect(events.filter(({ kind }) => kind === 'job.cancelled')).toHaveLength(1);
+  });
+
+  it('refuses a job that ended otherwise and names what is allowed', async () => {
+    const worker = await TestWorker.join(control);
+    const { id } = await control.jobs.submit(trueJob);
+    await worker.work({ want: 0, done: [endOf(await worker.run(), { exitCode: 1 })] });
     await expect(control.jobs.cancel(id)).rejects.toMatchObject({
       code: 'JOB_INVALID_TRANSITION',
-      details: { jobId: id, from: 'cancelled', to: 'cancelled', allowed: 'blocked, scheduled, pending' },
+      details: { jobId: id, from: 'failed', to: 'cancelled', allowed: 'blocked, scheduled, pending' },
     });
   });
 

@@ -54,7 +54,8 @@ export class JobCommands {
 
   /**
    * Ends a job that does not run; asks the worker of a running one to stop it. Who and why are kept as they are told
-   * first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, and JOB_INVALID_TRANSITION for a job that has ended.
+   * first; the same again gives the job as it is. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, and JOB_INVALID_TRANSITION
+   * for a job that has ended otherwise.
    */
   async cancel(idOrPrefix: string, reason: string | null = null, by: string | null = null): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);
@@ -95,9 +96,10 @@ export class JobCommands {
     return new BlixardError('UNIQUE_CONFLICT', { jobId, queue, key });
   }
 
-  /** Nothing was changed: fine when the running job is being stopped already. */
+  /** Nothing was changed: fine when the job is cancelled, or its command is being stopped already. */
   async #cancelledBefore(id: string): Promise<Job> {
     const row = await readJob(this.#db, id);
+    if (jobStateOf(row) === 'cancelled') return jobOf(row);
     if (jobStateOf(row) === 'running' && row['cancel_requested_at_ms'] !== null) return jobOf(row);
     throw refusedStep(row, 'cancelled');
   }

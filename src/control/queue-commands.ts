@@ -1,6 +1,5 @@
 /** What users do to queues: set, pause, resume, redrive; each one batch. */
 import type { Queue, Redrive, Redriven, SetQueue } from '../contract/queue.ts';
-import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Row } from '../store/database.ts';
@@ -15,6 +14,7 @@ import {
   redriveNamed,
   setQueue,
 } from '../store/statements/queues.ts';
+import { badValue } from './http/validation.ts';
 import { QueueQueries } from './queue-queries.ts';
 import { settingsOf, valuesOf } from './queue-rows.ts';
 import type { Signals } from './signals.ts';
@@ -43,10 +43,7 @@ export class QueueCommands {
   async set(name: string, given: SetQueue): Promise<Queue> {
     const settings = settingsOf(given);
     if (settings.rateLimitPerKey !== null && settings.fairBy === 'tenant')
-      throw new BlixardError('VALIDATION_FAILED', {
-        field: 'fairBy',
-        problem: 'is tenant; allowed beside rateLimitPerKey: none, key',
-      });
+      throw badValue('fairBy', settings.fairBy, 'none or key beside rateLimitPerKey');
     const values = { name, paused: 0, nowMs: this.#clock.nowMs(), ...valuesOf(settings) };
     const results = await this.#db.batch([
       parkKeys.with(values),

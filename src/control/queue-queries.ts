@@ -46,6 +46,16 @@ export class QueueQueries {
     throw new BlixardError('QUEUE_NOT_FOUND', { queue: name });
   }
 
+  /**
+   * Throws QUEUE_NOT_FOUND for one that has no settings and never had a job; one whose jobs are all forgotten is known.
+   */
+  async assertKnown(name: string): Promise<void> {
+    const [settings] = await this.#db.query(queueByName.with({ name }), { level: 'linearizable' });
+    const [counts] = await this.#db.query(countsOfQueue.with({ name }), { level: 'linearizable' });
+    if (settings === undefined && counts === undefined)
+      throw new BlixardError('QUEUE_NOT_FOUND', { queue: name });
+  }
+
   /** The queue, with the defaults where nothing is known of it. */
   async read(name: string): Promise<Queue> {
     const [settings] = await this.#db.query(queueByName.with({ name }), { level: 'linearizable' });

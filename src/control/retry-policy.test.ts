@@ -110,6 +110,24 @@ describe('retries by reason', () => {
     expect(await worker.claim()).toEqual([]);
   });
 
+  it('wait as long as was asked for, of all reasons and of one, whatever the cap that nobody gave', async () => {
+    const [delayMs, jitter] = [3_600_000, 0];
+    const waits = async (body: Partial<SubmitJob>): Promise<number> => {
+      const id = await submit(undefined, { attemptsMax: 2, ...body });
+      await attempt({ exitCode: 5 });
+      const { state, runAtMs } = await control.queries.get(id);
+      await control.jobs.cancel(id);
+      return state === 'scheduled' ? runAtMs - control.clock.nowMs() : 0;
+    };
+    expect(await waits({ backoff: { type: 'fixed', delayMs, jitter } })).toBe(delayMs);
+    expect(await waits({ backoff: { delayMs, jitter } })).toBe(delayMs);
+    expect(await waits({ retry: { exit: { backoff: { delayMs, jitter } } } })).toBe(delayMs);
+    // What a rule says goes before what the job says.
+    const backoff = { delayMs: 1_000, delayMaxMs: 2_000, jitter };
+    expect(await waits({ backoff, retry: { exit: { backoff: { delayMs } } } })).toBe(delayMs);
+    expect(await waits({ backoff, retry: { exit: { backoff: { delayMaxMs: 10 } } } })).toBe(10);
+  });
+
   it('refuse a cap below the memory of the first attempt', async () => {
     await expect(submit({ oom: { memoryFactor: 2, memoryMiBMax: 100 } })).rejects.toMatchObject({
       code: 'VALIDATION_FAILED',

@@ -5,6 +5,7 @@ import { defineMachine } from './machine.ts';
 import {
   type BackoffPolicy,
   backoffDelayMs,
+  backoffOver,
   infraBackoff,
   type ReasonRule,
   type ReasonRules,
@@ -187,7 +188,7 @@ export function decideEnd(job: EndedJob, end: AttemptEnd, nowMs: number, randomU
       : attemptsUsed >= job.attemptsMax;
   if (isOver) return ended('failed');
   if (end.reason === 'worker_lost') return { state: 'pending', runAtMs: null, ...counts };
-  const policy = infra ? infraBackoff : { ...job.backoff, ...rule?.rule.backoff };
+  const policy = infra ? infraBackoff : backoffOver(job.backoff, rule?.rule.backoff);
   const fromMs = nowMs + (infra ? (end.retryInMs ?? 0) : 0);
   const tries = limits.placementsMax - (end.triesLeft ?? 0);
   const failures = isTooLarge ? tries : infra ? infraFailures : (used ?? attemptsUsed);

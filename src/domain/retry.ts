@@ -1,7 +1,10 @@
 /** Back-off between attempts: pure arithmetic, the random part comes in as an argument. */
 
+/** `exponential`: the delay doubles after each failure. */
+export const backoffTypes = ['fixed', 'exponential'] as const;
+
 export interface BackoffPolicy {
-  readonly type: 'fixed' | 'exponential';
+  readonly type: (typeof backoffTypes)[number];
   /** Delay after the first failure. */
   readonly delayMs: number;
   /** Cap on any delay, jitter included. */
@@ -56,6 +59,18 @@ export const webhookBackoff: BackoffPolicy = {
   delayMaxMs: 600_000,
   jitter: 0.25,
 };
+
+/**
+ * A back-off over another: what it says itself goes before. A delay longer than the cap it is not told with raises it;
+ * a cap shorter than the delay it is not told with lowers that.
+ */
+export function backoffOver(base: BackoffPolicy, own: Partial<BackoffPolicy> = {}): BackoffPolicy {
+  const policy = { ...base, ...own };
+  if (policy.delayMs <= policy.delayMaxMs) return policy;
+  return own.delayMaxMs === undefined
+    ? { ...policy, delayMaxMs: policy.delayMs }
+    : { ...policy, delayMs: policy.delayMaxMs };
+}
 
 /** Memory of the attempt after one that needed more than `memoryMiB`; never less than that. */
 export function raisedMemoryMiB(memoryMiB: number, rule: ReasonRule, limitMiB: number): number {

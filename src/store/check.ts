@@ -138,19 +138,16 @@ function checkNumber(sql: string, index: number, value: number): void {
 
 /** A text that would come back changed is refused: better no data than other data. */
 function checkString(index: number, value: string): void {
-  const field = `argument ${index}`;
-  if (value.includes('\0'))
-    throw new BlixardError('VALIDATION_FAILED', { field, problem: 'a text must not hold a NUL character' });
-  if (!isWellFormed(value))
-    throw new BlixardError('VALIDATION_FAILED', {
-      field,
-      problem: 'a text must not hold half a surrogate pair',
-    });
+  if (value.includes('\0')) refuseText(index, 'text without NUL');
+  if (!isWellFormed(value)) refuseText(index, 'text without half a surrogate pair');
   if (endsLikeBytes(value) && /^\s*x'(?:[0-9a-f]{2})*'\s*$/i.test(value))
-    throw new BlixardError('VALIDATION_FAILED', {
-      field,
-      problem: "a text must not have the form x'00ff': rqlite stores it as bytes",
-    });
+    refuseText(index, "text of another form than x'00ff', which rqlite stores as bytes");
+}
+
+/** What is stored may be a secret. */
+function refuseText(index: number, allowed: string): never {
+  const shown = { field: `argument ${index}`, value: 'not shown', allowed };
+  throw new BlixardError('VALIDATION_FAILED', { ...shown, problem: `must be ${allowed}` });
 }
 
 /** Text in the form of bytes ends in a quote or white space, which spares nearly every text the pattern. */

@@ -25,6 +25,7 @@ const expected: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'BATCH_LINE_REFUSED',
   'WORKER_NOT_FOUND',
   'SCHEDULE_NOT_FOUND',
+  'QUEUE_NOT_FOUND',
   'PARENT_UNKNOWN',
   'GROUP_NOT_FOUND',
 ]);

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { defaults } from '../../domain/defaults.ts';
 import { formatDurationMs } from '../../domain/units.ts';
+import { declareBackoffFlags } from '../backoff-flags.ts';
 import { collect } from '../parse.ts';
 
 /** Adds the options of `SubmitOptions`. */
@@ -30,4 +31,5 @@ export function declareJobFlags(command: Command): void {
       collect,
     )
     .option('--attempts <n>', `how often the command may be tried (default: ${defaults.attemptsMax})`);
+  declareBackoffFlags(command);
 }

@@ -22,6 +22,7 @@ export function addRun(parent: Command, home: CommandHome): void {
     examples: [
       "blixard run -- sh -c 'echo hello; uname -r'",
       'blixard run -m 512 --cpus 2 --timeout 5m -e MODE=fast -- ./build.sh',
+      'blixard run --attempts 5 --backoff fixed:30s --retry oom=2,memory=x2 -- ./fetch.sh',
       'tar c . | blixard run -i -- tar tv',
       'id=$(blixard run -d -- sleep 60) && blixard job logs -f "$id"',
       'blixard run --after "$id" --after-failed skip --group nightly -- ./report.sh',

@@ -3,18 +3,17 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import { badValue } from './validation.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Routes of this instance take JSON; an empty body is `{}`. */
 export function acceptJson(app: FastifyInstance): void {
-  const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body: Buffer, done) => {
     try {
       const text = decodeJsonText(body);
-      if (text.trim() === '') return done(null, {});
-      void parseJson(request, text, (error, value) => (error ? done(badJson(error)) : done(null, value)));
+      done(null, text.trim() === '' ? {} : parseJsonSafely(text));
     } catch (error) {
       done(error as Error);
     }
@@ -74,18 +73,47 @@ function nestsDeeper(json: Buffer, depthMax: number): boolean {
   return false;
 }
 
-/** A JSON text, without what could change prototypes. Throws BODY_INVALID_JSON. */
+/**
+ * A JSON text, without what could change prototypes. Throws BODY_INVALID_JSON with the place where the parser tells it,
+ * and VALIDATION_FAILED for a name that could.
+ */
 export function parseJsonSafely(text: string): unknown {
   try {
     return parse(text, undefined, { protoAction: 'error', constructorAction: 'error' });
   } catch (error) {
-    throw badJson(error as Error);
+    throw (
+      poisonOf(text) ?? new BlixardError('BODY_INVALID_JSON', { problem: problemOf(error) }, { cause: error })
+    );
   }
 }
 
-/** The error of a text that is no JSON. */
-export function badJson(error: Error): BlixardError {
-  return new BlixardError('BODY_INVALID_JSON', { problem: problemOf(error) }, { cause: error });
+/** Undefined for a text that is no JSON. */
+function poisonOf(text: string): BlixardError | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const [field, found] = poisonIn(value, []) ?? ['body', value];
+  return badValue(field, found, 'any name but __proto__, and constructor with a prototype');
+}
+
+/** Where the first of them is; as deep as the text may be. */
+function poisonIn(value: unknown, path: readonly string[]): [string, unknown] | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, inner] of Object.entries(value)) {
+    const at = [...path, name];
+    if (name === '__proto__') return [at.join('.'), inner];
+    if (name === 'constructor' && hasPrototype(inner)) return [at.join('.'), inner];
+    const found = poisonIn(inner, at);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function hasPrototype(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, 'prototype');
 }
 
 /** Every other content type of this instance is refused. */

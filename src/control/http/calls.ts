@@ -12,7 +12,7 @@ import type { Handlers } from './handlers/handler.ts';
 import { lineFailure } from './lines.ts';
 import type { OpenRequests } from './open-requests.ts';
 import { toldError } from './problem-reply.ts';
-import { type Finding, validationFailure } from './validation.ts';
+import { badValue, type Finding, validationFailure } from './validation.ts';
 
 /** What a call takes, as it comes in; nothing of it is believed. */
 export interface CallInput {
@@ -172,5 +172,5 @@ function leftOut(part: Part, route: Route): object {
 
 function objectOf(value: unknown, field: string): object {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw new BlixardError('VALIDATION_FAILED', { field, problem: 'is no object' });
+  throw badValue(field, value, 'an object');
 }

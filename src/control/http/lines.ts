@@ -1,32 +1,19 @@
 /** Bodies of one JSON value on each line (NDJSON); what is wrong with one is told with its line. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { linesContentType } from '../../contract/schema.ts';
+import type { FastifyInstance } from 'fastify';
+import { blankLine, linesContentType } from '../../contract/schema.ts';
 import type { BlixardError } from '../../domain/errors.ts';
 import { forEachLine, refusedLine } from '../submit/batch-line.ts';
-import { badJson, decodeJsonText, refuseOthers } from './bodies.ts';
+import { decodeJsonText, parseJsonSafely, refuseOthers } from './bodies.ts';
 import { type Finding, validationFailure } from './validation.ts';
 
 const newline = 0x0a;
 
 /** Routes of this instance take lines of JSON; the last may end in a line break or not. */
 export function acceptLines(app: FastifyInstance): void {
-  const parseJson = app.getDefaultJsonParser('error', 'error');
-  const parseLine = (request: FastifyRequest, line: Buffer): unknown => {
-    let parsed: unknown;
-    // The parser answers before it returns.
-    void parseJson(request, decodeJsonText(line), (error, value) => {
-      if (error) throw badJson(error);
-      parsed = value;
-    });
-    return parsed;
-  };
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(linesContentType, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+  app.addContentTypeParser(linesContentType, { parseAs: 'buffer' }, (_, body: Buffer, done) => {
     try {
-      done(
-        null,
-        forEachLine(linesOf(body), (line) => parseLine(request, line)),
-      );
+      done(null, forEachLine(linesOf(body), parseLine));
     } catch (error) {
       done(error as Error);
     }
@@ -47,6 +34,13 @@ export function lineFailure(findings: readonly Finding[], part: string): Blixard
   }));
   const failure = validationFailure(inLine, 'job');
   return refusedLine(Number(line), failure.code, failure.message, failure);
+}
+
+function parseLine(line: Buffer, index: number): unknown {
+  const text = decodeJsonText(line);
+  // To skip it would make the numbers of lines wrong that are told of the others.
+  if (text.trim() === '') throw refusedLine(index, 'BODY_INVALID_JSON', blankLine);
+  return parseJsonSafely(text);
 }
 
 function linesOf(body: Buffer): Buffer[] {

@@ -93,6 +93,25 @@ describe('queues over HTTP', () => {
     expect((await ask(system.url, 'GET', '/v1/queues/No%20Name')).status).toBe(400);
     const { status, problem } = await ask(system.url, 'GET', '/v1/queues/nowhere');
     expect({ status, code: problem.code }).toEqual({ status: 404, code: 'QUEUE_NOT_FOUND' });
+    for (const verb of ['redrive', 'purge']) {
+      const answer = await ask(system.url, 'POST', `/v1/queues/nowhere/${verb}`);
+      expect(answer).toMatchObject({
+        status: 404,
+        problem: { code: 'QUEUE_NOT_FOUND', details: { queue: 'nowhere' } },
+      });
+    }
+  });
+
+  it('are known to redrive and purge once they had a job, or settings: both may be repeated', async () => {
+    const once = { params: { name: 'once' } };
+    const { id } = await call('submitJob', { body: { command: ['true'], queue: 'once' } });
+    await call('cancelJob', { params: { id } });
+    expect(await call('redriveQueue', once)).toEqual({ redriven: 0, more: false });
+    expect(await call('purgeQueue', once)).toEqual({ purged: 1, more: false });
+    expect(await call('purgeQueue', once)).toEqual({ purged: 0, more: false });
+    const params = { name: 'only-set' };
+    await call('pauseQueue', { params });
+    expect(await call('purgeQueue', { params })).toEqual({ purged: 0, more: false });
   });
 
   it('take a key of any text up to the limit', async () => {
@@ -119,6 +138,14 @@ describe('queues over HTTP', () => {
   ])('refuses %s past its edge', async (field, body) => {
     const refused = call('setQueue', { params: { name: 'q' }, body: body as SetQueue });
     await expect(refused).rejects.toMatchObject({ code: 'VALIDATION_FAILED', details: { field } });
+  });
+
+  it('refuses turns of tenants beside a rate per key, by value and what is allowed', async () => {
+    const body = { fairBy: 'tenant', rateLimitPerKey: { max: 1, perMs: 1_000 } };
+    expect((await put(body)).problem).toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'fairBy', value: '"tenant"', allowed: 'none or key beside rateLimitPerKey' },
+    });
   });
 
   it('takes rates and weights up to their edge', async () => {

@@ -74,11 +74,23 @@ describe('POST /v1/jobs/batch', () => {
     ['an unknown field', `${line}${line}{"command":["true"],"timeoutMS":1}\n`, 3, 'VALIDATION_FAILED'],
     ['a value past its limit', `{"command":["true"],"priority":101}\n${line}`, 1, 'VALIDATION_FAILED'],
     ['a job that is a list', `${line}[]`, 2, 'VALIDATION_FAILED'],
+    ['a name no object may have', `{"command":["true"],"__proto__":{}}`, 1, 'VALIDATION_FAILED'],
   ])('names the line with %s', async (_, body, number, code) => {
     const { status, problem } = await send(body);
     expect(status).toBe(422);
     expect(problem).toMatchObject({ code: 'BATCH_LINE_REFUSED', details: { line: number, code } });
     expect(problem.title).toMatch(new RegExp(`^Line ${number}: .*Nothing of the batch was stored.$`));
+  });
+
+  it.each([
+    ['first', `\n${line}`, 1],
+    ['in between', `${line} \r\n${line}`, 2],
+    ['last', `${line}\n`, 2],
+    ['alone', '\n', 1],
+  ])('refuses a blank line that stands %s, and says so', async (_, body, number) => {
+    expect((await send(body)).problem.title).toBe(
+      `Line ${number}: it is blank; each line must be a JSON object. Nothing of the batch was stored.`,
+    );
   });
 
   it('refuses none, more than a thousand, and other content', async () => {

@@ -191,6 +191,8 @@ function assertWhole(bytes: Buffer): void {
   const torn = bytes.length - usedBytes;
   throw new BlixardError('VALIDATION_FAILED', {
     field: 'body',
+    value: `${bytes.length} bytes`,
+    allowed: 'whole log records',
     problem: `ends inside a log record: ${torn} bytes after byte ${usedBytes} are no whole one`,
   });
 }

@@ -15,7 +15,7 @@ const cancel = step('cancel', async (pair, { job: index }: OfJob) => {
   const target = pair.job(index);
   if (target === undefined) return;
   const cancelled = pair.control.jobs.cancel(target.id);
-  if (pair.model.cancel(target, pair.nowMs)) await cancelled;
+  if (pair.model.cancel(target, pair.nowMs) || target.state === 'cancelled') await cancelled;
   else await pair.refused(cancelled, 'JOB_INVALID_TRANSITION');
 });
 

@@ -14,7 +14,9 @@ export function forEachLine<T, R>(lines: readonly T[], act: (line: T, index: num
       return act(line, index);
     } catch (error) {
       const known = asBlixardError(error);
-      throw known.code === 'INTERNAL' ? known : refusedLine(index, known.code, known.message, known);
+      throw known.code === 'INTERNAL' || known.code === 'BATCH_LINE_REFUSED'
+        ? known
+        : refusedLine(index, known.code, known.message, known);
     }
   });
 }

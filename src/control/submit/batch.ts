@@ -8,6 +8,7 @@ import { insertJobs, insertJobsData, jobsByIds, obstacles } from '../../store/st
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
 import { tellSubmitted } from '../../store/statements/inserts.ts';
 import { unknownIds } from '../../store/statements/together.ts';
+import { badValue } from '../http/validation.ts';
 import { parentsFirst } from '../together/order.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
 import { jobOf } from '../views.ts';
@@ -160,10 +161,7 @@ function familyOf(drafts: readonly Draft[]): Family {
   const nodes = drafts.map(({ job, spec }) => ({ id: job.id, after: spec.after ?? [] }));
   const named = nodes.flatMap(({ after }) => after);
   if (named.length > limits.batchParents)
-    throw new BlixardError('VALIDATION_FAILED', {
-      field: 'after',
-      problem: `has ${named.length} ids on all lines together; allowed: at most ${limits.batchParents}`,
-    });
+    throw badValue('after', `${named.length} ids`, `at most ${limits.batchParents} on all lines together`);
   const order = parentsFirst(nodes);
   if ('cycle' in order) {
     const error = new BlixardError('JOB_CYCLE', { cycle: order.cycle.join(' → ') });

@@ -4,7 +4,9 @@ import type { UniquePolicy } from '../../contract/submit-options.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import type { BackoffPolicy } from '../../domain/retry.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
+import { badValue } from '../http/validation.ts';
 import { fullImageName } from '../image-name.ts';
 
 export interface Draft {
@@ -26,6 +28,7 @@ export function draftOf(
   const waits = spec.after !== undefined && spec.after.length > 0;
   assertFamily(id, spec);
   assertMemoryGrows(spec);
+  assertBackoffs(body);
   assertDiskFits(spec);
   assertIsolation(spec);
   const runAtMs = runAtMsOf(body, nowMs);
@@ -58,22 +61,18 @@ export function draftOf(
 function assertFamily(id: string, { after, afterFailed }: JobSpec): void {
   if (after?.includes(id)) throw new BlixardError('JOB_CYCLE', { cycle: `${id} → ${id}` });
   if (after !== undefined && after.length > limits.parentsMax)
-    throw new BlixardError('VALIDATION_FAILED', {
-      field: 'inputs',
-      problem: `with after that is ${after.length} jobs; allowed: at most ${limits.parentsMax}`,
-    });
-  if (after !== undefined || afterFailed === undefined) return;
-  throw new BlixardError('VALIDATION_FAILED', { field: 'afterFailed', problem: 'it needs after, too' });
+    throw badValue('inputs', `${after.length} jobs`, `at most ${limits.parentsMax} jobs with those of after`);
+  if (after === undefined && afterFailed !== undefined)
+    throw badValue('afterFailed', afterFailed, 'only with after or inputs');
 }
 
 /** A time gone by is now: being late buys no place in the line. */
 function runAtMsOf({ delayMs, runAtMs }: SubmitJob, nowMs: number): number {
   if (runAtMs === undefined) return nowMs + (delayMs ?? 0);
-  if (delayMs !== undefined) throw badTime('give either runAtMs or delayMs');
-  if (runAtMs > nowMs + limits.delayMsMax)
-    throw badTime(
-      `is ${runAtMs}; allowed: at most ${limits.delayMsMax} ms ahead, now that is ${nowMs + limits.delayMsMax}`,
-    );
+  if (delayMs !== undefined) throw badValue('runAtMs', runAtMs, 'either runAtMs or delayMs, not both');
+  const latestMs = nowMs + limits.delayMsMax;
+  if (runAtMs > latestMs)
+    throw badValue('runAtMs', runAtMs, `at most ${limits.delayMsMax} ms ahead, now that is ${latestMs}`);
   return Math.max(nowMs, runAtMs);
 }
 
@@ -81,26 +80,31 @@ function runAtMsOf({ delayMs, runAtMs }: SubmitJob, nowMs: number): number {
 function assertMemoryGrows({ memoryMiB, retry }: JobSpec): void {
   const max = retry?.oom?.memoryMiBMax;
   if (max === undefined || max >= memoryMiB) return;
-  const problem = `is ${max}; allowed: at least memoryMiB, that is ${memoryMiB}`;
-  throw new BlixardError('VALIDATION_FAILED', { field: 'retry.oom.memoryMiBMax', problem });
+  throw badValue('retry.oom.memoryMiBMax', max, `at least memoryMiB, that is ${memoryMiB}`);
+}
+
+/** A cap below the delay it is told with is a mistake. */
+function assertBackoffs({ backoff, retry }: SubmitJob): void {
+  if (backoff !== undefined) assertCapFits('backoff', backoff);
+  for (const [reason, rule] of Object.entries(retry ?? {}))
+    if (rule.backoff !== undefined) assertCapFits(`retry.${reason}.backoff`, rule.backoff);
+}
+
+function assertCapFits(field: string, { delayMs = 0, delayMaxMs = delayMs }: Partial<BackoffPolicy>): void {
+  if (delayMaxMs >= delayMs) return;
+  throw badValue(`${field}.delayMaxMs`, delayMaxMs, `at least ${field}.delayMs, that is ${delayMs}`);
 }
 
 /** The disk lies in memory: more of it than that could not be filled. */
 function assertDiskFits({ diskMiB, memoryMiB }: JobSpec): void {
   if (diskMiB === undefined || diskMiB <= memoryMiB) return;
-  const problem = `is ${diskMiB}; allowed: at most memoryMiB, that is ${memoryMiB}`;
-  throw new BlixardError('VALIDATION_FAILED', { field: 'diskMiB', problem });
+  throw badValue('diskMiB', diskMiB, `at most memoryMiB, that is ${memoryMiB}`);
 }
 
 /** Only a microVM can keep it: in anything else the job would run in less than was asked for. */
 function assertIsolation({ isolation, executor }: JobSpec): void {
   if (isolation === undefined || executor === defaults.executor) return;
-  const problem = `is ${isolation}; allowed: only with executor ${defaults.executor}, not with ${executor}`;
-  throw new BlixardError('VALIDATION_FAILED', { field: 'isolation', problem });
-}
-
-function badTime(problem: string): BlixardError {
-  return new BlixardError('VALIDATION_FAILED', { field: 'runAtMs', problem });
+  throw badValue('isolation', isolation, `only with executor ${defaults.executor}, not with ${executor}`);
 }
 
 function specTextOf(spec: JobSpec): string {

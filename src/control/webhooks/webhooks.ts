@@ -226,5 +226,7 @@ function assertUrl(url: string): void {
   const allowed = 'an http or https URL without user name, password and fragment';
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed !== undefined && parsed.username === '' && parsed.password === '' && parsed.hash === '') return;
-  throw new BlixardError('VALIDATION_FAILED', { field: 'url', problem: `it must be ${allowed}` });
+  // It may hold a secret.
+  const problem = `it must be ${allowed}`;
+  throw new BlixardError('VALIDATION_FAILED', { field: 'url', value: 'not shown', allowed, problem });
 }

@@ -1,8 +1,5 @@
 /** blixard job cancel: ends jobs, wherever they are. */
 import type { Command } from 'commander';
-import type { BlixardClient, BodyOf } from '../../../client/index.ts';
-import type { Job } from '../../../contract/job.ts';
-import { isBlixardError } from '../../../domain/errors.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 import { eachJob } from '../../each-job.ts';
 import { jobsArgument } from '../../job-id.ts';
@@ -29,20 +26,9 @@ async function run(call: Call<Options>): Promise<undefined> {
   const body = { by: call.context.actor, ...(reason === undefined ? {} : { reason }) };
   await withClient(call, async (client) => {
     await eachJob(call, async (id) => {
-      const job = await cancelled(client, id, body);
+      const job = await client.call('cancelJob', { params: { id }, body });
       const text = job.state === 'cancelled' ? 'cancelled' : `${job.state}, being cancelled`;
       await (call.json ? printJson(call, job) : print(call, `${job.id}  ${text}\n`));
     });
   });
-}
-
-/** One that was cancelled before is as it should be. */
-async function cancelled(client: BlixardClient, id: string, body: BodyOf<'cancelJob'>): Promise<Job> {
-  try {
-    return await client.call('cancelJob', { params: { id }, body });
-  } catch (error) {
-    if (!isBlixardError(error, 'JOB_INVALID_TRANSITION') || error.details['from'] !== 'cancelled')
-      throw error;
-    return await client.call('getJob', { params: { id } });
-  }
 }

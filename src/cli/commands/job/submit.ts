@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { SubmitJob } from '../../../contract/job.ts';
+import { blankLine } from '../../../contract/schema.ts';
 import { BlixardError, problemOf } from '../../../domain/errors.ts';
 import { limits } from '../../../domain/limits.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
@@ -46,12 +47,13 @@ function jobsOf(text: string, file: string): SubmitJob[] {
     .replace(/\n$/, '')
     .split('\n')
     .map((line, index) => {
+      const wrong = (problem: string): BlixardError =>
+        new BlixardError('USAGE', { problem: `--file ${file}, line ${index + 1}: ${problem}` });
+      if (line.trim() === '') throw wrong(blankLine);
       try {
         return JSON.parse(line) as SubmitJob;
       } catch (error) {
-        throw new BlixardError('USAGE', {
-          problem: `--file ${file}, line ${index + 1}: ${problemOf(error)}`,
-        });
+        throw wrong(problemOf(error));
       }
     });
 }

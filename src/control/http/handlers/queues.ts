@@ -25,8 +25,16 @@ export function queueHandlers({
     pauseQueue: ({ params }) => queues.pause(params.name),
     resumeQueue: ({ params }) => queues.resume(params.name),
     getQueueStats: ({ params }) => queueQueries.stats(params.name),
-    redriveQueue: ({ params, body }) => queues.redrive(params.name, body),
-    purgeQueue: ({ params, body }) => forget.purge(params.name, body),
+    redriveQueue: async ({ params, body }) => {
+      const redriven = await queues.redrive(params.name, body);
+      if (redriven.redriven === 0) await queueQueries.assertKnown(params.name);
+      return redriven;
+    },
+    purgeQueue: async ({ params, body }) => {
+      const purged = await forget.purge(params.name, body);
+      if (purged.purged === 0) await queueQueries.assertKnown(params.name);
+      return purged;
+    },
     removeJob: ({ params }) => forget.remove(params.id),
   };
 }
