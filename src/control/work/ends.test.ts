@@ -203,6 +203,18 @@ describe('ends', () => {
       return control.queries.get(id);
     }
 
+    it('leaves no failure of a worker in a row, as every end by the job itself', async () => {
+      const { id } = await control.jobs.submit(trueJob);
+      await worker.claim();
+      await control.workers.remove(worker.id);
+      const other = await TestWorker.join(control);
+      const [claimed] = await other.claim();
+      if (claimed === undefined) throw new Error('nothing was claimed');
+      expect(await control.queries.get(id)).toMatchObject({ attempt: 2, infraFailures: 1 });
+      await other.work({ want: 0, done: [endOf(claimed, { startedAtMs: control.clock.nowMs() })] });
+      expect(await control.queries.get(id)).toMatchObject({ state: 'completed', infraFailures: 0 });
+    });
+
     it('are one step', async () => {
       const startedAtMs = control.clock.nowMs() + 500;
       const usage = { wallMs: 5, cpuMs: 4, memoryPeakKiB: 1_000 };

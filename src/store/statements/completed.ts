@@ -44,8 +44,8 @@ export const tellCompleted = define<Starts & { nowMs: number }>(
    RETURNING jobs, iif(${anyMissed}, (${missed}), '[]') AS missed`,
 );
 
-const end = `state = 'completed', attempts_used = attempts_used + 1, reason = 'exit', exit_code = 0, claim_token = '',
-  started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs`;
+const end = `state = 'completed', attempts_used = attempts_used + 1, infra_failures = 0, reason = 'exit', exit_code = 0,
+  claim_token = '', started_at_ms = ${startedWithEnd('d.value')}, expires_at_ms = NULL, ended_at_ms = :nowMs`;
 
 /**
  * Does it where others may wait for one of them, which its triggers tell; a job with an empty claim token is told. A
