@@ -89,7 +89,7 @@ export class ScheduleCommands {
     const [inserted] = await this.#db.batch([insertTriggered.with(values)]);
     if (inserted?.rows.length !== 1) throw notFound(name);
     try {
-      return await this.#delivery.deliver({ id, schedule: name, job, replaces: null });
+      return await this.#delivery.deliver({ id, schedule: name, job, replaces: null, waits: false });
     } catch (error) {
       // It is on disk: if the store went away in between, the runner goes on with it.
       this.#signals.slot(values.nowMs);
