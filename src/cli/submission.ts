@@ -17,6 +17,7 @@ export interface SubmitOptions extends SubmitFlags {
   readonly disk?: string;
   readonly pids?: string;
   readonly timeout?: string;
+  readonly executor?: string;
   readonly image?: string;
   readonly queue?: string;
   readonly concurrencyKey?: string;
@@ -45,6 +46,7 @@ export async function submissionOf(
     ...given('timeoutMs', '--timeout', options.timeout, readDurationMs),
     ...given('uid', '--uid', options.uid, readInteger),
     ...given('attemptsMax', '--attempts', options.attempts, readInteger),
+    ...(options.executor === undefined ? {} : { executor: options.executor }),
     ...(options.image === undefined ? {} : { image: options.image }),
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),

@@ -129,11 +129,19 @@ export const insertRuns = define<{ name: string; token: string; runs: string; no
    ON CONFLICT (id) DO NOTHING`,
 );
 
-/** A run that somebody asked for. */
+/** A run whose job never was, or is forgotten, makes room for one of the same id. */
+export const deleteJoblessRun = define<{ id: string }>(
+  'schedules.deleteJoblessRun',
+  `DELETE FROM schedule_runs WHERE id = :id AND +outcome <> 'firing'
+     AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)`,
+);
+
+/** A run that somebody asked for, once. */
 export const insertTriggered = define<{ id: string; name: string; nowMs: number }>(
   'schedules.insertTriggered',
   `INSERT INTO schedule_runs (id, schedule, kind, slot_ms, slots, outcome, at_ms)
    SELECT :id, name, 'manual', :nowMs, 1, 'firing', :nowMs FROM schedules WHERE name = :name
+   ON CONFLICT (id) DO NOTHING
    RETURNING id`,
 );
 
