@@ -52,15 +52,6 @@ describe('blixard run', () => {
     });
   });
 
-  it('submits a function of an application, its arguments after its name', async () => {
-    const { run } = prepared();
-    expect(await run('run', '-d', '--executor', 'function', '--', 'send-mail', '{"to":"a"}')).toBe(0);
-    expect((await newestJob()).spec).toMatchObject({
-      executor: 'function',
-      command: ['send-mail', '{"to":"a"}'],
-    });
-  });
-
   it('submits what it may take of its VM, and says which flag asks for too much', async () => {
     const { run, terminal } = prepared();
     expect(await run('run', ...'-d -m 256 --disk 100m --pids 64'.split(' '), 'true')).toBe(0);

@@ -64,22 +64,6 @@ describe('blixard schedule', () => {
     });
   });
 
-  it('set makes jobs of functions, and makes them no others unless told to', async () => {
-    const set = (...flags: readonly string[]) =>
-      call('set', 'mails', '--cron', '@hourly', ...flags, '--', 'send-mails', '{}');
-    const { stdout } = await set('--executor', 'function');
-    expect(stdout).toMatch(/^executor +function$/m);
-    const { code, stderr } = await set();
-    expect(code).toBe(125);
-    expect(stderr).toContain(
-      'schedule mails has jobs of executor function, and this set names none: --executor function keeps it, ' +
-        '--executor microvm changes it',
-    );
-    expect((await set('--executor', 'function')).stdout).toMatch(/^version +1$/m);
-    expect((await set('--executor', 'microvm')).stdout).toMatch(/^executor +microvm$/m);
-    expect((await set()).code).toBe(0);
-  });
-
   it('trigger with a key gives the same job again', async () => {
     await setNightly();
     const trigger = () => call('trigger', 'nightly', '--idempotency-key', 'k');

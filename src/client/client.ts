@@ -75,8 +75,9 @@ export class BlixardClient {
   }
 
   /**
-   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, submits, whose jobs always
-   * carry an id, and those with an Idempotency-Key) are tried up to `limits.callTries` times when the connection is lost.
+   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, submits, whose jobs
+   * always carry an id, and those with an Idempotency-Key) are tried up to
+   * `limits.callTries` times when the connection is lost.
    */
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
     const given: AnyInput = input ?? {};

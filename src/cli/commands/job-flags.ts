@@ -19,7 +19,8 @@ export function declareJobFlags(command: Command): void {
     )
     .option(
       '--executor <name>',
-      `what runs it: ${defaults.executor}, or function, then COMMAND is its name and arguments (default: ${defaults.executor})`,
+      `what runs it, ${defaults.executor} or function: then <command> is its name and arguments ` +
+        `(default: ${defaults.executor})`,
     )
     .option('--image <name>', `image to run in (default: ${defaults.image})`)
     .option('--queue <name>', `queue to submit to (default: ${defaults.queue})`)

@@ -86,8 +86,8 @@ export class ScheduleCommands {
   }
 
   /**
-   * Submits its job now; the same key gives that job again, as long as it is kept. Throws SCHEDULE_NOT_FOUND, and what a
-   * submit throws.
+   * Submits its job now; the same key gives that job again, as long as it is kept. Throws SCHEDULE_NOT_FOUND, and what
+   * a submit throws.
    */
   async trigger(name: string, idempotencyKey?: string): Promise<Job> {
     const { job, createdAtMs } = await this.#read(name);

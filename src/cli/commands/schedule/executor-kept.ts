@@ -6,8 +6,8 @@ import { BlixardError, isBlixardError } from '../../../domain/errors.ts';
 import { limits } from '../../../domain/limits.ts';
 
 /**
- * Sets the schedule. A body that names no executor is only taken for a schedule whose jobs have the default one, or that is
- * new: else it throws USAGE. Rejects as `setSchedule` does.
+ * Sets the schedule. A body that names no executor is only taken for a schedule whose jobs have the default one, or
+ * that is new: else it throws USAGE. Rejects as `setSchedule` does.
  */
 export async function setKeepingExecutor(
   client: BlixardClient,
