@@ -1,7 +1,9 @@
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Job } from '../../contract/job.ts';
 import type { SetSchedule } from '../../contract/schedule.ts';
 import type { ClaimedJob } from '../../contract/worker.ts';
+import { isEnded, type JobState } from '../../domain/job.ts';
 import { limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
@@ -26,7 +28,7 @@ const set = (over: Partial<SetSchedule> = {}) =>
   control.schedules.set('tick', { ...everyMinute, overlap: 'queue', ...over });
 /** Oldest first. */
 const jobs = async (): Promise<Job[]> => (await control.queries.list({ limit: 500 })).jobs.reverse();
-const states = async (): Promise<string[]> => (await jobs()).map(({ state }) => state);
+const states = async (): Promise<JobState[]> => (await jobs()).map(({ state }) => state);
 /** All that a worker with room for everything gets now. */
 const claim = async (): Promise<readonly ClaimedJob[]> => {
   await control.parentEnds.tellAll();
@@ -184,4 +186,44 @@ describe('the line of a schedule', () => {
     expect((await claim()).map(({ jobId }) => jobId)).toEqual([triggered.id]);
     expect(await states()).toEqual(['completed', 'claimed', 'blocked']);
   });
+});
+
+it('whatever happens in between, never two of them are ready or run', async () => {
+  const steps = fc.array(
+    fc.record({
+      what: fc.constantFrom('slot', 'slot', 'slot', 'claim', 'end', 'fail', 'cancel', 'forget', 'restart'),
+      pick: fc.nat(),
+    }),
+    { maxLength: 20 },
+  );
+  await set({ job: { ...trueJob, attemptsMax: 2 } });
+  let held: readonly ClaimedJob[] = [];
+  const step = async (what: string, pick: number): Promise<void> => {
+    const going = (await jobs()).filter(({ endedAtMs }) => endedAtMs === null);
+    const cancelled = going[pick % going.length];
+    const [job] = held;
+    if (what === 'slot') await pass(control, minute);
+    if (what === 'claim') held = [...held, ...(await claim())];
+    if (what === 'cancel' && cancelled !== undefined) await control.jobs.cancel(cancelled.id);
+    if (what === 'forget') await control.forget.purge('default', {});
+    if (what === 'restart') await control.scheduleRunner.stop().then(() => control.scheduleRunner.start());
+    if ((what === 'end' || what === 'fail') && job !== undefined) {
+      await end(job, { exitCode: what === 'fail' ? 1 : 0 });
+      held = held.slice(1);
+    }
+    await control.parentEnds.tellAll();
+    await settle();
+  };
+  const property = fc.asyncProperty(steps, async (given) => {
+    for (const { what, pick } of given) {
+      await step(what, pick);
+      await control.workers.heartbeat(worker.id, worker.generation);
+      const now = await states();
+      const ready = now.filter((state) => state !== 'blocked' && !isEnded(state));
+      expect(ready.length).toBeLessThanOrEqual(1);
+      // And the line goes on: none waits for nothing.
+      expect(ready.length).toBe(now.some((state) => state === 'blocked') ? 1 : ready.length);
+    }
+  });
+  await fc.assert(property, { numRuns: 30, seed: 7, endOnFailure: true });
 });
