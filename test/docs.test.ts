@@ -19,6 +19,7 @@ const pages = [
   'docs/together.md',
   'docs/webhooks.md',
   'docs/results.md',
+  'docs/schedules.md',
 ];
 
 describe('the documentation', () => {

@@ -42,6 +42,35 @@ describe('blixard schedule', () => {
     expect([code, stderr]).toEqual([125, expect.stringContaining('has version 2, not 1.\nhint: ')]);
   });
 
+  it('set takes what a job may have, as run does', async () => {
+    const flags = [
+      '--priority',
+      '9',
+      '--label',
+      'team=a',
+      '--retry',
+      'exit=3',
+      '--expire-in',
+      '1h',
+      '--tenant',
+      'a',
+    ];
+    await setNightly(...flags, '--unique', 'k', '--group', 'nights', '--paused');
+    const schedule = JSON.parse((await call('get', 'nightly', '-o', 'json')).stdout);
+    expect(schedule.paused).toBe(true);
+    expect(schedule.job).toMatchObject({
+      ...{ priority: 9, labels: { team: 'a' }, retry: { exit: { attemptsMax: 3 } }, expireInMs: 3_600_000 },
+      ...{ tenant: 'a', unique: { key: 'k' }, group: 'nights' },
+    });
+  });
+
+  it('trigger with a key gives the same job again', async () => {
+    await setNightly();
+    const trigger = () => call('trigger', 'nightly', '--idempotency-key', 'k');
+    expect((await trigger()).stdout).toBe((await trigger()).stdout);
+    expect((await call('get', 'nightly')).stdout).toMatch(/^runs +1 fired, /m);
+  });
+
   it.each([
     [['--tz', 'UTC'], "blixard: --cron is missing, for example --cron '0 3 * * *'\nhint: "],
     [

@@ -18,6 +18,7 @@ export interface SubmitOptions extends SubmitFlags, BackoffFlags {
   readonly disk?: string;
   readonly pids?: string;
   readonly timeout?: string;
+  readonly executor?: string;
   readonly image?: string;
   readonly queue?: string;
   readonly concurrencyKey?: string;
@@ -48,6 +49,7 @@ export async function submissionOf(
     ...given('uid', '--uid', options.uid, readInteger),
     ...given('attemptsMax', '--attempts', options.attempts, readCount),
     ...(backoff === undefined ? {} : { backoff }),
+    ...(options.executor === undefined ? {} : { executor: options.executor }),
     ...(options.image === undefined ? {} : { image: options.image }),
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),

@@ -1,4 +1,4 @@
-/** The flags of `blixard run` that say when a job starts, how often it may be there, and how it is found again. */
+/** The flags that say when a job starts, how often it may be there, and how it is found again. */
 import { type Command, Option } from 'commander';
 import { type SubmitOptions, type UniquePolicy, uniquePolicies } from '../contract/submit-options.ts';
 import { type Isolation, isolations } from '../domain/isolation.ts';
@@ -22,16 +22,21 @@ export interface SubmitFlags {
   readonly zygote?: boolean;
 }
 
-/** Adds them to a command. */
+/** Adds those that only one submit has. */
+export function declareOnceFlags(command: Command): Command {
+  return command
+    .option('--at <time>', 'start not before this time, for example 2030-01-31T08:00')
+    .option('--idempotency-key <key>', 'the same key and job again give the first job again');
+}
+
+/** Adds those that a job which is submitted again and again has, too. */
 export function declareSubmitFlags(command: Command): Command {
   return command
     .option('--priority <n>', 'from -100 to 100; one more is worth a minute of waiting')
     .option('--delay <duration>', 'start not before this time has passed')
-    .option('--at <time>', 'start not before this time, for example 2030-01-31T08:00')
     .option('--expire-in <duration>', 'give up when it was not started this long after it was due')
     .option('--unique <key>', 'at most one job of the queue with this key that has not ended')
     .addOption(new Option('--unique-policy <policy>', 'when there is one').choices(uniquePolicies))
-    .option('--idempotency-key <key>', 'the same key and job again give the first job again')
     .option('--retry <rule>', retryUsage, collect)
     .option('--label <name=value>', 'label to find it by; may be given often', collect)
     .option('--tenant <name>', 'whose job it is')
@@ -70,6 +75,8 @@ function labelsOf(given: readonly string[]): Record<string, string> {
 }
 
 /** The headers of the submit. */
-export function submitHeadersOf({ idempotencyKey }: SubmitFlags): { 'idempotency-key'?: string } {
+export function submitHeadersOf({ idempotencyKey }: Pick<SubmitFlags, 'idempotencyKey'>): {
+  'idempotency-key'?: string;
+} {
   return idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
 }

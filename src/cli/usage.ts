@@ -11,6 +11,7 @@ const flagOfField: Readonly<Record<string, string>> = {
   diskMiB: '--disk',
   pids: '--pids',
   timeoutMs: '--timeout',
+  executor: '--executor',
   image: '--image',
   queue: '--queue',
   cwd: '--workdir',

@@ -75,8 +75,9 @@ export class BlixardClient {
   }
 
   /**
-   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, and submits, whose jobs
-   * always carry an id) are tried up to `limits.callTries` times when the connection is lost.
+   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, submits, whose jobs
+   * always carry an id, and those with an Idempotency-Key) are tried up to
+   * `limits.callTries` times when the connection is lost.
    */
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
     const given: AnyInput = input ?? {};
@@ -190,7 +191,7 @@ export class BlixardClient {
     const timeoutMs = input.timeoutMs ?? defaults.callTimeoutMs + waitMsOf(input);
     const deadline = new Deadline({ clock: this.#clock, timeoutMs, signal: input.signal });
     try {
-      return await this.#tryTimes(isRepeatable(name) ? limits.callTries : 1, deadline.gone, attempt);
+      return await this.#tryTimes(isRepeatable(name, input) ? limits.callTries : 1, deadline.gone, attempt);
     } catch (error) {
       if (!deadline.isOver) throw error;
       const problem = `no answer within ${timeoutMs} ms`;
@@ -222,9 +223,9 @@ function takesBytes(name: RouteName): boolean {
   return route.body === 'bytes';
 }
 
-function isRepeatable(name: RouteName): boolean {
+function isRepeatable(name: RouteName, { headers }: AnyInput): boolean {
   const route: Route = routes[name];
-  return route.method === 'GET' || isSubmit(name);
+  return route.method === 'GET' || isSubmit(name) || headers?.['idempotency-key'] !== undefined;
 }
 
 /** How long the server may wait before it answers. */

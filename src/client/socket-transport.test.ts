@@ -75,6 +75,12 @@ describe('one connection', () => {
     const cancel = client.call('cancelJob', { params: { id: 'abcd' } });
     await expect(cancel).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
     expect(seen).toEqual(['getHealth', 'getHealth', 'cancelJob']);
+    failing = true;
+    const keyed = { params: { name: 's' }, headers: { 'idempotency-key': 'k' } };
+    // What answers here gives 200 to everything.
+    const trigger = client.call('triggerSchedule', keyed);
+    await expect(trigger).rejects.toMatchObject({ code: 'SERVER_ANSWER_INVALID' });
+    expect(seen.slice(3)).toEqual(['triggerSchedule', 'triggerSchedule']);
   });
 
   it('tells the server of a call that nobody waits for any more', async () => {

@@ -6,6 +6,7 @@ import { Job } from './job.ts';
 import type { Route } from './routes.ts';
 import { Schedule, ScheduleName, SchedulePage, ScheduleWithRuns, SetSchedule } from './schedule.ts';
 import { strict } from './schema.ts';
+import { idempotencyHeaders } from './submit-options.ts';
 
 const params = strict({ name: ScheduleName });
 
@@ -64,9 +65,18 @@ export const scheduleRoutes = {
     path: '/v1/schedules/{name}/trigger',
     summary: 'Submit its job now, also when it is paused or its last job runs; its slots stay as they are.',
     params,
+    headers: idempotencyHeaders(
+      'of this schedule, kept as long as the job; the same key gives that job again',
+    ),
     status: 201,
     reply: Job,
-    errors: ['SCHEDULE_NOT_FOUND', 'SPEC_TOO_LARGE', 'IMAGE_UNKNOWN', 'STORE_UNAVAILABLE'],
+    errors: [
+      'VALIDATION_FAILED',
+      'SCHEDULE_NOT_FOUND',
+      'SPEC_TOO_LARGE',
+      'IMAGE_UNKNOWN',
+      'STORE_UNAVAILABLE',
+    ],
   },
   pauseSchedule: {
     method: 'POST',

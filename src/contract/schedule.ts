@@ -30,7 +30,9 @@ const settings = {
   catchUpMax: Type.Integer({ minimum: 1, maximum: limits.catchUpMax, default: defaults.catchUpMax }),
   overlap: oneOf(overlapPolicies, {
     default: defaults.overlap,
-    description: 'the job before has not ended: skip the slot, queue the job too, or cancel the one before',
+    description:
+      'the job before has not ended: skip the slot; queue: the job waits until those before it have ended, ' +
+      `${limits.scheduleWaitingMax} at most; replace: cancel the one before`,
   }),
 };
 

@@ -13,6 +13,13 @@ export const labelPattern = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}=[^\\u0000\\ud800-
 export const tenantPattern = '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$';
 export const idempotencyKeyPattern = `^[\\x21-\\x7e]{1,${limits.idempotencyKeyLength}}$`;
 
+/** Headers of a call that may be repeated with the same key; `kept` says for how long. */
+export function idempotencyHeaders(kept: string) {
+  return Type.Object({
+    'idempotency-key': Type.Optional(Type.String({ pattern: idempotencyKeyPattern, description: kept })),
+  });
+}
+
 /** What to do while a job of the queue with the same key has not ended. */
 export const uniquePolicies = ['reject', 'existing', 'replace', 'debounce'] as const;
 export type UniquePolicy = (typeof uniquePolicies)[number];

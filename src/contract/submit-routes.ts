@@ -5,7 +5,7 @@ import { limits } from '../domain/limits.ts';
 import { Job, JobPage, namePattern, SubmitJob } from './job.ts';
 import type { Route } from './routes.ts';
 import { cursor, oneOf, pageSize, strict } from './schema.ts';
-import { idempotencyKeyPattern, searchQuery } from './submit-options.ts';
+import { idempotencyHeaders, searchQuery } from './submit-options.ts';
 
 export const submitRoutes = {
   submitJob: {
@@ -14,14 +14,7 @@ export const submitRoutes = {
     summary:
       'Submit a job. It is on disk when this answers. 201, too, with a job that is there already: of the same id or ' +
       'Idempotency-Key and body, or by its unique policy.',
-    headers: Type.Object({
-      'idempotency-key': Type.Optional(
-        Type.String({
-          pattern: idempotencyKeyPattern,
-          description: 'kept as long as the job; the same key and body give that job again',
-        }),
-      ),
-    }),
+    headers: idempotencyHeaders('kept as long as the job; the same key and body give that job again'),
     body: SubmitJob,
     status: 201,
     reply: Job,

@@ -33,10 +33,11 @@ export class JobCommands {
   /**
    * Stores a job; it is on disk when this resolves. With an id, or an idempotency key, the same call again gives the
    * same job. Throws SPEC_TOO_LARGE, IMAGE_UNKNOWN, PARENT_UNKNOWN, JOB_CYCLE, JOB_ID_CONFLICT,
-   * IDEMPOTENCY_CONFLICT, UNIQUE_CONFLICT.
+   * IDEMPOTENCY_CONFLICT, UNIQUE_CONFLICT. It waits for the end of the jobs `waitsFor` that are still there, whatever
+   * end that is.
    */
-  submit(body: SubmitJob, idempotencyKey?: string): Promise<Job> {
-    return this.#submits.submit(body, idempotencyKey);
+  submit(body: SubmitJob, idempotencyKey?: string, waitsFor?: readonly string[]): Promise<Job> {
+    return this.#submits.submit(body, idempotencyKey, waitsFor);
   }
 
   /**

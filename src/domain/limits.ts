@@ -201,6 +201,8 @@ export const limits = {
   schedulesPerLook: 100,
   /** Newest runs kept of each schedule; more than one decision makes. */
   scheduleRunsKept: 200,
+  /** Jobs of one schedule that may wait for the one that runs; more slots are skipped. */
+  scheduleWaitingMax: 128,
   /** Times a change of a schedule is tried anew because another one came first. */
   scheduleRounds: 4,
   /** Pairs of queue and state told by the totals. */

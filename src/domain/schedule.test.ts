@@ -17,6 +17,7 @@ const facts = (over: Partial<ScheduleFacts> = {}): ScheduleFacts => ({
   overlap: 'queue',
   nextAtMs: 100 * minute,
   previousLives: false,
+  queued: 0,
   ...over,
 });
 
@@ -107,11 +108,14 @@ describe('a slot whose job before has not ended', () => {
     expect(decide({ overlap: 'skip' }, 100 * minute).fire).toHaveLength(1);
   });
 
-  it('queue: is run all the same', () => {
-    expect(decide({ overlap: 'queue', previousLives: true }, 100 * minute)).toMatchObject({
-      fire: [100 * minute],
+  it('queue: is run all the same, while not too many wait', () => {
+    const over = { overlap: 'queue', previousLives: true, catchUp: 'all' } as const;
+    expect(decide({ ...over, queued: limits.scheduleWaitingMax - 1 }, 102.5 * minute)).toMatchObject({
+      fire: [100 * minute, 101 * minute],
+      skip: [{ slotMs: 102 * minute, slots: 1, reason: 'overlap' }],
       replacePrevious: false,
     });
+    expect(decide({ ...over, queued: limits.scheduleWaitingMax + 1 }, 100 * minute).fire).toEqual([]);
   });
 
   it('replace: takes its place', () => {
@@ -131,6 +135,7 @@ describe('any decision', () => {
     overlap: fc.constantFrom(...overlapPolicies),
     nextAtMs: fc.integer({ min: 1, max: 1_000 }).map((n) => n * minute),
     previousLives: fc.boolean(),
+    queued: fc.integer({ min: 0, max: 2 * limits.scheduleWaitingMax }),
   });
 
   it('tells each due slot once: fired, or skipped with a reason', () => {

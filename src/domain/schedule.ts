@@ -25,6 +25,8 @@ export interface ScheduleFacts {
   readonly nextAtMs: number;
   /** The job of the slot before has not ended. */
   readonly previousLives: boolean;
+  /** Jobs that have not ended and that one more would wait for; counts for the policy `queue` alone. */
+  readonly queued: number;
 }
 
 /** A slot that is not run; `slots` counts all that it stands for, itself the newest of them. */
@@ -86,8 +88,10 @@ function withoutOverlap(
   const skipped = (slots: readonly number[], reason: SkipReason): Skip[] =>
     slots.map((slotMs) => ({ slotMs, slots: 1, reason }));
   switch (facts.overlap) {
-    case 'queue':
-      return { fire: wanted, skip: [] };
+    case 'queue': {
+      const room = Math.max(0, 1 + limits.scheduleWaitingMax - facts.queued);
+      return { fire: wanted.slice(0, room), skip: skipped(wanted.slice(room), 'overlap') };
+    }
     case 'skip': {
       const runs = facts.previousLives ? 0 : 1;
       return { fire: wanted.slice(0, runs), skip: skipped(wanted.slice(runs), 'overlap') };

@@ -18,6 +18,11 @@ export function declareJobFlags(command: Command): void {
       '--timeout <duration>',
       `end the command after this time (default: ${formatDurationMs(defaults.timeoutMs)})`,
     )
+    .option(
+      '--executor <name>',
+      `what runs it, ${defaults.executor} or function: then <command> is its name and arguments ` +
+        `(default: ${defaults.executor})`,
+    )
     .option('--image <name>', `image to run in (default: ${defaults.image})`)
     .option('--queue <name>', `queue to submit to (default: ${defaults.queue})`)
     .option('--concurrency-key <key>', 'share the limit per key of the queue with jobs of the same key')

@@ -4,7 +4,7 @@ import { BlixardError } from '../../domain/errors.ts';
 import { attach } from '../attach.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../command.ts';
 import { type SubmitOptions, submissionOf } from '../submission.ts';
-import { declareSubmitFlags, submitHeadersOf } from '../submit-flags.ts';
+import { declareOnceFlags, declareSubmitFlags, submitHeadersOf } from '../submit-flags.ts';
 import { declareTogetherFlags, type TogetherFlags, withTogetherFlags } from '../together-flags.ts';
 import { withWholeInputs } from '../whole-ids.ts';
 import { declareJobFlags } from './job-flags.ts';
@@ -16,7 +16,7 @@ interface Options extends SubmitOptions, TogetherFlags {
 export function addRun(parent: Command, home: CommandHome): void {
   addCommand<Options>(parent, home, {
     usage: 'run',
-    summary: 'run a command in a microVM of its own',
+    summary: 'run a command in a microVM of its own, or a function of an application',
     flags: 'client',
     printsData: true,
     examples: [
@@ -25,6 +25,7 @@ export function addRun(parent: Command, home: CommandHome): void {
       'blixard run --attempts 5 --backoff fixed:30s --retry oom=2,memory=x2 -- ./fetch.sh',
       'tar c . | blixard run -i -- tar tv',
       'id=$(blixard run -d -- sleep 60) && blixard job logs -f "$id"',
+      `blixard run --executor function -- send-mail '{"to":"ada@example.org"}'`,
       'blixard run --after "$id" --after-failed skip --group nightly -- ./report.sh',
     ],
     setUp: declare,
@@ -39,6 +40,7 @@ function declare(command: Command): void {
     .option('-d, --detach', 'print the id of the job and leave it to the server');
   declareJobFlags(command);
   declareSubmitFlags(command);
+  declareOnceFlags(command);
   declareTogetherFlags(command);
 }
 

@@ -37,6 +37,9 @@ describe('schedules over HTTP', () => {
     });
     const { events } = await client.call('listJobEvents', { params: { id: triggered.id } });
     expect(events.map(({ kind }) => kind)).toEqual(['job.submitted', 'schedule.fired']);
+    const headers = { 'idempotency-key': 'once' };
+    const once = await client.call('triggerSchedule', { params, headers });
+    expect((await client.call('triggerSchedule', { params, headers })).id).toBe(once.id);
     await client.call('deleteSchedule', { params });
     await expect(client.call('getSchedule', { params })).rejects.toMatchObject({
       code: 'SCHEDULE_NOT_FOUND',

@@ -25,6 +25,20 @@ describe('slots of a cron expression', () => {
     expect(slots('0 9 * * MON-FRI', 'UTC', '2026-01-02T10:00:00Z', 1)).toEqual(['2026-01-05T09:00']);
   });
 
+  it.each([
+    ['0 12 L * *', ['2026-01-31T12:00', '2026-02-28T12:00']],
+    ['0 12 15W * *', ['2026-01-15T12:00', '2026-02-16T12:00']],
+    ['0 12 LW * *', ['2026-01-30T12:00', '2026-02-27T12:00']],
+    ['0 12 * * FRI#2', ['2026-01-09T12:00', '2026-02-13T12:00']],
+    ['0 12 * * FRI#L', ['2026-01-30T12:00', '2026-02-27T12:00']],
+    ['0 12 * * 5L', ['2026-01-30T12:00', '2026-02-27T12:00']],
+    ['0 0 13 * 5', ['2026-01-02T00:00', '2026-01-09T00:00', '2026-01-13T00:00', '2026-01-16T00:00']],
+    ['0 0 13 * +5', ['2026-02-13T00:00', '2026-03-13T00:00']],
+    ['0 0 * * 7', ['2026-01-04T00:00', '2026-01-11T00:00']],
+  ])('%s are days as the documentation says', (cron, expected) => {
+    expect(slots(cron, 'UTC', '2026-01-01T00:00:00Z', expected.length)).toEqual(expected);
+  });
+
   it('wait years for a 29th of February, also over 2100 which has none', () => {
     expect(slots('0 0 29 2 *', 'UTC', '2026-01-01T00:00:00Z', 2)).toEqual([
       '2028-02-29T00:00',
@@ -92,6 +106,8 @@ describe('what is no schedule', () => {
       /^cron: is "61 \* \* \* \*"; allowed: minute hour day month weekday.*Invalid value for minute/,
     ],
     ['* * *', /^cron: is "\* \* \*"; allowed: minute hour/],
+    ['5/15 * * * *', /range \(min-max\/step\)/],
+    ['0 22 * * FRI-MON', /From value is larger/],
     ['2026-01-01T00:00:00', /^cron: /],
     ['? * * * *', /use \* for any value/],
     ['@reboot', /^cron: is "@reboot"; allowed: .*@hourly/],

@@ -6,7 +6,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Database, Row } from '../../store/database.ts';
 import { integer, json, text, textOrNull } from '../../store/statements/columns.ts';
-import { firingRuns, forgetRuns, settleRun } from '../../store/statements/schedules.ts';
+import { earlierJobs, firingRuns, forgetRuns, settleRun } from '../../store/statements/schedules.ts';
 import type { JobCommands } from '../job-commands.ts';
 import { allDone } from './all-done.ts';
 
@@ -18,6 +18,8 @@ export interface FiringRun {
   readonly job: SubmitJob;
   /** The job that must end for it. */
   readonly replaces: string | null;
+  /** Its job waits for the end of those of earlier runs. */
+  readonly waits: boolean;
 }
 
 /** Every call may reject with STORE_UNAVAILABLE or OVERLOADED; then the run waits to be delivered again. */
@@ -39,7 +41,7 @@ export class RunDelivery {
     for (let after = 0; ; ) {
       const page = { after, limit: limits.schedulesPerLook };
       const rows = await this.#db.query(firingRuns.with(page), { level: 'linearizable' });
-      await allDone(rows.map((row) => this.#deliverOrTell(runOf(row))));
+      await allDone(bySchedule(rows.map(runOf)).map((runs) => this.#deliverInOrder(runs)));
       const last = rows.at(-1);
       if (last === undefined || rows.length < limits.schedulesPerLook) return;
       after = integer(last, 'seq');
@@ -49,8 +51,9 @@ export class RunDelivery {
   /** The job of one run. Rejects with what the submit says against it; the run then counts as failed. */
   async deliver(run: FiringRun): Promise<Job> {
     if (run.replaces !== null) await this.#cancel(run.replaces, run.schedule);
+    const waitsFor = run.waits ? await this.#earlierJobs(run.id) : [];
     try {
-      const job = await this.#jobs.submit({ ...run.job, id: run.id });
+      const job = await this.#jobs.submit({ ...run.job, id: run.id }, undefined, waitsFor);
       await this.#settle(run, 'fired', null);
       return job;
     } catch (error) {
@@ -58,6 +61,17 @@ export class RunDelivery {
       if (isRefusal(refusal)) await this.#settle(run, 'failed', refusal.message);
       throw refusal;
     }
+  }
+
+  /** Of one schedule: those that wait find the jobs they wait for. */
+  async #deliverInOrder(runs: readonly FiringRun[]): Promise<void> {
+    for (const run of runs) await this.#deliverOrTell(run);
+  }
+
+  async #earlierJobs(id: string): Promise<string[]> {
+    const page = { id, limit: limits.scheduleRunsKept };
+    const rows = await this.#db.query(earlierJobs.with(page), { level: 'linearizable' });
+    return rows.map((row) => text(row, 'id'));
   }
 
   async #deliverOrTell(run: FiringRun): Promise<void> {
@@ -97,11 +111,22 @@ function isRefusal(error: BlixardError): boolean {
   return error.entry.fault !== 'transient' && error.code !== 'JOB_ID_CONFLICT';
 }
 
+function bySchedule(runs: readonly FiringRun[]): FiringRun[][] {
+  const lists = new Map<string, FiringRun[]>();
+  for (const run of runs) {
+    const list = lists.get(run.schedule);
+    if (list === undefined) lists.set(run.schedule, [run]);
+    else list.push(run);
+  }
+  return [...lists.values()];
+}
+
 function runOf(row: Row): FiringRun {
   return {
     id: text(row, 'id'),
     schedule: text(row, 'schedule'),
     job: json<SubmitJob>(row, 'job'),
     replaces: textOrNull(row, 'replaces'),
+    waits: integer(row, 'waits') === 1,
   };
 }

@@ -136,6 +136,39 @@ describe('trigger', () => {
     expect((await control.schedules.trigger('nightly')).id).not.toBe(job.id);
   });
 
+  it('with a key is the same job again, also when the schedule was changed', async () => {
+    await control.schedules.set('nightly', nightly);
+    const [job, again] = await Promise.all(
+      ['k', 'k'].map((key) => control.schedules.trigger('nightly', key)),
+    );
+    expect(again?.id).toBe(job?.id);
+    await control.schedules.set('nightly', { ...nightly, job: { command: ['other'] } });
+    expect((await control.schedules.trigger('nightly', 'k')).spec.command).toEqual(['true']);
+    expect((await control.schedules.get('nightly')).runs).toMatchObject([
+      { jobId: job?.id, outcome: 'fired' },
+    ]);
+    expect(await control.schedules.get('nightly')).toMatchObject({ fired: 1, failed: 0 });
+    expect((await control.schedules.trigger('nightly', 'l')).id).not.toBe(job?.id);
+    await control.schedules.set('weekly', nightly);
+    expect((await control.schedules.trigger('weekly', 'k')).id).not.toBe(job?.id);
+  });
+
+  it('with the key of one that was refused, or is forgotten, is a job anew', async () => {
+    await control.schedules.set('nightly', nightly);
+    const images = [{ name: 'other:latest', digest: `sha256:${'0'.repeat(64)}` }];
+    const worker = await TestWorker.join(control, { images });
+    await expect(control.schedules.trigger('nightly', 'k')).rejects.toMatchObject({ code: 'IMAGE_UNKNOWN' });
+    await worker.register({
+      images: [...images, { name: 'base:latest', digest: `sha256:${'1'.repeat(64)}` }],
+    });
+    const { id } = await control.schedules.trigger('nightly', 'k');
+    expect((await control.schedules.get('nightly')).runs).toMatchObject([{ jobId: id, outcome: 'fired' }]);
+    await control.jobs.cancel(id);
+    await control.forget.purge('default', {});
+    expect(await control.schedules.trigger('nightly', 'k')).toMatchObject({ id, state: 'pending' });
+    expect(await control.schedules.get('nightly')).toMatchObject({ fired: 2, failed: 1, lastJobId: id });
+  });
+
   it('is what the next slot’s overlap is judged by', async () => {
     control.scheduleRunner.start();
     await settle();

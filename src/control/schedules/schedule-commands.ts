@@ -3,13 +3,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Job } from '../../contract/job.ts';
 import type { Schedule, SchedulePage, ScheduleWithRuns, SetSchedule } from '../../contract/schedule.ts';
 import { defaults } from '../../domain/defaults.ts';
-import { BlixardError } from '../../domain/errors.ts';
+import { BlixardError, isBlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Ids } from '../../platform/random.ts';
 import type { Database, Row, Statement } from '../../store/database.ts';
 import { text } from '../../store/statements/columns.ts';
+import { jobById } from '../../store/statements/jobs.ts';
 import {
+  deleteJoblessRun,
   deleteRuns,
   deleteSchedule,
   insertSchedule,
@@ -24,9 +26,11 @@ import { badValue } from '../http/validation.ts';
 import type { JobCommands } from '../job-commands.ts';
 import type { Signals } from '../signals.ts';
 import { readSpecPage } from '../spec-pages.ts';
+import { jobOf } from '../views.ts';
 import { firstSlots, slotsOf } from './cron.ts';
 import type { RunDelivery } from './run-delivery.ts';
 import { runOf, scheduleOf } from './schedule-views.ts';
+import { triggeredJobId } from './slot-job-id.ts';
 
 /** What of a schedule a user decides, all of it. */
 type Settings = Pick<Schedule, 'cron' | 'timeZone' | 'job' | 'catchUp' | 'catchUpMax' | 'overlap' | 'paused'>;
@@ -81,20 +85,43 @@ export class ScheduleCommands {
     return this.#change(name, (current) => ({ ...existing(name, current), paused: false }));
   }
 
-  /** Submits its job now. Throws SCHEDULE_NOT_FOUND, and what a submit throws. */
-  async trigger(name: string): Promise<Job> {
-    const { job } = await this.#read(name);
-    const id = this.#ids();
-    const values = { id, name, nowMs: this.#clock.nowMs() };
-    const [inserted] = await this.#db.batch([insertTriggered.with(values)]);
-    if (inserted?.rows.length !== 1) throw notFound(name);
+  /**
+   * Submits its job now; the same key gives that job again, as long as it is kept. Throws SCHEDULE_NOT_FOUND, and what
+   * a submit throws.
+   */
+  async trigger(name: string, idempotencyKey?: string): Promise<Job> {
+    const { job, createdAtMs } = await this.#read(name);
+    if (idempotencyKey === undefined) return await this.#fire(this.#ids(), name, job);
+    const id = triggeredJobId(name, createdAtMs, idempotencyKey);
+    const before = await this.#findJob(id);
+    if (before !== undefined) return before;
     try {
-      return await this.#delivery.deliver({ id, schedule: name, job, replaces: null });
+      return await this.#fire(id, name, job);
+    } catch (error) {
+      // The same call at the same time has submitted it, and the schedule was changed in between.
+      const now = isBlixardError(error, 'JOB_ID_CONFLICT') ? await this.#findJob(id) : undefined;
+      if (now === undefined) throw error;
+      return now;
+    }
+  }
+
+  async #fire(id: string, name: string, job: Schedule['job']): Promise<Job> {
+    const values = { id, name, nowMs: this.#clock.nowMs() };
+    const [, inserted] = await this.#db.batch([deleteJoblessRun.with({ id }), insertTriggered.with(values)]);
+    // Either the schedule is gone, or the same call at the same time was first.
+    if (inserted?.rows.length !== 1) await this.#read(name);
+    try {
+      return await this.#delivery.deliver({ id, schedule: name, job, replaces: null, waits: false });
     } catch (error) {
       // It is on disk: if the store went away in between, the runner goes on with it.
       this.#signals.slot(values.nowMs);
       throw error;
     }
+  }
+
+  async #findJob(id: string): Promise<Job | undefined> {
+    const [row] = await this.#db.query(jobById.with({ id }), { level: 'linearizable' });
+    return row === undefined ? undefined : jobOf(row);
   }
 
   /** Its jobs stay. Throws SCHEDULE_NOT_FOUND. */

@@ -170,7 +170,8 @@ export class ScheduleRunner {
 function decide(row: Row, nextAtMs: number, nowMs: number): ScheduleDecision | undefined {
   const { cron, timeZone, ...policies } = timingOf(row);
   const previousLives = integer(row, 'previous_lives') === 1;
-  return decideSlots({ ...policies, nextAtMs, previousLives }, nowMs, slotsOf(cron, timeZone));
+  const facts = { ...policies, nextAtMs, previousLives, queued: integer(row, 'queued') };
+  return decideSlots(facts, nowMs, slotsOf(cron, timeZone));
 }
 
 /** The runs of a decision as the store takes them, in order of their slots. */

@@ -16,16 +16,23 @@ export interface Draft {
   readonly job: NewJob;
   /** What to do while another has the unique key; undefined without one. */
   readonly policy: UniquePolicy | undefined;
+  /** Jobs that must end first, beside those of its spec; how they end means nothing to it. */
+  readonly waitsFor: readonly string[];
+}
+
+interface Given {
+  readonly id: string;
+  readonly nowMs: number;
+  readonly idempotencyKey?: string | undefined;
+  readonly waitsFor?: readonly string[];
 }
 
 /** Throws SPEC_TOO_LARGE, JOB_CYCLE for a job that runs after itself, and VALIDATION_FAILED for what cannot be. */
-export function draftOf(
-  body: SubmitJob,
-  given: { readonly id: string; readonly nowMs: number; readonly idempotencyKey?: string | undefined },
-): Draft {
-  const { id, nowMs, idempotencyKey = null } = given;
+export function draftOf(body: SubmitJob, given: Given): Draft {
+  const { id, nowMs, idempotencyKey = null, waitsFor = [] } = given;
   const spec = specOf(body);
-  const waits = spec.after !== undefined && spec.after.length > 0;
+  const after = spec.after !== undefined && spec.after.length > 0 ? JSON.stringify(spec.after) : null;
+  const waits = after !== null || waitsFor.length > 0;
   assertFamily(id, spec);
   assertMemoryGrows(spec);
   assertBackoffs(body);
@@ -49,12 +56,13 @@ export function draftOf(
       tenant: spec.tenant ?? defaults.tenant,
       concurrencyKey: spec.concurrencyKey ?? null,
       attemptsMax: spec.attemptsMax,
-      after: waits ? JSON.stringify(spec.after) : null,
-      afterFailed: waits ? (spec.afterFailed ?? 'fail') : null,
+      after,
+      afterFailed: after !== null ? (spec.afterFailed ?? 'fail') : waits ? 'run' : null,
       groupName: spec.group ?? null,
       nowMs,
     },
     policy: spec.unique === undefined ? undefined : (spec.unique.policy ?? 'reject'),
+    waitsFor,
   };
 }
 

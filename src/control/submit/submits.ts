@@ -16,7 +16,7 @@ import {
   postpone,
   uniqueHolder,
 } from '../../store/statements/submit.ts';
-import { unknownIds } from '../../store/statements/together.ts';
+import { insertWaits, unknownIds } from '../../store/statements/together.ts';
 import { knownImages } from '../../store/statements/workers.ts';
 import type { Signals } from '../signals.ts';
 import { tellCancelled } from '../tell-cancelled.ts';
@@ -49,10 +49,10 @@ export class Submits {
   }
 
   /** See `JobCommands.submit`. */
-  async submit(body: SubmitJob, idempotencyKey?: string): Promise<Job> {
+  async submit(body: SubmitJob, idempotencyKey?: string, waitsFor: readonly string[] = []): Promise<Job> {
     const id = body.id ?? this.#deps.ids();
     for (let round = 0; round < limits.submitRounds; round++) {
-      const draft = draftOf(body, { id, idempotencyKey, nowMs: this.#deps.clock.nowMs() });
+      const draft = draftOf(body, { id, idempotencyKey, waitsFor, nowMs: this.#deps.clock.nowMs() });
       const job = (await this.#store(draft)) ?? (await this.#storedBefore(draft));
       if (job !== undefined) return job;
     }
@@ -85,7 +85,7 @@ export class Submits {
     if (room !== undefined) this.#tellMadeRoom(room);
     const cancelled = keeping.length === 0 ? undefined : tellKeyPolicy(this.#deps.signals, results.slice(-1));
     if (results[making.length]?.changes === 1) {
-      const waits = draft.job.after !== null;
+      const waits = draft.job.state === 'blocked';
       const moved = waits ? await this.#settled(draft.job.id, results) : cancelled?.get(draft.job.id);
       return submittedJob(draft, moved);
     }
@@ -188,7 +188,9 @@ export function tellKeyPolicy(signals: Signals, results: readonly Result[]): Map
 
 /** Nothing but its own rows is written with it. */
 function isPlain({ policy, job }: Draft): boolean {
-  return policy !== 'replace' && policy !== 'debounce' && job.after === null && job.concurrencyKey === null;
+  return (
+    policy !== 'replace' && policy !== 'debounce' && job.state !== 'blocked' && job.concurrencyKey === null
+  );
 }
 
 function makingRoom({ policy, job }: Draft): Statement[] {
@@ -197,9 +199,12 @@ function makingRoom({ policy, job }: Draft): Statement[] {
   return [];
 }
 
-function inserting({ job, specText }: Draft): Statement[] {
+function inserting({ job, specText, waitsFor }: Draft): Statement[] {
   const stored = [insertJob.with(job), insertJobData.with({ id: job.id, spec: specText })];
-  return job.after === null ? stored : [...stored, ...settling([job.id], job.nowMs)];
+  if (job.state !== 'blocked') return stored;
+  const waiting =
+    waitsFor.length === 0 ? [] : [insertWaits.with({ id: job.id, ids: JSON.stringify(waitsFor) })];
+  return [...stored, ...waiting, ...settling([job.id], job.nowMs)];
 }
 
 function rowOf(result: Result | undefined): Row | undefined {

@@ -12,6 +12,13 @@ const previousLives = `(
   OR EXISTS (SELECT 1 FROM schedule_runs WHERE id = schedules.last_job_id AND +outcome = 'firing')
 ) AS previous_lives`;
 
+/** Runs whose job is on its way or has not ended, where such a job waits for them. */
+const queued = `CASE overlap WHEN 'queue' THEN (
+  SELECT count(*) FROM schedule_runs AS run INDEXED BY schedule_runs_by_schedule
+  WHERE run.schedule = schedules.name AND (run.outcome = 'firing' OR run.outcome = 'fired' AND EXISTS (
+    SELECT 1 FROM jobs WHERE id = run.id AND ended_at_ms IS NULL))
+) ELSE 0 END AS queued`;
+
 type Settings = {
   name: string;
   cron: string;
@@ -86,7 +93,7 @@ export const runsOfSchedule = define<{ name: string; limit: number }>(
 /** Schedules with a slot that has come, the longest due first. */
 export const dueSchedules = define<{ nowMs: number; limit: number }>(
   'schedules.due',
-  `SELECT ${scheduleColumns}, ${previousLives} FROM schedules INDEXED BY schedules_due
+  `SELECT ${scheduleColumns}, ${previousLives}, ${queued} FROM schedules INDEXED BY schedules_due
    WHERE next_at_ms IS NOT NULL AND next_at_ms <= :nowMs ORDER BY next_at_ms, name LIMIT +:limit`,
 );
 
@@ -122,11 +129,19 @@ export const insertRuns = define<{ name: string; token: string; runs: string; no
    ON CONFLICT (id) DO NOTHING`,
 );
 
-/** A run that somebody asked for. */
+/** A run whose job never was, or is forgotten, makes room for one of the same id. */
+export const deleteJoblessRun = define<{ id: string }>(
+  'schedules.deleteJoblessRun',
+  `DELETE FROM schedule_runs WHERE id = :id AND +outcome <> 'firing'
+     AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)`,
+);
+
+/** A run that somebody asked for, once. */
 export const insertTriggered = define<{ id: string; name: string; nowMs: number }>(
   'schedules.insertTriggered',
   `INSERT INTO schedule_runs (id, schedule, kind, slot_ms, slots, outcome, at_ms)
    SELECT :id, name, 'manual', :nowMs, 1, 'firing', :nowMs FROM schedules WHERE name = :name
+   ON CONFLICT (id) DO NOTHING
    RETURNING id`,
 );
 
@@ -140,10 +155,20 @@ export const pauseUnreadable = define<{ name: string; version: number; nowMs: nu
 /** Runs whose job is to be submitted, oldest first, from the one after `after`. */
 export const firingRuns = define<{ after: number; limit: number }>(
   'schedules.firing',
-  `SELECT schedule_runs.seq, schedule_runs.id, schedule, replaces, job
+  `SELECT schedule_runs.seq, schedule_runs.id, schedule, replaces, job, kind = 'slot' AND overlap = 'queue' AS waits
    FROM schedule_runs INDEXED BY schedule_runs_firing CROSS JOIN schedules
    WHERE schedule_runs.outcome = 'firing' AND schedule_runs.seq > :after AND schedules.name = schedule_runs.schedule
    ORDER BY schedule_runs.seq LIMIT +:limit`,
+);
+
+/** The jobs of a schedule's earlier runs that have not ended, oldest first. */
+export const earlierJobs = define<{ id: string; limit: number }>(
+  'schedules.earlierJobs',
+  `SELECT jobs.id FROM schedule_runs AS own
+   CROSS JOIN schedule_runs AS run INDEXED BY schedule_runs_by_schedule CROSS JOIN jobs
+   WHERE own.id = :id AND run.schedule = own.schedule AND run.seq < own.seq
+     AND +run.outcome IN ('firing', 'fired') AND jobs.id = run.id AND +jobs.ended_at_ms IS NULL
+   ORDER BY run.seq LIMIT +:limit`,
 );
 
 /** What became of a run. */
@@ -158,10 +183,11 @@ export const settleRun = define<{
    WHERE id = :id AND +outcome = 'firing'`,
 );
 
-/** Forgets the oldest runs of a schedule, those that wait for their job excepted. */
+/** Forgets the oldest runs of a schedule, except those that wait for their job, or whose slot's job has not ended. */
 export const forgetRuns = define<{ name: string; keep: number }>(
   'schedules.forgetRuns',
   `DELETE FROM schedule_runs WHERE schedule = :name AND +outcome <> 'firing' AND seq <= (
      SELECT seq FROM schedule_runs INDEXED BY schedule_runs_by_schedule WHERE schedule = :name
-     ORDER BY seq DESC LIMIT 1 OFFSET +:keep)`,
+     ORDER BY seq DESC LIMIT 1 OFFSET +:keep)
+     AND NOT (+kind = 'slot' AND EXISTS (SELECT 1 FROM jobs WHERE id = schedule_runs.id AND ended_at_ms IS NULL))`,
 );

@@ -18,10 +18,20 @@ export const untoldChildren = define<{ limit: number }>(
    WHERE ended.parent_id > '' ORDER BY ended.parent_id, edge.child_seq LIMIT +:limit`,
 );
 
+/** A new blocked job waits for those of a JSON list of ids that have not ended, too, whatever end that will be. */
+export const insertWaits = define<{ id: string; ids: string }>(
+  'together.insertWaits',
+  `INSERT INTO job_parents (child_seq, parent_id, state, only_waits)
+   SELECT child.seq, parent.id, 'open', 1
+   FROM jobs AS child CROSS JOIN json_each(:ids) AS named CROSS JOIN jobs AS parent
+   WHERE child.id = :id AND +child.state = 'blocked' AND parent.id = named.value AND parent.ended_at_ms IS NULL
+   ON CONFLICT (child_seq, parent_id) DO NOTHING`,
+);
+
 /** How the parents of `[{parentId, childSeq}]` ended is written down, unless one was put back meanwhile. */
 export const tellChildren = define<{ edges: string }>(
   'together.tellChildren',
-  `UPDATE job_parents SET state = ended.state
+  `UPDATE job_parents SET state = iif(only_waits = 1, 'done', ended.state)
    FROM json_each(:edges) AS d CROSS JOIN ended_parents AS ended
    WHERE ended.parent_id = d.value->>'parentId' AND job_parents.child_seq = d.value->>'childSeq'
      AND job_parents.parent_id = ended.parent_id AND +job_parents.state = 'open'`,

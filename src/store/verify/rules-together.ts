@@ -44,7 +44,7 @@ export const togetherRules: readonly Rule[] = [
     rule: 'jobs run after others than their specs say',
     over: 'jobs',
     sql: `SELECT child_seq, parent_id, sum(n) AS difference FROM (
-        SELECT child_seq, parent_id, 1 AS n FROM job_parents UNION ALL
+        SELECT child_seq, parent_id, 1 AS n FROM job_parents WHERE only_waits = 0 UNION ALL
         SELECT DISTINCT job_data.seq, named.value, -1
         FROM job_data, json_each(job_data.spec, '$.after') AS named)
       GROUP BY child_seq, parent_id HAVING difference <> 0 ORDER BY child_seq, parent_id`,

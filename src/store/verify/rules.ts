@@ -170,8 +170,9 @@ const tellRules: readonly Rule[] = [
     invariant: 'store',
     rule: 'a run of a schedule has fired more than once',
     over: 'schedules',
-    sql: `SELECT job_id, count(*) AS n FROM events WHERE kind = 'schedule.fired'
-      GROUP BY job_id HAVING n > 1 ORDER BY job_id`,
+    // A key that is used again after its job was forgotten makes a job of the same id.
+    sql: `SELECT job_id, sum(kind = 'schedule.fired') - sum(kind = 'job.forgotten') AS n FROM events
+      WHERE kind IN ('schedule.fired', 'job.forgotten') GROUP BY job_id HAVING n > 1 ORDER BY job_id`,
   },
   {
     invariant: 'store',

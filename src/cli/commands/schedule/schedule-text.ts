@@ -38,6 +38,7 @@ function factsOf(call: Call, schedule: Schedule): readonly (readonly [string, st
     ['last slot', schedule.lastSlotMs === null ? undefined : slotText(call, schedule.lastSlotMs, timeZone)],
     ['last job', schedule.lastJobId ?? undefined],
     ['command', commandText(job.command)],
+    ['executor', job.executor],
     ['catch-up', schedule.catchUp === 'all' ? `all, ${schedule.catchUpMax} at most` : schedule.catchUp],
     ['overlap', schedule.overlap],
     ['runs', `${schedule.fired} fired, ${schedule.skipped} skipped, ${schedule.failed} failed`],

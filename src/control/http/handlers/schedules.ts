@@ -22,7 +22,7 @@ export function scheduleHandlers({ schedules }: Pick<AppDeps, 'schedules'>): Pic
       return schedules.set(params.name, body);
     },
     deleteSchedule: ({ params }) => schedules.delete(params.name),
-    triggerSchedule: ({ params }) => schedules.trigger(params.name),
+    triggerSchedule: ({ params, headers }) => schedules.trigger(params.name, headers['idempotency-key']),
     pauseSchedule: ({ params }) => schedules.pause(params.name),
     resumeSchedule: ({ params }) => schedules.resume(params.name),
   };
