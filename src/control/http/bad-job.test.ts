@@ -177,6 +177,16 @@ describe('a job with a bad field is refused by name, value and what is allowed',
     ['an id that is none', { command, id: '1' }, { field: 'id', allowed: 'a UUID version 7 in lower case' }],
     ['a list as body', [], { field: 'body', value: '[]' }],
     ['null as body', null, { field: 'body', value: 'null' }],
+    [
+      'inputs of a function',
+      { command, executor: 'function', inputs: ['019a0000-0000-7000-8000-000000000009'] },
+      { field: 'inputs', allowed: 'none with executor function' },
+    ],
+    [
+      'artifacts of a function',
+      { command, executor: 'function', artifacts: ['/var/log'] },
+      { field: 'artifacts', value: '["/var/log"]', allowed: 'none with executor function' },
+    ],
     ['an empty program name', { command: [''] }, { field: 'command.0', value: '""' }],
   ];
   it.each(cases)('%s', async (_, body, details) => {

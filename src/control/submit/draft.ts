@@ -5,6 +5,7 @@ import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
+import { badValue } from '../http/validation.ts';
 import { fullImageName } from '../image-name.ts';
 
 export interface Draft {
@@ -28,6 +29,7 @@ export function draftOf(
   assertMemoryGrows(spec);
   assertDiskFits(spec);
   assertIsolation(spec);
+  assertTells(spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -97,6 +99,16 @@ function assertIsolation({ isolation, executor }: JobSpec): void {
   if (isolation === undefined || executor === defaults.executor) return;
   const problem = `is ${isolation}; allowed: only with executor ${defaults.executor}, not with ${executor}`;
   throw new BlixardError('VALIDATION_FAILED', { field: 'isolation', problem });
+}
+
+/** A function sees no inputs, and leaves no files. */
+function assertTells(spec: JobSpec): void {
+  if (spec.executor !== defaults.functionExecutor) return;
+  for (const field of ['inputs', 'artifacts'] as const) {
+    const count = spec[field]?.length ?? 0;
+    if (count === 0) continue;
+    throw badValue(field, spec[field], `none with executor ${defaults.functionExecutor}`);
+  }
 }
 
 function badTime(problem: string): BlixardError {
