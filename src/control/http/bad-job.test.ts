@@ -196,6 +196,15 @@ describe('a job with a bad field is refused by name, value and what is allowed',
     expect(problem.title).toMatch(new RegExp(`^${details.field}: `));
   });
 
+  it('inputs of a function, in a batch and in a schedule, too', async () => {
+    const client = new BlixardClient({ transport: appTransport(system.app) });
+    const job = { command, executor: 'function', artifacts: ['/var/log'] };
+    const body = [{ command }, job];
+    await expect(client.call('submitJobs', { body })).rejects.toThrow('Line 2: artifacts: is [');
+    const schedule = { params: { name: 'nightly' }, body: { cron: '@hourly', job } };
+    await expect(client.call('setSchedule', schedule)).rejects.toThrow('artifacts: is [');
+  });
+
   it('an unknown image, once workers have told which there are; a spec too large', async () => {
     await new TestWorker(new BlixardClient({ transport: appTransport(system.app) }), system.ids).register();
     expect(await submit(system.url, { command, image: 'nowhere' })).toMatchObject({
