@@ -130,8 +130,8 @@ function eventsPage(): string {
     madeFrom('src/domain/event-kinds.ts'),
     '',
     'How events are read and sent: [webhooks.md](webhooks.md). Where a kind is asked for (`GET /v1/events?kind=`,',
-    '`blixard events --kind`, `kinds` of a webhook) the start of some does, too: `job.` means all of jobs. What is neither is',
-    'refused. `webhook.test` is sent by `blixard webhook test` only and is no event.',
+    '`blixard events --kind`, `kinds` of a webhook) the start of some does, too: `job.` means all of jobs.',
+    'What is neither is refused. `webhook.test` is sent by `blixard webhook test` only and is no event.',
     '',
     'Of `data`, what is null may be left out.',
     '',
@@ -140,7 +140,8 @@ function eventsPage(): string {
     '## How long they are kept',
     '',
     'Events are kept 30 days, or as long as `retain-events` says (`blixard config`), also when their jobs are purged:',
-    'they say what happened. The room of what was forgotten is used again by the database file; the file does not shrink.',
+    'they say what happened. The room of what was forgotten is used again by the database file;',
+    'the file does not shrink.',
   ].join('\n');
 }
 
