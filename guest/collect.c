@@ -67,6 +67,13 @@ static void note(struct collection *all, const char *path, const char *problem) 
     put_head(KIND_NOTE, text);
 }
 
+/** In the words in which the host drops one. */
+static void note_large_result(struct collection *all, unsigned long long bytes, unsigned long long bytes_max) {
+    char problem[NAME_BYTES_MAX];
+    snprintf(problem, sizeof problem, "it has %llu bytes, allowed are %llu", bytes, bytes_max);
+    note(all, "result dropped", problem);
+}
+
 static void put_contents(int file, unsigned long long bytes_max) {
     static uint8_t chunk[CHUNK_BYTES];
     for (unsigned long long sent = 0;;) {
@@ -90,7 +97,8 @@ static void send_file(struct collection *all, char kind, const char *path, const
     if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)) {
         note(all, path, "only regular files are collected");
     } else if ((unsigned long long)facts.st_size > bytes_max) {
-        note(all, path, kind == KIND_RESULT ? "the result is too large" : "the file is too large");
+        if (kind == KIND_RESULT) note_large_result(all, (unsigned long long)facts.st_size, bytes_max);
+        else note(all, path, "the file is too large");
     } else {
         put_head(kind, name);
         put_contents(file, bytes_max);

@@ -3,6 +3,7 @@ import { routes } from '../../src/contract/routes.ts';
 import { attemptMachine } from '../../src/domain/attempt.ts';
 import { defaults } from '../../src/domain/defaults.ts';
 import { errorCatalogue, errorCodes } from '../../src/domain/errors.ts';
+import { eventKindWords } from '../../src/domain/event-kinds.ts';
 import { endReasonNames, endReasons, jobMachine } from '../../src/domain/job.ts';
 import { limits } from '../../src/domain/limits.ts';
 import type { Machine } from '../../src/domain/machine.ts';
@@ -121,6 +122,29 @@ function httpPage(): string {
   ].join('\n');
 }
 
+function eventsPage(): string {
+  const rows = Object.entries(eventKindWords).map(([kind, { when, data }]) => [`\`${kind}\``, when, data]);
+  return [
+    '# Kinds of events',
+    '',
+    madeFrom('src/domain/event-kinds.ts'),
+    '',
+    'How events are read and sent: [webhooks.md](webhooks.md). Where a kind is asked for (`GET /v1/events?kind=`,',
+    '`blixard events --kind`, `kinds` of a webhook) the start of some does, too: `job.` means all of jobs.',
+    'What is neither is refused. `webhook.test` is sent by `blixard webhook test` only and is no event.',
+    '',
+    'Of `data`, what is null may be left out.',
+    '',
+    table(['kind', 'when', 'data'], rows),
+    '',
+    '## How long they are kept',
+    '',
+    'Events are kept 30 days, or as long as `retain-events` says (`blixard config`), also when their jobs are purged:',
+    'they say what happened. The room of what was forgotten is used again by the database file;',
+    'the file does not shrink.',
+  ].join('\n');
+}
+
 /** File name under docs/ → contents. */
 export function renderPages(): Readonly<Record<string, string>> {
   const pages = {
@@ -128,6 +152,7 @@ export function renderPages(): Readonly<Record<string, string>> {
     'states.md': statesPage(),
     'limits.md': limitsPage(),
     'http.md': httpPage(),
+    'events.md': eventsPage(),
   };
   return Object.fromEntries(Object.entries(pages).map(([name, text]) => [name, `${text}\n`]));
 }

@@ -65,6 +65,13 @@ describe('blixard events', () => {
   });
 });
 
+it('blixard events refuses a kind that is none', async () => {
+  const refused = await blixard('events', '--kind', 'job.compleeted');
+  expect(refused.code).toBe(125);
+  expect(refused.stdout).toBe('');
+  expect(refused.stderr).toContain('--kind: kind is "job.compleeted"; allowed: one of: job.submitted, ');
+});
+
 describe('blixard webhook', () => {
   it('makes, changes, shows and removes one, and prints its secret once', async () => {
     const made = await blixard(

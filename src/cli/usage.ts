@@ -57,6 +57,7 @@ const flagOfField: Readonly<Record<string, string>> = {
   timeZone: '--tz',
   catchUpMax: '--catch-up-max',
   url: '--url',
+  kind: '--kind',
   kinds: '--kind',
 };
 

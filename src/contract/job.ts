@@ -1,6 +1,7 @@
 /** Jobs on the wire: what a user submits, and what is told of a job and its attempts. */
 import { type Static, Type } from 'typebox';
 import { defaults } from '../domain/defaults.ts';
+import { eventKinds } from '../domain/event-kinds.ts';
 import { uuidPattern } from '../domain/ids.ts';
 import { endReasonNames, jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
@@ -240,7 +241,10 @@ export const AttemptPage = strict({ attempts: Type.Array(Attempt) });
 export const JobEvent = strict({
   seq: wholeNumber(1, { description: 'gapless' }),
   atMs: timeMs,
-  kind: Type.String({ description: 'for example job.submitted' }),
+  kind: Type.String({
+    enum: [...eventKinds],
+    description: 'docs/events.md tells when, and what the data are',
+  }),
   jobId: nullable(Type.String()),
   attempt: nullable(Type.Integer()),
   workerId: nullable(Type.String()),

@@ -1,5 +1,6 @@
 /** Webhooks on the wire: where events are sent to, and how that went. */
 import { type Static, Type } from 'typebox';
+import { eventKinds } from '../domain/event-kinds.ts';
 import { limits } from '../domain/limits.ts';
 import { namePattern } from './job.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
@@ -10,8 +11,11 @@ export const kindPattern = '^[a-z][a-z0-9_.]{0,63}$';
 export const secretPattern = '^whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2,3}={0,2})?$';
 const urlPattern = '^https?://[^\\s\\u0000-\\u001f]+$';
 
+/** What is allowed for a kind, in words. */
+export const eventKindsAllowed = `one of: ${eventKinds.join(', ')}; or the start of some, such as job.`;
+
 /** The start of a kind of events. */
-export const EventKind = Type.String({ pattern: kindPattern, description: 'a kind of event or its start' });
+export const EventKind = Type.String({ pattern: kindPattern, description: eventKindsAllowed });
 /** A queue, to filter by. */
 export const EventQueue = Type.String({ pattern: namePattern });
 export const WebhookName = Type.String({ pattern: namePattern });

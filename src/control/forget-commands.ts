@@ -36,6 +36,8 @@ interface ForgetDeps {
   readonly clock: Clock;
   readonly logs: JobLogs;
   readonly signals: Signals;
+  /** How long events are kept; by default `defaults.retainEventsMs`. */
+  readonly retainEventsMs?: number;
 }
 
 /**
@@ -45,10 +47,12 @@ interface ForgetDeps {
  */
 export class ForgetCommands {
   readonly #deps: ForgetDeps;
+  readonly #retainEventsMs: number;
   #sweeping: Promise<void> = Promise.resolve();
 
   constructor(deps: ForgetDeps) {
     this.#deps = deps;
+    this.#retainEventsMs = deps.retainEventsMs ?? defaults.retainEventsMs;
   }
 
   /**
@@ -141,12 +145,12 @@ export class ForgetCommands {
     const { db, clock } = this.#deps;
     for (;;) {
       const oldest = await db.query(oldestEvents.with({ limit: limits.eventsPerStep }));
-      const beforeMs = clock.nowMs() - defaults.retainEventsMs;
+      const beforeMs = clock.nowMs() - this.#retainEventsMs;
       // The newest event stays, so that the sequence goes on from it.
       const kept = oldest.find((row) => integer(row, 'at_ms') > beforeMs) ?? oldest.at(-1);
       if (kept === undefined) return Number.POSITIVE_INFINITY;
       if (kept === oldest[0]) {
-        const dueAtMs = integer(kept, 'at_ms') + defaults.retainEventsMs;
+        const dueAtMs = integer(kept, 'at_ms') + this.#retainEventsMs;
         return dueAtMs <= clock.nowMs() ? Number.POSITIVE_INFINITY : dueAtMs + 1;
       }
       await db.batch([forgetEvents.with({ before: integer(kept, 'seq') })]);
@@ -186,7 +190,7 @@ export class ForgetCommands {
       if (rows.length < limits.pageMax) break;
     }
     const times = all.flatMap((retention) => Object.values(retention));
-    return Math.min(defaults.retainEventsMs, ...times.map((ms) => ms ?? Number.POSITIVE_INFINITY));
+    return Math.min(this.#retainEventsMs, ...times.map((ms) => ms ?? Number.POSITIVE_INFINITY));
   }
 }
 

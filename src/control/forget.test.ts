@@ -3,10 +3,12 @@ import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { JobState } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
+import { silentLog } from '../platform/log.ts';
 import type { Database, Statement } from '../store/database.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { logsToRemove } from '../store/statements/forget.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
+import { EventFeed } from './events/event-feed.ts';
 import { ForgetCommands } from './forget-commands.ts';
 
 let control: Control;
@@ -230,6 +232,20 @@ describe('retention', () => {
     const rows = await control.db.query({ sql: 'SELECT kind FROM events ORDER BY seq' });
     expect(rows.map((row) => row['kind'])).toEqual(['job.submitted', 'job.forgotten']);
   });
+});
+
+it('keeps events as long as it was told', async () => {
+  const retainEventsMs = limits.retainEventsMsMin;
+  const forget = new ForgetCommands({ ...control, retainEventsMs });
+  await control.jobs.submit(trueJob);
+  expect(await forget.shortestRetentionMs()).toBe(retainEventsMs);
+  expect(await forget.forgetDue()).toBe(control.clock.nowMs() + retainEventsMs + 1);
+  control.clock.advance(retainEventsMs + 1);
+  await control.jobs.submit(trueJob);
+  await forget.forgetDue();
+  // Who follows from what was forgotten goes on with the oldest that is kept.
+  const feed = new EventFeed({ db: control.db, commits: control.db, log: silentLog });
+  expect((await feed.page({}, 0, 10)).events.map(({ seq }) => seq)).toEqual([2]);
 });
 
 describe('of more queues than are looked at together', () => {

@@ -186,6 +186,8 @@ export const limits = {
   lineClaimMax: 32,
   /** Longest time an ended job can be kept, other than for ever. */
   retentionMsMax: 3_650 * day,
+  /** Shortest time events are kept: over the back-off of a webhook's delivery and of a follower. */
+  retainEventsMsMin: hour,
   /** Jobs moved, cancelled or forgotten together in one commit, and children told that a parent has ended. */
   jobsPerStep: 500,
   /** Events forgotten in one commit. */

@@ -75,6 +75,13 @@ export const configKeys = {
     readers: ['up', 'server'],
     fallback: () => defaults.logBytes / 1_024 ** 2,
   }),
+  retainEventsMs: key({
+    name: 'retain-events',
+    kind: durationMs(limits.retainEventsMsMin, limits.retentionMsMax),
+    about: 'how long events are kept; who follows from an older one goes on with the oldest kept',
+    readers: ['up', 'server'],
+    fallback: () => defaults.retainEventsMs as number,
+  }),
   webhookTargets: key({
     name: 'webhook-targets',
     kind: choice('<where>', ['auto', 'public', 'private', 'any']),

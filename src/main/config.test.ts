@@ -29,6 +29,7 @@ const samples: { readonly [K in ConfigName]: readonly [text: string, value: unkn
   leaseMs: ['30s', 30_000],
   heartbeatMs: ['1500ms', 1_500],
   logKeepMiB: ['1g', 1_024],
+  retainEventsMs: ['2h', 7_200_000],
   webhookTargets: ['any', 'any'],
   workerName: ['left', 'left'],
   slots: ['7', 7],

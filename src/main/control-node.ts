@@ -72,7 +72,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> 
   teardown.add(() => artifacts.close());
   const signals = new Signals();
   const shared = { db: tellingStore(db, { signals, clock }), clock, random, ids, log, signals };
-  const { leaseMs, heartbeatMs } = config;
+  const { leaseMs, heartbeatMs, retainEventsMs } = config;
   const jobs = new JobCommands(shared);
   const workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
   const results = new Results({ ...shared, workers, files: artifacts });
@@ -83,7 +83,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> 
   const queues = new QueueCommands(shared);
   await queues.finishLines();
   const queueQueries = new QueueQueries(shared);
-  const forget = new ForgetCommands({ ...shared, logs: new JobFiles([logs, artifacts]) });
+  const forget = new ForgetCommands({ ...shared, retainEventsMs, logs: new JobFiles([logs, artifacts]) });
   const forgetter = new Forgetter({ ...shared, forget });
   forgetter.start();
   teardown.add(() => forgetter.stop());

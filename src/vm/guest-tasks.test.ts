@@ -210,7 +210,7 @@ describe('collect', () => {
     expect(results).toEqual([]);
     expect(Object.keys(files).length).toBeLessThanOrEqual(3);
     expect(Object.keys(files)).not.toContain('large');
-    expect(notes).toContain('result.json: the result is too large');
+    expect(notes).toContain('result dropped: it has 11 bytes, allowed are 10');
     expect(notes.join()).toContain('too many files; this and what follows is left out');
   });
 

@@ -202,6 +202,16 @@ describe('a job with a bad field is refused by name, value and what is allowed',
     ['an id that is none', { command, id: '1' }, { field: 'id', allowed: 'a UUID version 7 in lower case' }],
     ['a list as body', [], { field: 'body', value: '[]' }],
     ['null as body', null, { field: 'body', value: 'null' }],
+    [
+      'inputs of a function',
+      { command, executor: 'function', inputs: ['019a0000-0000-7000-8000-000000000009'] },
+      { field: 'inputs', allowed: 'none with executor function' },
+    ],
+    [
+      'artifacts of a function',
+      { command, executor: 'function', artifacts: ['/var/log'] },
+      { field: 'artifacts', value: '["/var/log"]', allowed: 'none with executor function' },
+    ],
     ['an empty program name', { command: [''] }, { field: 'command.0', value: '""' }],
   ];
   it.each(cases)('%s', async (_, body, details) => {
@@ -209,6 +219,15 @@ describe('a job with a bad field is refused by name, value and what is allowed',
     expect(problem).toMatchObject({ code: 'VALIDATION_FAILED', fault: 'caller', details });
     expect(status).toBe(400);
     expect(problem.title).toMatch(new RegExp(`^${details.field}: `));
+  });
+
+  it('inputs of a function, in a batch and in a schedule, too', async () => {
+    const client = new BlixardClient({ transport: appTransport(system.app) });
+    const job = { command, executor: 'function', artifacts: ['/var/log'] };
+    const body = [{ command }, job];
+    await expect(client.call('submitJobs', { body })).rejects.toThrow('Line 2: artifacts: is [');
+    const schedule = { params: { name: 'nightly' }, body: { cron: '@hourly', job } };
+    await expect(client.call('setSchedule', schedule)).rejects.toThrow('artifacts: is [');
   });
 
   it('an unknown image, once workers have told which there are; a spec too large', async () => {

@@ -119,6 +119,19 @@ describe('a follower of events', () => {
     await proxy.close();
   }, 20_000);
 
+  it.each(['nothing.here', 'job.compleeted', 'job.completed.'])(
+    'refuses the kind %s, which is none',
+    async (kind) => {
+      for (const follow of [true, false]) {
+        const answer = await fetch(`${system.url}/v1/events?kind=${kind}&follow=${follow}`);
+        expect(answer.status).toBe(400);
+        const allowed = expect.stringContaining('job.submitted, ') as string;
+        const details = { field: 'kind', value: JSON.stringify(kind), allowed };
+        expect(await answer.json()).toMatchObject({ code: 'VALIDATION_FAILED', details });
+      }
+    },
+  );
+
   it('with a filter is told its place, so that it need not look at everything again', async () => {
     const clock = new FakeClock();
     const quiet = await startTestSystem({ clock });

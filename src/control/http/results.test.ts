@@ -98,6 +98,13 @@ describe('result', () => {
     await expect(scene.putResult(await scene.started(), text)).rejects.toMatchObject({ code });
   });
 
+  it('says of a result that was dropped why', async () => {
+    const job = await scene.started();
+    const dropped = 'result dropped: it has 1048577 bytes, allowed are 1048576';
+    await scene.worker.end(job, 0, `${dropped}; artifact a: its name is not allowed`);
+    await expect(scene.client.readResult(job.jobId)).rejects.toThrow(`it ended without one; ${dropped}.`);
+  });
+
   it('takes the largest there may be, and any nesting', async () => {
     const job = await scene.started();
     const depth = limits.resultBytes / 2;

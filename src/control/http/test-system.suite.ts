@@ -174,9 +174,9 @@ export class TestWorker {
     return endOffset;
   }
 
-  async end(job: ClaimedJob, exitCode: number): Promise<void> {
+  async end(job: ClaimedJob, exitCode: number, message: string | null = null): Promise<void> {
     const { jobId, attempt } = job;
-    const done = { reason: 'exit', exitCode, signal: null, message: null, vm: null, usage: null } as const;
+    const done = { reason: 'exit', exitCode, signal: null, message, vm: null, usage: null } as const;
     await this.work([{ jobId, attempt, ...done }], 0);
   }
 }

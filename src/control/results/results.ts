@@ -75,12 +75,12 @@ export class Results {
   }
 
   /** The text of the result of the newest attempt. Throws RESULT_NOT_FOUND. */
-  async resultText({ id, attempt, state }: Job): Promise<string> {
+  async resultText({ id, attempt, state, message }: Job): Promise<string> {
     const none = (problem: string): BlixardError =>
       new BlixardError('RESULT_NOT_FOUND', { jobId: id, problem });
     if (!hasEnded({ attempt, state }, attempt)) throw none(`it is ${state}.`);
     const [row] = await this.#deps.db.query(resultOf.with({ id, attempt }));
-    if (row === undefined) throw none('it ended without one.');
+    if (row === undefined) throw none(`it ended without one${droppedIn(message)}.`);
     return text(row, 'result');
   }
 
@@ -174,4 +174,10 @@ function jsonTextOf(bytes: Uint8Array): string {
   } catch (error) {
     throw new BlixardError('RESULT_INVALID', { problem: problemOf(error).slice(0, 100) }, { cause: error });
   }
+}
+
+/** Why the result was dropped, as the message of the attempt tells it; nothing when none was. */
+function droppedIn(message: string | null): string {
+  const told = /(?:^|; )(result dropped: .*?)\.?(?:; |$)/s.exec(message ?? '')?.[1];
+  return told === undefined ? '' : `; ${told}`;
 }

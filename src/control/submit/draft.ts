@@ -38,6 +38,7 @@ export function draftOf(body: SubmitJob, given: Given): Draft {
   assertBackoffs(body);
   assertDiskFits(spec);
   assertIsolation(spec);
+  assertTells(spec);
   const runAtMs = runAtMsOf(body, nowMs);
   return {
     spec,
@@ -113,6 +114,16 @@ function assertDiskFits({ diskMiB, memoryMiB }: JobSpec): void {
 function assertIsolation({ isolation, executor }: JobSpec): void {
   if (isolation === undefined || executor === defaults.executor) return;
   throw badValue('isolation', isolation, `only with executor ${defaults.executor}, not with ${executor}`);
+}
+
+/** A function sees no inputs, and leaves no files. */
+function assertTells(spec: JobSpec): void {
+  if (spec.executor !== defaults.functionExecutor) return;
+  for (const field of ['inputs', 'artifacts'] as const) {
+    const count = spec[field]?.length ?? 0;
+    if (count === 0) continue;
+    throw badValue(field, spec[field], `none with executor ${defaults.functionExecutor}`);
+  }
 }
 
 function specTextOf(spec: JobSpec): string {

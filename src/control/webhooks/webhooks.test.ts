@@ -57,6 +57,16 @@ describe('a webhook', () => {
     expect(receiver.received).toMatchObject([{ type: 'job.cancelled', data: { queue: 'builds', seq: 6 } }]);
   });
 
+  it('refuses a kind that is none; a webhook stored with one is still told', async () => {
+    await expect(put({ kinds: ['job.', 'job.compleeted'] })).rejects.toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'kinds.1', value: '"job.compleeted"' },
+    });
+    await put({ kinds: ['job.'] });
+    await system.db.batch([{ sql: `UPDATE webhooks SET kinds = '["job.compleeted"]'` }]);
+    expect((await get()).kinds).toEqual(['job.compleeted']);
+  });
+
   it('never tells its secret again', async () => {
     const { secret } = await put();
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);

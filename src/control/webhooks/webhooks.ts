@@ -20,6 +20,7 @@ import {
   webhookByName,
 } from '../../store/statements/webhooks.ts';
 import { cursorOf, seqOf } from '../cursor.ts';
+import { assertKinds } from '../events/assert-kinds.ts';
 import { HookLoop, type HookLoopDeps } from './hook-loop.ts';
 import { type Message, messageOf, secretOf, testKind, testMessage } from './message.ts';
 import { deliveryOf, type Hook, readHook, tryStatement, webhookOf } from './records.ts';
@@ -73,6 +74,7 @@ export class Webhooks {
   async put(name: string, body: PutWebhook): Promise<SavedWebhook> {
     const { clock, ids, random, sender } = this.#deps;
     assertUrl(body.url);
+    assertKinds(body.kinds ?? [], (place) => `kinds.${place}`);
     sender.assertTarget(body.url);
     const fresh = secretOf(random.bytes(secretBytes));
     const [saved] = await this.#write(name, [

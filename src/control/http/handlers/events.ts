@@ -3,6 +3,7 @@ import type { EventPage } from '../../../contract/job.ts';
 import type { QueryOf } from '../../../contract/routes.ts';
 import { defaults } from '../../../domain/defaults.ts';
 import { cursorOf, seqOf } from '../../cursor.ts';
+import { assertKinds } from '../../events/assert-kinds.ts';
 import type { EventFilter } from '../../events/filter.ts';
 import { wireEventOf } from '../../events/filter.ts';
 import { followEvents } from '../../events/follow-events.ts';
@@ -34,6 +35,7 @@ export function eventHandlers(deps: AppDeps): Pick<Handlers, 'listEvents'> {
 
   return {
     listEvents: async (call) => {
+      assertKinds([call.query.kind ?? ''], () => 'kind');
       const filter = await filterOf(call.query);
       const after = placeOf(call, await events.newest());
       if (call.query.follow === false) return page(filter, after, call.query);
