@@ -18,7 +18,9 @@ export const submitRoutes = {
       'idempotency-key': Type.Optional(
         Type.String({
           pattern: idempotencyKeyPattern,
-          description: 'kept as long as the job; the same key and body give that job again',
+          description:
+            'kept as long as the job that was answered; the same key and body give that job again. Routes that ' +
+            'change something and do not name this header refuse it with 400.',
         }),
       ),
     }),
@@ -42,7 +44,7 @@ export const submitRoutes = {
     path: '/v1/jobs/batch',
     summary:
       'Submit many jobs, one JSON object on each line (NDJSON), all or none; they are answered in their order. ' +
-      'With an id on each line the call is safe to repeat.',
+      'With an id on each line the call is safe to repeat; it takes no Idempotency-Key.',
     body: Type.Array(SubmitJob, { minItems: 1, maxItems: limits.batchJobs }),
     bodyIsLines: true,
     status: 201,
