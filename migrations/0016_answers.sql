@@ -1,24 +1,20 @@
 -- What submits were answered with that stored no job of their own: the job that a unique policy gave them. It is kept as
--- long as that job, so that the same id or idempotency key gives the same answer again.
+-- long as that job, so that the same id or idempotency key gives the same answer again. An answer whose job is gone counts
+-- for nothing; it goes with the logs of that job, so many in one commit.
 
 CREATE TABLE submit_answers (
   submit_id TEXT NOT NULL PRIMARY KEY,
   submit_key TEXT,
-  job_seq INTEGER NOT NULL,
+  job_id TEXT NOT NULL,
   place INTEGER NOT NULL,
   -- Of the spec that was submitted.
   digest TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX submit_answers_by_key ON submit_answers (submit_key) WHERE submit_key IS NOT NULL;
-CREATE UNIQUE INDEX submit_answers_by_job ON submit_answers (job_seq, place);
+CREATE UNIQUE INDEX submit_answers_by_job ON submit_answers (job_id, place);
 
 -- The newest of each job are kept; `answersPerJob` in src/domain/limits.ts is the same number.
 CREATE TRIGGER submit_answered AFTER INSERT ON submit_answers BEGIN
-  DELETE FROM submit_answers WHERE job_seq = NEW.job_seq AND place <= NEW.place - 10000;
-END;
-
--- Only a job with a unique key is the answer to the submit of another.
-CREATE TRIGGER job_answers_gone AFTER DELETE ON jobs WHEN OLD.unique_key IS NOT NULL BEGIN
-  DELETE FROM submit_answers WHERE job_seq = OLD.seq;
+  DELETE FROM submit_answers WHERE job_id = NEW.job_id AND place <= NEW.place - 10000;
 END;

@@ -29,6 +29,8 @@ export const limits = {
   uniqueKeyLength: 200,
   /** Submits remembered that a unique policy answered with one job; migrations/0016_answers.sql has the same number. */
   answersPerJob: 10_000,
+  /** Such answers forgotten in one commit, once the job they name is gone. */
+  answersPerStep: 2_000,
   /** Labels of one job, labels of one search, and the length of their values; names have `nameLength`. */
   labelsMax: 64,
   labelsSearched: 8,

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SubmitJob } from '../../contract/job.ts';
 import { limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
@@ -171,6 +171,41 @@ it('of each job the newest answers are kept', async () => {
   expect(await kept()).toEqual(['first', 'second']);
   await ask('existing', {}, 'third');
   expect(await kept()).toEqual(['second', 'third']);
+});
+
+it('answers that name a job that is gone count for nothing, and go with its logs', async () => {
+  const holder = await hold();
+  const id = control.ids();
+  const body = { ...trueJob, id, ...unique('existing') };
+  await control.jobs.submit(body, 'k');
+  await control.jobs.cancel(holder.id);
+  const remove = vi.spyOn(control.logs, 'remove').mockRejectedValueOnce(new Error('the disk says no'));
+  await expect(control.forget.remove(holder.id)).rejects.toThrow('the disk says no');
+  expect(await answers()).toBe(1);
+  expect(await checkInvariants(control.db)).toEqual([]);
+  expect(await control.jobs.submit(body, 'k')).toMatchObject({ id, state: 'pending' });
+  expect((await ask('existing', {}, 'l')).id).toBe(id);
+  expect(await checkInvariants(control.db)).toEqual([]);
+  await control.forget.forgetDue();
+  remove.mockRestore();
+  expect(await answers()).toBe(1);
+  expect((await ask('existing', {}, 'l')).id).toBe(id);
+});
+
+it('more answers than are forgotten at once are all forgotten', async () => {
+  const { id } = await hold();
+  const count = 2 * limits.answersPerStep + 1;
+  await control.db.batch([
+    {
+      sql: `INSERT INTO submit_answers (submit_id, job_id, place, digest)
+            SELECT 'x' || key, ?, key, 'd' FROM json_each(?)`,
+      args: [id, JSON.stringify(Array(count).fill(0))],
+    },
+  ]);
+  await control.jobs.cancel(id);
+  await control.forget.remove(id);
+  expect(await answers()).toBe(0);
+  expect(await control.db.query({ sql: 'SELECT * FROM logs_to_remove' })).toEqual([]);
 });
 
 it('answers stand after a restart', async () => {

@@ -49,8 +49,8 @@ export const insertJobs = define<{ runs: string; parents: string | null; token: 
      AND NOT EXISTS (
        SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN jobs WHERE jobs.id = named.value)
      AND (NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id > '') OR NOT EXISTS (
-       SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN submit_answers
-       WHERE submit_id = named.value))
+       SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN submit_answers CROSS JOIN jobs AS answer
+       WHERE submit_id = named.value AND answer.id = job_id))
      AND NOT EXISTS (SELECT 1 FROM run CROSS JOIN ${holdersOf('run')})
      AND NOT EXISTS (SELECT 1 FROM run WHERE NOT ${imageIsFine('run.image')})`,
 );
@@ -72,7 +72,8 @@ export const obstacles = define<{ jobs: string }>(
   `WITH new AS MATERIALIZED (
      SELECT value->>0 AS id, value->>1 AS queue, value->>2 AS unique_key, value->>3 AS image FROM json_each(:jobs))
    SELECT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = new.id) AS taken,
-     EXISTS (SELECT 1 FROM submit_answers WHERE submit_id = new.id) AS answered,
+     EXISTS (SELECT 1 FROM submit_answers CROSS JOIN jobs AS answer
+       WHERE submit_id = new.id AND answer.id = job_id) AS answered,
      (SELECT jobs.id FROM ${holdersOf('new')}) AS holder, ${imageIsFine('new.image')} AS fine
    FROM new`,
 );

@@ -52,11 +52,17 @@ export function areStored(ids: string): string {
     SELECT 1 FROM json_each(${ids}) AS named WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = named.value)))`;
 }
 
-/** No submit with this id or idempotency key was answered with the job of another. Mostly there are no such answers. */
+/**
+ * No submit with this id or idempotency key was answered with the job of another that is still there. Mostly there are
+ * no such answers at all.
+ */
 export function isUnanswered(id: string, key: string): string {
   return `(NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id > '') OR (
-    NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id = ${id}) AND NOT EXISTS (
-      SELECT 1 FROM submit_answers INDEXED BY submit_answers_by_key WHERE submit_key = ${key})))`;
+    NOT EXISTS (
+      SELECT 1 FROM submit_answers CROSS JOIN jobs AS answer WHERE submit_id = ${id} AND answer.id = job_id)
+    AND NOT EXISTS (
+      SELECT 1 FROM submit_answers INDEXED BY submit_answers_by_key CROSS JOIN jobs AS answer
+      WHERE submit_key = ${key} AND answer.id = job_id)))`;
 }
 
 /** The state of a job that a user puts back: one it runs after may have been put back, too. */

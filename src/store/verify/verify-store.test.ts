@@ -168,9 +168,9 @@ const damages: readonly (readonly [string, string])[] = [
   [`${parent} (1, 'p', 'done')`, 'jobs run after others than their specs say'],
   ["UPDATE jobs SET group_name = 'g'", 'the counts of a group differ from its jobs'],
   ["INSERT INTO job_groups VALUES ('g', 0, 0, 0, 0, 0, 0, 0, 0)", 'a group has no jobs'],
-  [`${answer} ('k', 'q', 1, 1, 'd')`, 'the answer to a submit outlives its job, or that has no unique key'],
-  [`${answer} ('j', NULL, 1, 1, 'd')`, 'a submit was answered with another job and has stored its own, too'],
-  [`${answer} ('k', NULL, 1, 20001, 'd'), ('l', NULL, 1, 1, 'd')`, 'too many answers of one job are kept'],
+  [`${answer} ('k', 'q', 'j', 1, 'd')`, 'an answer names no job with a unique key'],
+  [`${answer} ('j', NULL, 'j', 1, 'd')`, 'an answered submit has a job of its own'],
+  [`${answer} ('k', NULL, 'j', 20001, 'd'), ('l', NULL, 'j', 1, 'd')`, 'one job has too many answers'],
   [webhook, 'a webhook is ahead of the events'],
   [delivery, 'a delivery has no webhook, or is tried again although its event is done with'],
 ];
