@@ -1,6 +1,6 @@
 -- What submits were answered with that stored no job of their own: the job that a unique policy gave them. It is kept as
 -- long as that job, so that the same id or idempotency key gives the same answer again. An answer whose job is gone counts
--- for nothing; it goes with the logs of that job, so many in one commit.
+-- for nothing: it goes with the logs of that job, so many in one commit, or when it is in the way of a submit.
 
 CREATE TABLE submit_answers (
   submit_id TEXT NOT NULL PRIMARY KEY,

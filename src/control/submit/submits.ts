@@ -6,7 +6,7 @@ import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Ids } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
-import { answerExisting, answerOf, answerPostponed } from '../../store/statements/answers.ts';
+import { answerExisting, answerOf, answerPostponed, forgetAnswer } from '../../store/statements/answers.ts';
 import { integer, json, text } from '../../store/statements/columns.ts';
 import { insertJob, insertJobData, jobById } from '../../store/statements/jobs.ts';
 import { applyKeyPolicy } from '../../store/statements/key-policy.ts';
@@ -57,6 +57,8 @@ export class Submits {
       const draft = draftOf(body, { id, idempotencyKey, nowMs: this.#deps.clock.nowMs() });
       const job = (await this.#store(draft)) ?? (await this.#storedBefore(draft));
       if (job !== undefined) return job;
+      const given = { id, key: draft.job.idempotencyKey };
+      await this.#deps.db.batch([forgetAnswer.with(given)]);
     }
     throw new BlixardError('OVERLOADED', { problem: 'what keeps the job out keeps changing' });
   }

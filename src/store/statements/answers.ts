@@ -5,9 +5,9 @@ import { holderOf, isWaiting, nothingElseInTheWay } from './submit.ts';
 
 type Answer = NewJob & { digest: string };
 
-/** A submit whose id or key was answered before keeps that answer, unless the job it names is gone. */
+/** A submit whose id or key was answered before keeps that answer. */
 const insertAnswer = (conditions: string): string =>
-  `INSERT OR REPLACE INTO submit_answers (submit_id, submit_key, job_id, place, digest)
+  `INSERT OR IGNORE INTO submit_answers (submit_id, submit_key, job_id, place, digest)
    SELECT :id, :idempotencyKey, jobs.id, 1 + coalesce((
      SELECT max(place) FROM submit_answers INDEXED BY submit_answers_by_job WHERE job_id = jobs.id), 0), :digest
    FROM ${holderOf(':queue', ':uniqueKey')}
@@ -15,6 +15,10 @@ const insertAnswer = (conditions: string): string =>
      AND NOT EXISTS (
        SELECT 1 FROM jobs AS mine INDEXED BY jobs_idempotent WHERE mine.idempotency_key = :idempotencyKey)
      AND ${isUnanswered(':id', ':idempotencyKey')} ${conditions}`;
+
+/** The ids of the answered submits with this id, and with this key. */
+const answered = `SELECT submit_id FROM submit_answers WHERE submit_id = :id UNION ALL
+  SELECT submit_id FROM submit_answers INDEXED BY submit_answers_by_key WHERE submit_key = :key`;
 
 /** The answer of the policy `existing`, for the insert that follows in the same batch: the holder of the unique key. */
 export const answerExisting = define<Answer>('answers.existing', insertAnswer(''));
@@ -33,6 +37,13 @@ export const answerOf = define<{ id: string; key: string | null }>(
        SELECT submit_id FROM submit_answers CROSS JOIN jobs AS mine WHERE submit_id = :id AND mine.id = job_id), (
        SELECT submit_id FROM submit_answers INDEXED BY submit_answers_by_key WHERE submit_key = :key))
      AND jobs.id = job_id`,
+);
+
+/** What a submit with this id or key was answered, if the job that names is gone; mostly that is forgotten already. */
+export const forgetAnswer = define<{ id: string; key: string | null }>(
+  'answers.forgetOne',
+  `DELETE FROM submit_answers WHERE submit_id IN (${answered})
+     AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = submit_answers.job_id)`,
 );
 
 /** Answers that name jobs of a JSON list of ids, which are gone. */
