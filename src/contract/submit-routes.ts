@@ -14,7 +14,10 @@ export const submitRoutes = {
     summary:
       'Submit a job. It is on disk when this answers. 201, too, with a job that is there already: of the same id or ' +
       'Idempotency-Key and body, or by its unique policy.',
-    headers: idempotencyHeaders('kept as long as the job; the same key and body give that job again'),
+    headers: idempotencyHeaders(
+      'kept as long as the job that was answered; the same key and body give that job again. Routes that change ' +
+        'something and do not name this header refuse it with 400.',
+    ),
     body: SubmitJob,
     status: 201,
     reply: Job,
@@ -35,7 +38,7 @@ export const submitRoutes = {
     path: '/v1/jobs/batch',
     summary:
       'Submit many jobs, one JSON object on each line (NDJSON), all or none; they are answered in their order. ' +
-      'With an id on each line the call is safe to repeat.',
+      'With an id on each line the call is safe to repeat; it takes no Idempotency-Key.',
     body: Type.Array(SubmitJob, { minItems: 1, maxItems: limits.batchJobs }),
     bodyIsLines: true,
     status: 201,

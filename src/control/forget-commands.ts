@@ -7,6 +7,7 @@ import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import { failpoint } from '../platform/failpoint.ts';
 import type { Database, Row } from '../store/database.ts';
+import { forgetAnswers } from '../store/statements/answers.ts';
 import { integer, integerOrNull, text } from '../store/statements/columns.ts';
 import {
   firstEnded,
@@ -174,7 +175,8 @@ export class ForgetCommands {
       const ids = rows.map((row) => text(row, 'job_id'));
       failpoint('jobs-forgotten');
       for (const id of ids) await logs.remove(id);
-      await db.batch([logsRemoved.with({ ids: JSON.stringify(ids) })]);
+      const gone = { ids: JSON.stringify(ids), limit: limits.answersPerStep };
+      await db.batch([forgetAnswers.with(gone), logsRemoved.with(gone)]);
     }
   }
 

@@ -27,6 +27,10 @@ export const limits = {
   priorityMax: 100,
   idempotencyKeyLength: 255,
   uniqueKeyLength: 200,
+  /** Submits remembered that a unique policy answered with one job; migrations/0017_answers.sql has the same number. */
+  answersPerJob: 10_000,
+  /** Such answers forgotten in one commit, once the job they name is gone. */
+  answersPerStep: 2_000,
   /** Labels of one job, labels of one search, and the length of their values; names have `nameLength`. */
   labelsMax: 64,
   labelsSearched: 8,

@@ -19,6 +19,7 @@ import { coerce } from './coercion.ts';
 import type { Call, Handlers, StreamReply } from './handlers/handler.ts';
 import { acceptLines, lineFailure } from './lines.ts';
 import type { OpenRequests } from './open-requests.ts';
+import { assertTakesKey } from './takes-key.ts';
 import type { Finding } from './validation.ts';
 
 const names = Object.keys(routes) as RouteName[];
@@ -76,6 +77,7 @@ function addRoute<N extends RouteName>(
     preValidation: async (request) => {
       coerce(request.params, route.params ?? nothing);
       coerce(request.query, route.query ?? nothing);
+      assertTakesKey(route, request.headers);
     },
     handler: async (request, reply) => {
       const answer: unknown = await handle(callOf<N>(request, open.begin(reply.raw)));

@@ -12,6 +12,7 @@ import type { Handlers } from './handlers/handler.ts';
 import { lineFailure } from './lines.ts';
 import type { OpenRequests } from './open-requests.ts';
 import { toldError } from './problem-reply.ts';
+import { assertTakesKey } from './takes-key.ts';
 import { badValue, type Finding, validationFailure } from './validation.ts';
 
 /** What a call takes, as it comes in; nothing of it is believed. */
@@ -147,6 +148,7 @@ function partsOf(route: Route): [Part, object][] {
 function checked(route: Route, checks: Callable['checks'], input: CallInput): Parts {
   const params = input.params === undefined ? undefined : { ...objectOf(input.params, 'params') };
   const querystring = input.query === undefined ? undefined : { ...objectOf(input.query, 'query') };
+  if (input.headers !== undefined) assertTakesKey(route, input.headers);
   if (params !== undefined) coerce(params, route.params ?? nothing);
   if (querystring !== undefined) coerce(querystring, route.query ?? nothing);
   const given: Parts = {

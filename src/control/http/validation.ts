@@ -94,7 +94,8 @@ function misfit(field: string, value: string, allowed: string): Complaint {
   return { field, value, allowed, problem: `is ${value}; allowed: ${allowed}` };
 }
 
-function shorten(value: unknown): string {
+/** A value as JSON text, or the beginning of it. */
+export function shorten(value: unknown): string {
   // JSON has no word for the Infinity that 1e999 is read as.
   return cut(typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing'));
 }

@@ -5,6 +5,7 @@ import { defaults } from '../../domain/defaults.ts';
 import { type AttemptEnd, decideEnd, isEnded, isHeld, type JobState } from '../../domain/job.ts';
 import { priorityStepMs } from '../../domain/limits.ts';
 import { defaultBackoff, type ReasonRules, type UsedByReason } from '../../domain/retry.ts';
+import type { ModelAnswer } from './answer-steps.suite.ts';
 
 export interface ModelWorker {
   generation: number;
@@ -74,6 +75,7 @@ export interface ModelJob extends Omit<NewModelJob, 'expireInMs' | 'runAtMs' | '
 /** Jobs in the order of their submit; those forgotten are taken out. */
 export class Model {
   jobs: ModelJob[] = [];
+  answers: ModelAnswer[] = [];
   readonly workers: ModelWorker[] = [];
   readonly #queues = new Map<string, ModelQueue>();
   #submitted = 0;
@@ -237,6 +239,7 @@ export class Model {
 
   forget(gone: readonly ModelJob[]): void {
     this.jobs = this.jobs.filter((job) => !gone.includes(job));
+    this.answers = this.answers.filter(({ job }) => !gone.includes(job));
   }
 
   /** Sets the limit per key: of each key the best pending jobs are ready, as many as have room. */

@@ -5,6 +5,7 @@ import type { SubmitJob } from '../../contract/job.ts';
 import type { UniquePolicy } from '../../contract/submit-options.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { trueJob } from '../control.suite.ts';
+import { submitAnswered } from './answer-steps.suite.ts';
 import { type ModelJob, type NewModelJob, noOptions } from './model.suite.ts';
 import { type Pair, queueNames, step } from './pair.suite.ts';
 import { applyKeyPolicy } from './queue-rules.suite.ts';
@@ -64,19 +65,24 @@ const submitIdempotent = step(
 
 const submitUnique = step(
   'submitUnique',
-  async (pair, { given, policy }: { given: Options; policy: UniquePolicy }) => {
+  async (pair, { given, policy, keyed }: { given: Options; policy: UniquePolicy; keyed: boolean }) => {
     const body = { ...bodyOf(pair, given), unique: { key: 'u', policy } };
     const holder = pair.model.holderOf(given.queue, 'u');
     if (holder === undefined) return await submitNew(pair, body, given);
-    const submitting = pair.control.jobs.submit(body);
-    if (policy === 'existing') expect((await submitting).id).toBe(holder.id);
-    else if (policy === 'reject' || holder.holder !== undefined)
+    const key = keyed ? `key-of-${body.id}` : undefined;
+    const submitting = pair.control.jobs.submit(body, key);
+    const answer = { body, key, job: holder };
+    if (policy === 'existing') {
+      expect((await submitting).id).toBe(holder.id);
+      pair.model.answers.push(answer);
+    } else if (policy === 'reject' || holder.holder !== undefined)
       await pair.refused(submitting, 'UNIQUE_CONFLICT');
     else if (policy === 'replace') {
       pair.model.cancel(holder, pair.nowMs);
       acceptNew(pair, (await submitting).id, given, { uniqueKey: 'u' });
     } else {
       expect((await submitting).id).toBe(holder.id);
+      pair.model.answers.push(answer);
       const runAtMs = pair.nowMs + given.delayMs;
       if (holder.expiresAtMs !== null) holder.expiresAtMs += runAtMs - holder.runAtMs;
       holder.runAtMs = runAtMs;
@@ -137,7 +143,12 @@ export const submitSteps = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
-      .record({ given: options, policy: fc.constantFrom('reject', 'existing', 'replace', 'debounce') })
+      .record({
+        given: options,
+        policy: fc.constantFrom('reject', 'existing', 'replace', 'debounce'),
+        keyed: fc.boolean(),
+      })
       .map(submitUnique),
   },
+  { weight: 2, arbitrary: fc.record({ answer: fc.nat(3) }).map(submitAnswered) },
 );

@@ -111,6 +111,10 @@ export class BatchSubmits {
   async #assertFree({ job, spec }: Draft, row: Row, index: number): Promise<void> {
     if (integer(row, 'taken') === 1)
       throw refusedLine(index, 'JOB_ID_CONFLICT', `Job ${job.id} exists already.`);
+    if (integer(row, 'answered') === 1) {
+      const problem = `The id ${job.id} was used for a submit that was answered with another job.`;
+      throw refusedLine(index, 'JOB_ID_CONFLICT', problem);
+    }
     const jobId = textOrNull(row, 'holder');
     const details = { jobId, queue: job.queue, key: job.uniqueKey };
     const error =

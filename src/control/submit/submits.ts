@@ -6,6 +6,7 @@ import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Ids } from '../../platform/random.ts';
 import type { Database, Result, Row, Statement } from '../../store/database.ts';
+import { answerExisting, answerOf, answerPostponed, forgetAnswer } from '../../store/statements/answers.ts';
 import { integer, json, text } from '../../store/statements/columns.ts';
 import { insertJob, insertJobData, jobById } from '../../store/statements/jobs.ts';
 import { applyKeyPolicy } from '../../store/statements/key-policy.ts';
@@ -25,6 +26,7 @@ import { jobOf, jobStateOf } from '../views.ts';
 import { type Draft, draftOf } from './draft.ts';
 import { JoinedInserts } from './joined-inserts.ts';
 import { submittedJob } from './new-job.ts';
+import { specDigest } from './spec-digest.ts';
 import { tellReady, tellTimes } from './tell-drafts.ts';
 
 /** Image names told when a job asks for an unknown one. */
@@ -55,6 +57,8 @@ export class Submits {
       const draft = draftOf(body, { id, idempotencyKey, waitsFor, nowMs: this.#deps.clock.nowMs() });
       const job = (await this.#store(draft)) ?? (await this.#storedBefore(draft));
       if (job !== undefined) return job;
+      const given = { id, key: draft.job.idempotencyKey };
+      await this.#deps.db.batch([forgetAnswer.with(given)]);
     }
     throw new BlixardError('OVERLOADED', { problem: 'what keeps the job out keeps changing' });
   }
@@ -77,14 +81,15 @@ export class Submits {
     this.#joined.flush();
     const making = makingRoom(draft);
     const keeping = keepingKey([draft]);
-    const write = this.#deps.db.batch([...making, ...inserting(draft), ...keeping]);
+    const before = [...making, ...answering(draft)];
+    const write = this.#deps.db.batch([...before, ...inserting(draft), ...keeping]);
     tellReady(this.#deps.signals, [draft]);
     const results = await write;
     tellTimes(this.#deps.signals, [draft]);
     const room = making.length === 0 ? undefined : rowOf(results[0]);
     if (room !== undefined) this.#tellMadeRoom(room);
     const cancelled = keeping.length === 0 ? undefined : tellKeyPolicy(this.#deps.signals, results.slice(-1));
-    if (results[making.length]?.changes === 1) {
+    if (results[before.length]?.changes === 1) {
       const waits = draft.job.state === 'blocked';
       const moved = waits ? await this.#settled(draft.job.id, results) : cancelled?.get(draft.job.id);
       return submittedJob(draft, moved);
@@ -121,13 +126,15 @@ export class Submits {
       const details = { key: idempotencyKey, jobId: text(byKey, 'id') };
       return sameJob(byKey, draft.spec, 'IDEMPOTENCY_CONFLICT', details);
     }
-    return this.#uniqueBefore(draft);
+    const answer = await this.#find(answerOf.with({ id, key: idempotencyKey }));
+    return answer === undefined ? this.#uniqueBefore(draft) : sameAnswer(answer, draft);
   }
 
   async #uniqueBefore({ job, spec, policy }: Draft): Promise<Job | undefined> {
     const { queue, uniqueKey: key } = job;
     const row = key === null ? undefined : await this.#find(uniqueHolder.with({ queue, key }));
-    if (row !== undefined && policy === 'existing') return jobOf(row);
+    // It has come after the look, which writes down what it finds.
+    if (row !== undefined && policy === 'existing') return undefined;
     await this.#assertImage({ job, spec });
     await this.#assertParents({ job });
     if (row === undefined) return undefined;
@@ -172,6 +179,13 @@ function sameJob(
   throw new BlixardError(otherwise, details);
 }
 
+/** The job that a submit with the same id or key was answered with, when that asked for the same. */
+function sameAnswer(row: Row, { job, spec }: Draft): Job {
+  if (text(row, 'digest') === specDigest(spec)) return jobOf(row);
+  if (text(row, 'submit_id') === job.id) throw new BlixardError('JOB_ID_CONFLICT', { jobId: job.id });
+  throw new BlixardError('IDEMPOTENCY_CONFLICT', { key: job.idempotencyKey, jobId: text(row, 'id') });
+}
+
 /** For a job with a concurrency key: what the policy of its queue says when the key is full. */
 export function keepingKey(drafts: readonly Draft[]): Statement[] {
   return drafts.flatMap(({ job }) =>
@@ -188,15 +202,19 @@ export function tellKeyPolicy(signals: Signals, results: readonly Result[]): Map
 
 /** Nothing but its own rows is written with it. */
 function isPlain({ policy, job }: Draft): boolean {
-  return (
-    policy !== 'replace' && policy !== 'debounce' && job.state !== 'blocked' && job.concurrencyKey === null
-  );
+  const isAlone = policy === undefined || policy === 'reject';
+  return isAlone && job.state !== 'blocked' && job.concurrencyKey === null;
 }
 
 function makingRoom({ policy, job }: Draft): Statement[] {
   if (policy === 'replace') return [cancelReplaced.with(job)];
-  if (policy === 'debounce') return [postpone.with(job)];
-  return [];
+  return policy === 'debounce' ? [postpone.with(job)] : [];
+}
+
+/** Writes down that the submit is answered with the job that has its unique key, if it is. */
+function answering({ policy, job, spec }: Draft): Statement[] {
+  if (policy === 'existing') return [answerExisting.with({ ...job, digest: specDigest(spec) })];
+  return policy === 'debounce' ? [answerPostponed.with({ ...job, digest: specDigest(spec) })] : [];
 }
 
 function inserting({ job, specText, waitsFor }: Draft): Statement[] {

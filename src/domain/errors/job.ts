@@ -27,7 +27,7 @@ export const jobErrors = {
     fault: 'caller',
     status: 409,
     exitCode: 125,
-    message: 'Job {jobId} exists already with another spec.',
+    message: 'The job id {jobId} was used already, with another spec.',
     hint: 'Leave the id out, or send the same spec again to get the same job.',
   },
   IDEMPOTENCY_CONFLICT: {

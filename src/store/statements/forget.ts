@@ -53,10 +53,12 @@ export const logsToRemove = define<{ limit: number }>(
   "SELECT job_id FROM logs_to_remove WHERE job_id > '' ORDER BY job_id LIMIT +:limit",
 );
 
-/** The logs of these jobs, a JSON list of ids, are gone. */
+/** The logs of these jobs, a JSON list of ids, are gone; those that answers to submits still name stay on the list. */
 export const logsRemoved = define<{ ids: string }>(
   'forget.logsRemoved',
-  'DELETE FROM logs_to_remove WHERE job_id IN (SELECT value FROM json_each(:ids))',
+  `DELETE FROM logs_to_remove WHERE job_id IN (SELECT value FROM json_each(:ids)) AND NOT EXISTS (
+     SELECT 1 FROM submit_answers INDEXED BY submit_answers_by_job
+     WHERE submit_answers.job_id = logs_to_remove.job_id)`,
 );
 
 /** The oldest events. */

@@ -1,4 +1,5 @@
 /** Every statement of the program in one list, for the tests that hold all of them to the same rules. */
+import * as answers from './answers.ts';
 import * as batch from './batch.ts';
 import * as claimed from './claimed.ts';
 import * as completed from './completed.ts';
@@ -31,6 +32,7 @@ interface Listed {
 /** All named statements. */
 export const allStatements: readonly Listed[] = [
   ...[
+    answers,
     batch,
     claimed,
     completed,

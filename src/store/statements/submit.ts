@@ -1,15 +1,22 @@
 /** What a submit has to know of, and do to, the jobs that stand in its way: found by id or by key, never by scan. */
 import { define } from './define.ts';
-import { areStored, imageIsFine, jobColumns, type NewJob } from './jobs.ts';
+import { areStored, imageIsFine, isUnanswered, jobColumns, type NewJob } from './jobs.ts';
 
 /** The job that has a unique key now. */
-const holder = (queue: string, key: string): string =>
-  `jobs INDEXED BY jobs_unique WHERE queue = ${queue} AND unique_key = ${key} AND ended_at_ms IS NULL`;
+export function holderOf(queue: string, key: string): string {
+  return `jobs INDEXED BY jobs_unique WHERE queue = ${queue} AND unique_key = ${key} AND ended_at_ms IS NULL`;
+}
+
+/** No worker has it yet. */
+export const isWaiting = "+state IN ('blocked', 'scheduled', 'pending')";
+
+/** The job may ask for its image, and those it runs after are there. */
+export const nothingElseInTheWay = `${imageIsFine(':image')} AND ${areStored(':after')}`;
 
 /** Nothing else than the holder of its unique key keeps the new job out. */
 const otherwiseFree = `NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
   AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_idempotent WHERE idempotency_key = :idempotencyKey)
-  AND ${imageIsFine(':image')} AND ${areStored(':after')}`;
+  AND ${isUnanswered(':id', ':idempotencyKey')} AND ${nothingElseInTheWay}`;
 
 /** Cancels the waiting holder of a unique key, for the insert that follows in the same batch. */
 export const cancelReplaced = define<NewJob>(
@@ -17,8 +24,8 @@ export const cancelReplaced = define<NewJob>(
   `UPDATE jobs SET state = 'cancelled', reason = 'cancelled', exit_code = NULL, signal = NULL, message = NULL,
      cancel_requested_at_ms = :nowMs, cancel_reason = 'replaced by job ' || :id, cancelled_by = 'unique policy',
      ended_at_ms = :nowMs, updated_at_ms = :nowMs
-   WHERE seq = (SELECT seq FROM ${holder(':queue', ':uniqueKey')})
-     AND +state IN ('blocked', 'scheduled', 'pending') AND ${otherwiseFree}
+   WHERE seq = (SELECT seq FROM ${holderOf(':queue', ':uniqueKey')})
+     AND ${isWaiting} AND ${otherwiseFree}
    RETURNING ${jobColumns}`,
 );
 
@@ -28,8 +35,8 @@ export const postpone = define<NewJob>(
   `UPDATE jobs SET state = CASE
        WHEN state = 'blocked' THEN state WHEN :runAtMs > :nowMs THEN 'scheduled' ELSE 'pending' END,
      run_at_ms = :runAtMs, expires_at_ms = expires_at_ms + :runAtMs - run_at_ms, updated_at_ms = :nowMs
-   WHERE seq = (SELECT seq FROM ${holder(':queue', ':uniqueKey')})
-     AND +state IN ('blocked', 'scheduled', 'pending') AND ${otherwiseFree}
+   WHERE seq = (SELECT seq FROM ${holderOf(':queue', ':uniqueKey')})
+     AND ${isWaiting} AND ${otherwiseFree}
    RETURNING ${jobColumns}`,
 );
 
@@ -42,7 +49,7 @@ export const jobByIdempotencyKey = define<{ key: string }>(
 /** The job that has a unique key of a queue and has not ended. */
 export const uniqueHolder = define<{ queue: string; key: string }>(
   'submit.uniqueHolder',
-  `SELECT ${jobColumns} FROM ${holder(':queue', ':key')}`,
+  `SELECT ${jobColumns} FROM ${holderOf(':queue', ':key')}`,
 );
 
 /** The unique key of a job, and who has it now, for a job that may have lost it to another. */

@@ -3,6 +3,7 @@ import { jobMachine } from '../../domain/job.ts';
 import { eachEvent, eventColumns } from '../statements/event-sets.ts';
 import { countColumns } from '../statements/queues.ts';
 import type { Rule } from './rule.ts';
+import { answerRules } from './rules-answers.ts';
 import { lineRules } from './rules-lines.ts';
 import { togetherRules } from './rules-together.ts';
 
@@ -215,5 +216,6 @@ export const rules: readonly Rule[] = [
   ...queueRules,
   ...lineRules,
   ...togetherRules,
+  ...answerRules,
   ...tellRules,
 ];

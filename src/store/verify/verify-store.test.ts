@@ -48,6 +48,7 @@ const webhook = `INSERT INTO webhooks (name, id, url, kinds, secret, paused, cur
 const delivery = `INSERT INTO webhook_deliveries (webhook, id, kind, state, tries, duration_ms, first_at_ms, at_ms)
   VALUES ('none', 'i', 'k', 'delivered', 1, 1, 1, 1)`;
 const parent = 'INSERT INTO job_parents (child_seq, parent_id, state) VALUES';
+const answer = 'INSERT INTO submit_answers VALUES';
 const line = `INSERT INTO fair_lines (queue, line, executor, ready, turn, step, closed)
   VALUES ('q', 'a', 'e', 1, 0, 1, 0)`;
 
@@ -167,6 +168,9 @@ const damages: readonly (readonly [string, string])[] = [
   [`${parent} (1, 'p', 'done')`, 'jobs run after others than their specs say'],
   ["UPDATE jobs SET group_name = 'g'", 'the counts of a group differ from its jobs'],
   ["INSERT INTO job_groups VALUES ('g', 0, 0, 0, 0, 0, 0, 0, 0)", 'a group has no jobs'],
+  [`${answer} ('k', 'q', 'j', 1, 'd')`, 'an answer names no job with a unique key'],
+  [`${answer} ('j', NULL, 'j', 1, 'd')`, 'an answered submit has a job of its own'],
+  [`${answer} ('k', NULL, 'j', 20001, 'd'), ('l', NULL, 'j', 1, 'd')`, 'one job has too many answers'],
   [webhook, 'a webhook is ahead of the events'],
   [delivery, 'a delivery has no webhook, or is tried again although its event is done with'],
 ];
