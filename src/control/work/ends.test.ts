@@ -48,6 +48,16 @@ describe('ends', () => {
     ]);
   });
 
+  it('leaves no failure of a worker in a row when it completes after one', async () => {
+    const { id } = await control.jobs.submit(trueJob);
+    await worker.claim();
+    await worker.register();
+    const running = await worker.run();
+    expect(await control.queries.get(id)).toMatchObject({ attempt: 2, infraFailures: 1 });
+    await worker.work({ want: 0, done: [endOf(running)] });
+    expect(await control.queries.get(id)).toMatchObject({ state: 'completed', infraFailures: 0 });
+  });
+
   it('takes the first of two reports of one attempt: a job that has completed runs no second time', async () => {
     const { id } = await control.jobs.submit(trueJob);
     const running = await worker.run();
