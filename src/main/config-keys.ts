@@ -134,6 +134,13 @@ export const configKeys = {
     readers: ['up', 'worker'],
     fallback: ({ slots, poolMax }) => Math.min(2 * slots + poolMax, 2 * limits.slotsMax),
   }),
+  cpusMax: key({
+    name: 'vms-cpus-max',
+    kind: integer(1, limits.slotsMax * limits.vcpusMax),
+    about: 'virtual CPUs of all VMs that run a job; by default the cores, or one for each slot',
+    readers: ['up', 'worker', 'doctor'],
+    fallback: ({ cores, slots }) => Math.max(cores, slots),
+  }),
   ...fastStartKeys,
   ...serviceKeys,
   bootTimeoutMs: key({
