@@ -130,7 +130,11 @@ async function openOwned(
   const services = openServices({ starter, admission, clock, log }, deps.services);
   const { pingEveryMs, pingTimeoutMs } = defaults;
   const health = new HealthChecker({ clock, log, config: deps.health ?? { pingEveryMs, pingTimeoutMs } });
-  manager = new VmManager({ host, images, admission, starter, services, health, clock, log, release });
+  const end = async (): Promise<void> => {
+    for (const one of new Set([driver, hypervisor])) await one.close();
+    await release();
+  };
+  manager = new VmManager({ host, images, admission, starter, services, health, clock, log, release: end });
   return manager;
 }
 

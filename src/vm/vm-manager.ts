@@ -49,7 +49,7 @@ export interface VmManagerDeps {
   readonly clock: Clock;
   readonly services: VmServices | undefined;
   readonly log: Log;
-  /** Gives up the VMs' folder, once the last VM is gone. */
+  /** Gives up the VMs' folder, and what VMs left elsewhere, once the last VM is gone. */
   readonly release: () => Promise<void>;
 }
 
