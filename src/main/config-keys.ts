@@ -131,7 +131,7 @@ export const configKeys = {
     name: 'vms-max',
     kind: integer(1, 2 * limits.slotsMax),
     about: 'VMs at once; by default twice the slots, since one may end while the next starts, and the pool',
-    readers: ['up', 'worker'],
+    readers: ['up', 'worker', 'doctor'],
     fallback: ({ slots, poolMax }) => Math.min(2 * slots + poolMax, 2 * limits.slotsMax),
   }),
   cpusMax: key({

@@ -212,5 +212,9 @@ describe('Admission', () => {
     expect(host.vmsMax).toBe(7);
     expect(host.startsMax).toBeGreaterThan(0);
     expect(host.memoryMiB).toBeGreaterThan(0);
+    expect(host.cpusMax).toBe(Math.max(host.startsMax, 7));
+    expect(host.vcpusMax).toBe(host.startsMax);
+    expect(boundsOfThisHost(7, 1)).toMatchObject({ vcpusMax: 1, cpusMax: 1 });
+    expect(boundsOfThisHost(7, 500)).toMatchObject({ vcpusMax: host.startsMax, cpusMax: 500 });
   });
 });

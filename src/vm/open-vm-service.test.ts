@@ -71,7 +71,7 @@ describe('openVmService', () => {
     expect(vms.unavailableReason()).toBe('cannot be ended');
   });
 
-  it('looks for what dead workers left also when it has left no VM, and closes its driver after its last VM', async () => {
+  it('looks for what dead workers left when it left no VM, and closes its driver after its last VM', async () => {
     const driver = host.driver();
     const asked: (readonly string[])[] = [];
     const recover = driver.recover.bind(driver);

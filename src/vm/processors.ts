@@ -1,4 +1,4 @@
-/** Whose job may use the host's processors now: all VMs that run one have so many together; first come, first served. */
+/** Whose job may use the host's processors now: VMs that run one have so many together; first come, first served. */
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 
