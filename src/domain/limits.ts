@@ -131,7 +131,7 @@ export const limits = {
   logBufferBytes: 2 * mib,
   /** Lines of a process's own log that wait while they cannot be written. */
   ownLogWaitingBytes: 256 * kib,
-  /** VM starts that may wait on one host for room; one more is refused. */
+  /** VM starts that may wait on one host for room, and jobs that may for processors; one more is refused. */
   vmStartsWaiting: 1_000,
   /** Images and sizes whose failed starts one host remembers; the one that failed longest ago goes first. */
   breakersMax: 1_000,

@@ -117,6 +117,11 @@ export interface Hypervisor {
   fingerprint(spec: TemplateSpec): Promise<string>;
   /** Starts a VM. Rejects with VM_BOOT_FAILED when the VMM cannot be started. */
   start(spec: VmSpec): Promise<RunningVm>;
-  /** Ends every VMM of these VM ids that an earlier process of this worker may have left. */
+  /**
+   * Ends every VMM of these VM ids that an earlier process of this worker may have left, and removes what any worker
+   * of this host that lives no more has left of its VMs outside their folders.
+   */
   recover(vmIds: readonly string[]): Promise<readonly Recovered[]>;
+  /** Removes what could not be removed when its VM ended; all have ended. Safe to call again. */
+  close(): Promise<void>;
 }

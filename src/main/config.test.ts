@@ -38,6 +38,7 @@ const samples: { readonly [K in ConfigName]: readonly [text: string, value: unkn
   qemu: ['/opt/qemu', '/opt/qemu'],
   sandbox: ['required', 'required'],
   vmsMax: ['9', 9],
+  cpusMax: ['5', 5],
   templates: ['off', 'off'],
   templatesMaxMiB: ['1g', 1_024],
   poolMin: ['3', 3],
@@ -69,6 +70,7 @@ describe('the configuration', () => {
       workerName: 'box',
       slots: 4,
       vmsMax: 24,
+      cpusMax: 4,
       poolMax: 16,
       poolMemoryMiB: 2_048,
     });

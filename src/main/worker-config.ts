@@ -10,8 +10,8 @@ export function workerConfigOf({ workerName, slots, queues }: Config, version: s
 
 /** How this host runs VMs. */
 export function hostVmConfigOf(config: Config): HostVmConfig {
-  const { dataDir, accel, qemu: qemuProgram, sandbox, vmsMax, bootTimeoutMs } = config;
-  const own = { dataDir, accel, qemuProgram, sandbox, vmsMax, bootTimeoutMs };
+  const { dataDir, accel, qemu: qemuProgram, sandbox, vmsMax, cpusMax, bootTimeoutMs } = config;
+  const own = { dataDir, accel, qemuProgram, sandbox, vmsMax, cpusMax, bootTimeoutMs };
   const health = { pingEveryMs: config.pingEveryMs, pingTimeoutMs: config.pingTimeoutMs };
   return { ...own, health, fastStarts: fastStartsOf(config), services: servicesOf(config) };
 }

@@ -5,7 +5,7 @@ import { Admission, boundsOfThisHost, type Place, vmmOverheadMiB } from './admis
 import type { HostMemory } from './host-memory.ts';
 
 const never = new AbortController().signal;
-const bounds = { vmsMax: 2, startsMax: 2, memoryMiB: 10_000, vcpusMax: 2 };
+const bounds = { vmsMax: 2, startsMax: 2, memoryMiB: 10_000, vcpusMax: 2, cpusMax: 2 };
 
 /** Whether a promise has resolved by now. */
 async function isIn(place: Promise<Place>): Promise<boolean> {
@@ -204,7 +204,7 @@ describe('Admission', () => {
   it('refuses at once more processors than the host has', () => {
     const admission = new Admission({ bounds });
     admission.assertCpus(2);
-    expect(() => admission.assertCpus(3)).toThrow('a VM of 3 CPUs; the host has 2');
+    expect(() => admission.assertCpus(3)).toThrow('a VM of 3 CPUs; the host gives 2');
   });
 
   it('takes the bounds of a real host from its cores and memory', () => {
@@ -212,5 +212,9 @@ describe('Admission', () => {
     expect(host.vmsMax).toBe(7);
     expect(host.startsMax).toBeGreaterThan(0);
     expect(host.memoryMiB).toBeGreaterThan(0);
+    expect(host.cpusMax).toBe(Math.max(host.startsMax, 7));
+    expect(host.vcpusMax).toBe(host.startsMax);
+    expect(boundsOfThisHost(7, 1)).toMatchObject({ vcpusMax: 1, cpusMax: 1 });
+    expect(boundsOfThisHost(7, 500)).toMatchObject({ vcpusMax: host.startsMax, cpusMax: 500 });
   });
 });

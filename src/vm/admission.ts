@@ -1,6 +1,6 @@
 /**
- * Who may start a VM now: live VMs, their memory and starts in flight are bounded, and so is memory by what the host
- * really has left; first come, first served.
+ * Who may start a VM now: live VMs, their memory and starts in flight are bounded, and so are the processors of jobs,
+ * and memory by what the host really has left; first come, first served.
  */
 import { availableParallelism, totalmem } from 'node:os';
 import { BlixardError } from '../domain/errors.ts';
@@ -8,6 +8,7 @@ import { limits } from '../domain/limits.ts';
 import type { VmSize } from '../domain/vm-size.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { HostMemory } from './host-memory.ts';
+import { Processors } from './processors.ts';
 import { Shortage } from './shortage.ts';
 
 /** Of the VMM besides the guest's memory: 96 MiB translation buffer and 60 MiB of its own (measured, QEMU 7.2). */
@@ -37,17 +38,21 @@ export interface HostBounds {
   readonly memoryMiB: number;
   /** Virtual processors of one VM. */
   readonly vcpusMax: number;
+  /** Of all VMs that run a job together. */
+  readonly cpusMax: number;
 }
 
 /**
  * Bounds of this host: as many starts, and processors of a VM, as cores; memory up to what the host or its container
- * has less a reserve.
+ * has less a reserve. `cpusMax` by default: the cores, or one for each VM.
  */
-export function boundsOfThisHost(vmsMax: number): HostBounds {
+export function boundsOfThisHost(vmsMax: number, cpusMax?: number): HostBounds {
+  const cores = availableParallelism();
+  const together = cpusMax ?? Math.max(cores, vmsMax);
   const constrained = process.constrainedMemory();
   const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
   const memoryMiB = Math.floor(bytes / mib) - hostReserveMiB;
-  return { vmsMax, startsMax: availableParallelism(), memoryMiB, vcpusMax: availableParallelism() };
+  return { vmsMax, startsMax: cores, memoryMiB, vcpusMax: Math.min(cores, together), cpusMax: together };
 }
 
 interface Waiter {
@@ -69,6 +74,8 @@ export interface AdmissionDeps {
 
 /** Counts places and lets waiters in, in order; those who start VMs ahead come after all others. */
 export class Admission {
+  /** Jobs wait here first, in the same order: who has no processors takes no place. */
+  readonly processors: Processors;
   readonly #bounds: HostBounds;
   readonly #memory: AdmissionDeps['memory'];
   #memoryTimer: Timer | undefined;
@@ -84,6 +91,7 @@ export class Admission {
 
   constructor(deps: AdmissionDeps) {
     this.#bounds = deps.bounds;
+    this.processors = new Processors({ max: deps.bounds.cpusMax });
     this.#memory = deps.memory;
   }
 
@@ -123,11 +131,11 @@ export class Admission {
     return { memoryMiB: Math.max(0, this.#bounds.memoryMiB - vmmOverheadMiB), vcpus: this.#bounds.vcpusMax };
   }
 
-  /** Throws VM_TOO_LARGE for more virtual processors than the host has cores. */
+  /** Throws VM_TOO_LARGE for more virtual processors than one VM may have on this host. */
   assertCpus(vcpus: number): void {
     const { vcpusMax } = this.#bounds;
     if (vcpus <= vcpusMax) return;
-    throw new BlixardError('VM_TOO_LARGE', { problem: `a VM of ${vcpus} CPUs; the host has ${vcpusMax}` });
+    throw new BlixardError('VM_TOO_LARGE', { problem: `a VM of ${vcpus} CPUs; the host gives ${vcpusMax}` });
   }
 
   /**

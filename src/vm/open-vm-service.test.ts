@@ -25,6 +25,7 @@ function kvmDriver(badKvm: boolean, fake: FakeHypervisor, version = '1'): Hyperv
     fingerprint: (spec) => fake.fingerprint(spec),
     start: (spec) => fake.start(spec),
     recover: (ids) => fake.recover(ids),
+    close: () => fake.close(),
   };
 }
 
@@ -68,6 +69,22 @@ describe('openVmService', () => {
     driver.recover = () => Promise.reject(new Error('cannot be ended'));
     const vms = await host.open({ hypervisorFor: () => driver });
     expect(vms.unavailableReason()).toBe('cannot be ended');
+  });
+
+  it('looks for what dead workers left when it left no VM, and closes its driver after its last VM', async () => {
+    const driver = host.driver();
+    const asked: (readonly string[])[] = [];
+    const recover = driver.recover.bind(driver);
+    driver.recover = (ids) => {
+      asked.push(ids);
+      return recover(ids);
+    };
+    const vms = await host.open({ hypervisorFor: () => driver });
+    expect(asked).toEqual([[]]);
+    await vms.start(order, never);
+    expect(driver.closedWith).toBeUndefined();
+    await vms.close();
+    expect(driver.closedWith).toBe(0);
   });
 
   it('proves the host by one boot, and remembers', async () => {

@@ -44,6 +44,8 @@ export interface OpenVmServiceDeps {
   readonly log: Log;
   /** Live VMs at once. */
   readonly vmsMax: number;
+  /** Virtual processors of all VMs that run a job; default: the cores, or one for each VM. */
+  readonly cpusMax?: number;
   /** Spawn of the VMM to the agent's hello; default 10 s. */
   readonly bootTimeoutMs?: number;
   /** Default: no templates, every VM is booted. */
@@ -117,7 +119,8 @@ async function openOwned(
   const { hypervisor, capabilities, tscKhz } = host;
   log.info({ ...capabilities, tscKhz }, 'this host runs VMs');
   const look = hostMemory({ clock, ownMiB: () => manager?.ownMiB ?? 0 });
-  const admission = new Admission({ bounds: boundsOfThisHost(deps.vmsMax), memory: { look, clock } });
+  const bounds = boundsOfThisHost(deps.vmsMax, deps.cpusMax);
+  const admission = new Admission({ bounds, memory: { look, clock } });
   const controller = new VmController({ ...parts, hypervisor, capabilities, tscKhz });
   const shared = { controller, admission, clock, log };
   const config = deps.fastStarts ?? noFastStarts;
@@ -127,7 +130,11 @@ async function openOwned(
   const services = openServices({ starter, admission, clock, log }, deps.services);
   const { pingEveryMs, pingTimeoutMs } = defaults;
   const health = new HealthChecker({ clock, log, config: deps.health ?? { pingEveryMs, pingTimeoutMs } });
-  manager = new VmManager({ host, images, admission, starter, services, health, clock, log, release });
+  const end = async (): Promise<void> => {
+    for (const one of new Set([driver, hypervisor])) await one.close();
+    await release();
+  };
+  manager = new VmManager({ host, images, admission, starter, services, health, clock, log, release: end });
   return manager;
 }
 

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FakeHypervisorDeps } from '../hypervisor/fake/fake-hypervisor.ts';
@@ -8,6 +9,7 @@ import type { VmOrder } from './vm-manager.ts';
 import type { VmService } from './vm-service.ts';
 
 const vmsMax = 5;
+const cpusMax = 3;
 const coolDownMs = 2_000;
 const stepMs = 10;
 /** Of fake time: long after the last job of any run. */
@@ -27,7 +29,8 @@ const someJobs = fc.array(
     atMs: fc.integer({ min: 0, max: 8_000 }),
     lastsMs: fc.integer({ min: 0, max: 1_500 }),
     order: fc.record({
-      ...{ image: fc.constant('base'), vcpus: fc.constant(1), queue: fc.constant('q') },
+      ...{ image: fc.constant('base'), queue: fc.constant('q') },
+      vcpus: fc.constantFrom(1, 1, Math.min(2, availableParallelism())),
       memoryMiB: fc.constantFrom(128, 256),
       isolation: fc.constantFrom('shared', 'shared', 'standard', 'maximum'),
       tenant: fc.constantFrom('ann', 'bob'),
@@ -39,6 +42,8 @@ const someJobs = fc.array(
 /** One host in fake time, which goes on step by step, and is looked at after each. */
 class Scaling {
   readonly clock = new FakeClock();
+  /** Virtual processors of VMs that have a job. */
+  cpus = 0;
   readonly #scene: FastScene;
 
   constructor(scene: FastScene) {
@@ -68,18 +73,21 @@ class Scaling {
   #assertBounds(vms: VmService | undefined): void {
     const live = this.#scene.host.host.live.length;
     expect(live, 'VMs of the host').toBeLessThanOrEqual(vmsMax);
+    expect(this.cpus, 'processors of jobs').toBeLessThanOrEqual(cpusMax);
     expect(vms?.count() ?? 0, 'places').toBeLessThanOrEqual(vmsMax);
   }
 }
 
 async function runJob(
   vms: VmService,
-  clock: FakeClock,
+  scaling: Scaling,
   { atMs, lastsMs, order: of }: SomeJob,
 ): Promise<void> {
-  await sleep(clock, atMs);
+  await sleep(scaling.clock, atMs);
   const vm = await vms.start({ ...of, purpose: 'job/1' }, new AbortController().signal);
+  scaling.cpus += of.vcpus;
   await outputOf(vm, 'sleep', String(lastsMs));
+  scaling.cpus -= of.vcpus;
   await vms.release(vm.id, { inOrder: true });
 }
 
@@ -102,15 +110,15 @@ async function simulate(jobs: readonly SomeJob[], bounds: ServiceConfig, poolMin
   try {
     const opening = scene.open(
       pool({ min: poolMin, target: 1, max: 2, coolDownMs }),
-      { clock, vmsMax, services: bounds },
+      { clock, vmsMax, cpusMax, services: bounds },
       { clock, bootOf },
     );
     await scaling.until(() => undefined, opening, 60_000);
     const opened = await opening;
-    const all = Promise.all(jobs.map((job) => runJob(opened, clock, job)));
+    const all = Promise.all(jobs.map((job) => runJob(opened, scaling, job)));
     await scaling.until(() => opened, all, jobsEndMs);
     const shared = jobs.filter(({ order: of }) => of.isolation === 'shared');
-    const lanes = new Set(shared.map(({ order: of }) => `${of.tenant} ${of.memoryMiB}`));
+    const lanes = new Set(shared.map(({ order: of }) => `${of.tenant} ${of.memoryMiB} ${of.vcpus}`));
     const services = Math.min(bounds.max, bounds.min * lanes.size, vmsMax - poolMin);
     await scaling.until(() => opened, sleep(clock, settleMs), 2 * settleMs);
     // Folders are removed in real time, which this waits for.

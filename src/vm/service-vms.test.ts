@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
 import { silentLog } from '../platform/log.ts';
-import { Admission } from './admission.ts';
+import { Admission, boundsOfThisHost } from './admission.ts';
 import {
   FastScene,
   never,
@@ -238,7 +238,7 @@ describe('service VMs', () => {
   it('are for so many queues and tenants and no more: a job of one more has a VM of its own', async () => {
     const fleet = new ServiceFleet({
       starter: { startAhead: () => Promise.reject(new Error('not asked for')) },
-      admission: new Admission({ bounds: { vmsMax: 1, startsMax: 1, memoryMiB: 1, vcpusMax: 1 } }),
+      admission: new Admission({ bounds: boundsOfThisHost(1) }),
       ...{ clock: quickClock, log: silentLog, bounds: services() },
     });
     const lane = (nth: number) =>

@@ -49,7 +49,7 @@ export interface VmManagerDeps {
   readonly clock: Clock;
   readonly services: VmServices | undefined;
   readonly log: Log;
-  /** Gives up the VMs' folder, once the last VM is gone. */
+  /** Gives up the VMs' folder, and what VMs left elsewhere, once the last VM is gone. */
   readonly release: () => Promise<void>;
 }
 
@@ -181,9 +181,10 @@ export class VmManager {
   async release(vmId: string, how: { readonly inOrder: boolean }): Promise<void> {
     const vm = this.#live.get(vmId)?.vm;
     if (vm === undefined) return;
-    const isKept =
-      how.inOrder && this.#closing === undefined && this.#deps.services?.vms.release(vm) === true;
-    if (!isKept) await this.kill(vmId);
+    // Else its command may still run.
+    if (how.inOrder) this.#deps.admission.processors.giveBack(vmId);
+    const mayBeKept = how.inOrder && this.#closing === undefined;
+    if (!mayBeKept || this.#deps.services?.vms.release(vm) !== true) await this.kill(vmId);
   }
 
   /** Ends all VMs and starts no more. Safe to call again. */
@@ -216,7 +217,8 @@ export class VmManager {
     signal: AbortSignal,
   ): Promise<PlacedVm> {
     try {
-      const placed = await this.#router.start(order, owner, signal);
+      const start = () => this.#router.start(order, owner, signal);
+      const placed = await this.#deps.admission.processors.lend(order.vcpus, signal, start);
       this.#keep(placed);
       follow(placed.started.vm, trial);
       return placed;

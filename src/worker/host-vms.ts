@@ -21,6 +21,8 @@ export interface HostVmConfig {
   readonly sandbox?: 'auto' | 'required' | 'off';
   /** Live VMs at once. */
   readonly vmsMax: number;
+  /** Virtual processors of all VMs that run a job; default: the cores, or one for each VM. */
+  readonly cpusMax?: number;
   /** Spawn of the VMM to the agent's hello; default 10 s. */
   readonly bootTimeoutMs?: number;
   /** Default: no templates, every VM is booted. */

@@ -110,7 +110,7 @@ describe.skipIf(lockIn.sandbox === 'none')('QEMU in its sandbox', () => {
 
   it('is in a cgroup of its own, where the host has any, that goes with it', async () => {
     const membership = await readFile(`/proc/${vm.identity.pid}/cgroup`, 'utf8');
-    if (lockIn.cgroups !== 'none') expect(membership).toContain(`/blixard-vm-${spec.id}\n`);
+    if (lockIn.cgroups !== 'none') expect(membership).toMatch(new RegExp(`/blixard-vm-[\\d.]+-${spec.id}\n`));
     else expect(membership).not.toContain('blixard');
   });
 

@@ -109,12 +109,16 @@ describe('the built program, without VMs', () => {
 
   it('doctor sees the server and the store in use', async () => {
     const up = await site.start('up', noVms);
-    const { stdout } = await site.cli(['doctor', '-o', 'json'], { env: noVms });
+    const args = ['doctor', '-o', 'json', '--vms-max', '3', '--vms-cpus-max', '1'];
+    const { stdout } = await site.cli(args, { env: noVms });
     const { findings } = JSON.parse(stdout.toString()) as { findings: { check: string; text: string }[] };
     const textOf = (check: string) => findings.find((finding) => finding.check === check)?.text;
     expect(textOf('server')).toContain(`${site.url} answers`);
     expect(textOf('store')).toContain(`in use: process ${up.pid}`);
     expect(textOf('VM manager')).toContain('SKIP_VM_MANAGER is 1');
+    expect(textOf('room for VMs')).toMatch(
+      /^3 VMs in .*; those with jobs have 1 CPUs together on \d+ cores, each at most 1$/,
+    );
   });
 
   it('prints the interface a running server serves', async () => {

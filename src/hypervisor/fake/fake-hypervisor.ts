@@ -54,6 +54,7 @@ export class FakeHypervisor implements Hypervisor {
   readonly host: FakeHost;
   readonly #deps: FakeHypervisorDeps;
   #starts = 0;
+  #closedWith: number | undefined;
 
   constructor(deps: FakeHypervisorDeps) {
     this.#deps = deps;
@@ -63,6 +64,11 @@ export class FakeHypervisor implements Hypervisor {
   /** VMs asked for so far. */
   get starts(): number {
     return this.#starts;
+  }
+
+  /** VMs of the host that still ran when it was closed; undefined before. */
+  get closedWith(): number | undefined {
+    return this.#closedWith;
   }
 
   async capabilities(): Promise<Capabilities> {
@@ -91,5 +97,9 @@ export class FakeHypervisor implements Hypervisor {
     const left = vmIds.flatMap((id) => this.host.find(id) ?? []);
     await Promise.all(left.map((vm) => vm.kill()));
     return left.map(({ id, identity }) => ({ id, pid: identity.pid }));
+  }
+
+  async close(): Promise<void> {
+    this.#closedWith = this.host.live.length;
   }
 }

@@ -1,11 +1,12 @@
 /** A cgroup for each VMM, version 1 or 2, where the host lets this process make some: bounds what it may use. */
-import { mkdir, mkdtemp, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { problemOf } from '../../domain/errors.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
 import { readTextIfThere } from '../../platform/files.ts';
 import type { Log } from '../../platform/log.ts';
 import { type Hierarchy, hierarchiesOf } from './cgroup-mounts.ts';
+import { type CgroupOwner, cgroupName, isDead, parseCgroupName, thisOwner } from './cgroup-names.ts';
 
 /** What a VMM may use. */
 export interface CgroupBounds {
@@ -93,7 +94,7 @@ async function problemOfPassingOn(dir: string, wanted: readonly Controller[]): P
 
 async function problemOfTrial(dir: string): Promise<string | undefined> {
   return await problemWith(async () => {
-    await rmdir(await mkdtemp(join(dir, 'blixard-trial-')));
+    await rmdir(await mkdtemp(join(dir, cgroupName('trial', '', thisOwner()))));
   });
 }
 
@@ -110,14 +111,24 @@ async function wordsIn(file: string): Promise<readonly string[]> {
   return ((await readTextIfThere(file)) ?? '').split(/\s+/);
 }
 
+interface CgroupsDeps {
+  readonly places: CgroupPlaces;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default: this process. */
+  readonly owner?: CgroupOwner;
+}
+
 /** The cgroups of the VMMs of one worker, by the id of their VM. */
 export class Cgroups {
-  readonly #deps: { readonly places: CgroupPlaces; readonly clock: Clock; readonly log: Log };
+  readonly #deps: CgroupsDeps;
+  readonly #owner: CgroupOwner | undefined;
   /** Those that were still in use when they should have gone. */
   readonly #left = new Set<string>();
 
-  constructor(deps: { places: CgroupPlaces; clock: Clock; log: Log }) {
+  constructor(deps: CgroupsDeps) {
     this.#deps = deps;
+    this.#owner = deps.owner ?? thisOwner();
   }
 
   /** Makes them with these bounds. Resolves with the files that a process writes its pid to, to be held by them. */
@@ -126,20 +137,63 @@ export class Cgroups {
     const bound = { memory: bounds.memoryBytes, pids: bounds.processes };
     await Promise.all(
       places.map(async ({ dir, controllers: held }) => {
-        const group = join(dir, nameOf(vmId));
+        const group = this.#groupIn(dir, vmId);
         await mkdir(group, { recursive: true });
         await Promise.all(
           held.map((one) => writeFile(join(group, boundFile[version][one]), `${bound[one]}`)),
         );
       }),
     );
-    return places.map(({ dir }) => join(dir, nameOf(vmId), 'cgroup.procs'));
+    return places.map(({ dir }) => join(this.#groupIn(dir, vmId), 'cgroup.procs'));
   }
 
   /** Removes those of a VM whose VMM has ended, and what an earlier call could not; none is fine. Never rejects. */
   async remove(vmId: string): Promise<void> {
-    for (const { dir } of this.#deps.places.places) this.#left.add(join(dir, nameOf(vmId)));
+    for (const { dir } of this.#deps.places.places) this.#left.add(this.#groupIn(dir, vmId));
+    await this.removeLeft();
+  }
+
+  /** Tries again what an earlier call could not remove. Never rejects. */
+  async removeLeft(): Promise<void> {
     await Promise.all([...this.#left].map((group) => this.#removeOne(group)));
+  }
+
+  /**
+   * Removes what earlier workers left: those of these VMs, whose VMMs have ended, and all whose worker lives no more,
+   * unless something is still in them. Those of another worker that lives stay. Never rejects.
+   */
+  async sweep(vmIds: readonly string[]): Promise<void> {
+    const ids = new Set(vmIds);
+    for (const { dir } of this.#deps.places.places) {
+      for (const name of await this.#namesIn(dir)) {
+        const parts = parseCgroupName(name);
+        if (parts?.use === 'vm' && ids.has(parts.for)) this.#left.add(join(dir, name));
+        else if (isDead(parts?.owner)) await this.#removeIfEmpty(join(dir, name));
+      }
+    }
+    await this.removeLeft();
+  }
+
+  #groupIn(dir: string, vmId: string): string {
+    return join(dir, cgroupName('vm', vmId, this.#owner));
+  }
+
+  async #namesIn(dir: string): Promise<readonly string[]> {
+    try {
+      return await readdir(dir);
+    } catch (error) {
+      this.#deps.log.warn({ err: error, dir }, 'cgroups that earlier workers left could not be looked for');
+      return [];
+    }
+  }
+
+  async #removeIfEmpty(group: string): Promise<void> {
+    try {
+      await rmdir(group);
+      this.#deps.log.info({ group }, 'removed a cgroup whose worker lives no more');
+    } catch (error) {
+      this.#deps.log.debug({ err: error, group }, 'a cgroup whose worker lives no more stays for now');
+    }
   }
 
   async #removeOne(group: string): Promise<void> {
@@ -152,7 +206,7 @@ export class Cgroups {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'ENOENT') break;
         if (code !== 'EBUSY' || tries >= removeTries) {
-          log.warn({ err: error, group }, 'a cgroup could not be removed, it is tried again with the next');
+          log.warn({ err: error, group }, 'a cgroup could not be removed, it is tried again');
           return;
         }
       }
@@ -160,8 +214,4 @@ export class Cgroups {
     }
     this.#left.delete(group);
   }
-}
-
-function nameOf(vmId: string): string {
-  return `blixard-vm-${vmId}`;
 }

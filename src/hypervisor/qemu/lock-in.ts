@@ -34,8 +34,10 @@ export interface VmmLock {
   readonly told: LockIn;
   /** Makes what the VMM of this spec needs. Rejects with VM_BOOT_FAILED. */
   prepare(spec: VmSpec, mapsReadOnly: boolean): Promise<LockedCommand>;
-  /** Removes what an earlier process made for these VMs, whose VMMs have ended. */
+  /** Removes what earlier processes made for these VMs, whose VMMs have ended, and for any VM of a dead worker. */
   recover(vmIds: readonly string[]): Promise<void>;
+  /** Removes what could not be removed when its VM ended. Never rejects. */
+  close(): Promise<void>;
 }
 
 interface VmmLockDeps {
@@ -128,7 +130,11 @@ class Lock implements VmmLock {
   }
 
   async recover(vmIds: readonly string[]): Promise<void> {
-    for (const vmId of vmIds) await this.#deps.cgroups?.remove(vmId);
+    await this.#deps.cgroups?.sweep(vmIds);
+  }
+
+  async close(): Promise<void> {
+    await this.#deps.cgroups?.removeLeft();
   }
 
   /** Why the sandbox does not work on this host: QEMU itself is asked, from within. */

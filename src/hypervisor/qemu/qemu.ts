@@ -70,6 +70,10 @@ export class QemuHypervisor implements Hypervisor {
     return ended;
   }
 
+  async close(): Promise<void> {
+    await (await this.#found)?.lock.close();
+  }
+
   /** Asked again after a failure, since a package may have been installed meanwhile. */
   async #findOnce(): Promise<Found> {
     this.#found ??= this.#findOut();

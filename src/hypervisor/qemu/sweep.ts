@@ -21,6 +21,7 @@ export async function endLeftVmms(deps: {
   program: string;
   clock: Clock;
 }): Promise<readonly Recovered[]> {
+  if (deps.vmIds.length === 0) return [];
   const idOf = new Map(deps.vmIds.map((id) => [processName(id), id]));
   const found: { id: string; identity: ProcessIdentity; isQemu: boolean }[] = [];
   for (const { identity, argv } of await listCommandLines()) {

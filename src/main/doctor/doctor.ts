@@ -6,6 +6,7 @@ import { clockCheck, dataDirCheck, nodeCheck } from './host.ts';
 import { imageToolsCheck } from './image-tools.ts';
 import { serverCheck } from './server.ts';
 import { storeCheck } from './store.ts';
+import { vmRoomCheck } from './vm-room.ts';
 import { vmStartsCheck } from './vm-starts.ts';
 import { imageCheck, lockInCheck, qemuCheck, templatesCheck, vmManagerCheck } from './vms.ts';
 
@@ -17,6 +18,7 @@ const checks = [
   vmManagerCheck,
   qemuCheck,
   lockInCheck,
+  vmRoomCheck,
   imageCheck,
   damagedImagesCheck,
   templatesCheck,
