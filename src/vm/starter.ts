@@ -107,11 +107,12 @@ export class VmStarter {
   }
 
   /**
-   * The template of this order, built if there is none, which `tell` follows. Rejects with TEMPLATE_FAILED, also when
-   * it is not built in time; the build goes on.
+   * The template of this order, built if there is none, which `tell` follows. Rejects with VM_TOO_LARGE, and with
+   * TEMPLATE_FAILED, also when it is not built in time; the build goes on.
    */
   async warm(order: StartOrder, tell: TellStep): Promise<WarmedTemplate> {
-    const { fast } = this.#deps;
+    const { fast, admission } = this.#deps;
+    admission.assertCpus(order.vcpus);
     const image = `${order.image.name}:${order.image.tag}`;
     const failed = (problem: string) => new BlixardError('TEMPLATE_FAILED', { image, problem });
     if ('missing' in fast) throw failed(fast.missing);

@@ -155,10 +155,9 @@ export class VmManager {
     return this.#deps.starter.pooled();
   }
 
-  /** Builds the template of an order, where there is none. Rejects with IMAGE_MISSING, VM_TOO_LARGE, TEMPLATE_FAILED. */
+  /** Builds an order's template where there is none. Rejects with IMAGE_MISSING, VM_TOO_LARGE, TEMPLATE_FAILED. */
   async warm(order: VmOrder, tell: TellStep): Promise<WarmedTemplate> {
     this.#assertOpen();
-    this.#deps.admission.assertCpus(order.vcpus);
     return await this.#deps.starter.warm(await this.#startOrder(order), tell);
   }
 

@@ -110,14 +110,13 @@ it('a command that goes away leaves its template being built; a worker that ends
   await waitUntil(() => warms === 1);
   socket.destroy();
   await heard;
-  const asked = ask();
-  asked.catch(() => undefined);
-  await waitUntil(() => warms === 2);
-  await door.close();
-  await expect(asked).rejects.toMatchObject({
+  const refused = expect(ask()).rejects.toMatchObject({
     code: 'TEMPLATE_FAILED',
     message: expect.stringContaining('ended before the template was there'),
   });
+  await waitUntil(() => warms === 2);
+  await door.close();
+  await refused;
 });
 
 it('no more may ask at once than the limit says, gone or not', async () => {
