@@ -134,8 +134,16 @@ export interface HostCommands {
   ): Promise<ImageGarbage>;
   /** Rejects with USAGE for what cannot be built, with IMAGE_BUILD_FAILED. */
   buildImage(flags: Flags, wish: ImageWish, step: (title: string) => void): Promise<ImageLine>;
-  /** Builds what VMs of this size are started from. Rejects with IMAGE_MISSING, TEMPLATE_FAILED. */
-  warmImage(flags: Flags, name: string, wish: TemplateWish): Promise<TemplateLine>;
+  /**
+   * Builds what VMs of this size are started from, or has the worker of this host do so. Rejects with USAGE,
+   * IMAGE_MISSING, TEMPLATE_FAILED.
+   */
+  warmImage(
+    flags: Flags,
+    name: string,
+    wish: TemplateWish,
+    step: (title: string) => void,
+  ): Promise<TemplateLine>;
 }
 
 /** What tells a command to end: Ctrl-C, or the signal of a supervisor. */

@@ -34,16 +34,18 @@ describe('the commands of images', () => {
     expect(wishes).toEqual([{ image: 'base' }, { image: 'py:2', recipe: 'python', packages: 'git,curl' }]);
   });
 
-  it('image warm takes the size of the VMs, and tells the template', async () => {
+  it('image warm takes the size of the VMs, and tells its steps and the template', async () => {
     const asked: unknown[] = [];
-    const warmImage = async (_flags: unknown, image: string, size: unknown) => {
+    const warmImage: HostCommands['warmImage'] = async (_flags, image, size, step) => {
       asked.push(size);
+      step('Saving its memory');
       return { image, key: 'k1', bytes: 1_024 };
     };
-    const { stdout } = await call(['image', 'warm', 'base', '-m', '1g', '--cpus', '2'], {
+    const { stdout, stderr } = await call(['image', 'warm', 'base', '-m', '1g', '--cpus', '2'], {
       host: { warmImage },
     });
     expect(stdout).toBe('base  1.0 KiB  k1\n');
+    expect(stderr).toBe('blixard: Saving its memory\n');
     const told = await call(['image', 'warm', 'base', '-o', 'json'], { host: { warmImage } });
     expect(JSON.parse(told.stdout)).toEqual({ image: 'base', key: 'k1', bytes: 1_024 });
     await call(['image', 'warm', 'base', '--tenant', 'acme'], { host: { warmImage } });

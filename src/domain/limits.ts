@@ -152,6 +152,11 @@ export const limits = {
   vmStopsTold: 20,
   /** Templates that wait to be built on one host; a start that wants one more goes without. */
   templatesWaiting: 16,
+  /** Templates that commands ask one worker for at once, how long one waits, and what is said on the way. */
+  warmsMax: 16,
+  warmMsMax: 10 * minute,
+  warmOrderBytes: 4 * kib,
+  warmAnswerBytes: 64 * kib,
   /** Serial console kept per VM, newest last. */
   consoleBytes: 64 * kib,
   /** One line of what QEMU says on its control channel. */

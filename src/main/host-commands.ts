@@ -67,9 +67,9 @@ export function hostCommands(machine: Machine): HostCommands {
       const { imagesDir: dir } = await valuesOf(flags);
       return await buildImageOf({ dir, clock: machine.clock, step }, wish);
     },
-    async warmImage(flags, name, wish) {
+    async warmImage(flags, name, wish, step) {
       const { warmImage } = await import('./warm-image.ts');
-      return await warmImage(nodeDepsOf(machine, await nodeConfigOf(flags)), name, wish);
+      return await warmImage({ ...nodeDepsOf(machine, await nodeConfigOf(flags)), step }, name, wish);
     },
   };
 }

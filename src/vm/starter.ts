@@ -1,8 +1,11 @@
 /** Starts a VM in the fastest way there is: from the pool, from its template, by a boot; and says why not faster. */
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import { formatDurationMs } from '../domain/units.ts';
+import { type Clock, sleep } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
+import type { TellStep } from './build-steps.ts';
 import type { StartedVm, StartOrder, VmController } from './controller.ts';
 import type { MicroVm } from './micro-vm.ts';
 import type { PoolStats, VmPool } from './pool.ts';
@@ -25,6 +28,7 @@ export interface FastStarts {
 export interface VmStarterDeps {
   readonly controller: VmController;
   readonly admission: Admission;
+  readonly clock: Clock;
   readonly log: Log;
   /** Without: why every VM is booted. */
   readonly fast: FastStarts | { readonly missing: string };
@@ -102,15 +106,24 @@ export class VmStarter {
     fast.templates.want(key, order);
   }
 
-  /** The template of this order, built if there is none. Rejects with TEMPLATE_FAILED. */
-  async warm(order: StartOrder): Promise<WarmedTemplate> {
-    const { fast } = this.#deps;
+  /**
+   * The template of this order, built if there is none, which `tell` follows. Rejects with VM_TOO_LARGE, and with
+   * TEMPLATE_FAILED, also when it is not built in time; the build goes on.
+   */
+  async warm(order: StartOrder, tell: TellStep): Promise<WarmedTemplate> {
+    const { fast, admission } = this.#deps;
+    admission.assertCpus(order.vcpus);
     const image = `${order.image.name}:${order.image.tag}`;
-    if ('missing' in fast) throw new BlixardError('TEMPLATE_FAILED', { image, problem: fast.missing });
+    const failed = (problem: string) => new BlixardError('TEMPLATE_FAILED', { image, problem });
+    if ('missing' in fast) throw failed(fast.missing);
+    const { templates } = fast;
     const key = await fast.keyOf(order);
-    await fast.templates.build(key, order);
-    const found = await fast.templates.find(key);
-    if ('missing' in found) throw new BlixardError('TEMPLATE_FAILED', { image, problem: found.missing });
+    if (!templates.mayBuild(key))
+      throw failed(`${limits.templatesWaiting} templates wait to be built already`);
+    const inTime = templates.has(key) || (await this.#isDoneInTime(templates.build(key, order, tell)));
+    if (!inTime) throw failed(`it was not built within ${formatDurationMs(limits.warmMsMax)}`);
+    const found = await templates.find(key);
+    if ('missing' in found) throw failed(found.missing);
     return { key, bytes: found.bytes };
   }
 
@@ -118,6 +131,16 @@ export class VmStarter {
     const { fast } = this.#deps;
     if ('missing' in fast) return;
     await Promise.all([fast.pool.close(), fast.spares?.close(), fast.templates.close()]);
+  }
+
+  async #isDoneInTime(done: Promise<void>): Promise<boolean> {
+    const over = new AbortController();
+    const late = sleep(this.#deps.clock, limits.warmMsMax, over.signal).then(() => false);
+    try {
+      return await Promise.race([done.then(() => true), late]);
+    } finally {
+      over.abort();
+    }
   }
 
   async #place(

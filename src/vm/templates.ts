@@ -4,7 +4,8 @@ import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import { removeTree } from '../platform/files.ts';
 import type { Log } from '../platform/log.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, Place } from './admission.ts';
+import { BuildSteps, type TellStep } from './build-steps.ts';
 import type { StartOrder, VmController } from './controller.ts';
 import type { Template, TemplateFiles } from './template-files.ts';
 
@@ -16,6 +17,8 @@ const rehearsalMs = 60_000;
 /** For each, which starts for the first time, from disk. */
 const zygotesMs = 30_000;
 const saveMs = 10_000;
+/** A wait for room is told when it is one. */
+const noticeMs = 500;
 
 /** What templates are built with, and how much room they may take. */
 export interface TemplatesDeps {
@@ -43,13 +46,18 @@ interface Entry {
   template: Template | undefined;
 }
 
+interface Building {
+  readonly done: Promise<void>;
+  readonly steps: BuildSteps;
+}
+
 /** Finds, builds and forgets templates; one at a time is built. */
 export class Templates {
   readonly #deps: TemplatesDeps;
   readonly #entries = new Map<string, Entry>();
   /** Keys that are not tried again before this monotonic time, and why. */
   readonly #failed = new Map<string, { readonly untilMs: number; readonly why: string }>();
-  readonly #building = new Map<string, Promise<void>>();
+  readonly #building = new Map<string, Building>();
   readonly #loading = new Map<string, Promise<Template | undefined>>();
   readonly #closing = new AbortController();
   #queue: Promise<void> = Promise.resolve();
@@ -102,21 +110,20 @@ export class Templates {
 
   /** Has it built in the background, unless it is there, under way, or failed a while ago. */
   want(key: string, order: StartOrder): void {
-    if (this.#isFailed(key) || this.#entries.has(key) || this.#building.size >= limits.templatesWaiting)
-      return;
+    if (this.#isFailed(key) || this.#entries.has(key) || !this.mayBuild(key)) return;
     void this.build(key, order);
   }
 
+  /** False where too many wait to be built, this one not among them. */
+  mayBuild(key: string): boolean {
+    return this.#building.has(key) || this.#building.size < limits.templatesWaiting;
+  }
+
   /** Builds it, or waits for the build that is under way; resolves also when it failed, which `find` tells. */
-  build(key: string, order: StartOrder): Promise<void> {
-    const known = this.#building.get(key);
-    if (known !== undefined) return known;
-    const building = this.#queue
-      .then(() => this.#tryBuild(key, order))
-      .finally(() => this.#building.delete(key));
-    this.#building.set(key, building);
-    this.#queue = building;
-    return building;
+  build(key: string, order: StartOrder, tell?: TellStep): Promise<void> {
+    const building = this.#building.get(key) ?? this.#begin(key, order);
+    if (tell !== undefined) building.steps.follow(tell);
+    return building.done;
   }
 
   /** A VM could not be started from it; after a few in a row it is thrown away. */
@@ -141,6 +148,18 @@ export class Templates {
     await this.#queue;
   }
 
+  #begin(key: string, order: StartOrder): Building {
+    const steps = new BuildSteps();
+    if (this.#building.size > 0) steps.at('Waiting for the templates that are built before it');
+    const done = this.#queue
+      .then(() => this.#tryBuild(key, order, steps.at))
+      .finally(() => this.#building.delete(key));
+    const building = { done, steps };
+    this.#building.set(key, building);
+    this.#queue = done;
+    return building;
+  }
+
   async #load(key: string): Promise<Template | undefined> {
     const loading = this.#loading.get(key) ?? this.#tryLoad(key).finally(() => this.#loading.delete(key));
     this.#loading.set(key, loading);
@@ -160,11 +179,11 @@ export class Templates {
     }
   }
 
-  async #tryBuild(key: string, order: StartOrder): Promise<void> {
+  async #tryBuild(key: string, order: StartOrder, step: TellStep): Promise<void> {
     const { signal } = this.#closing;
     if (signal.aborted || this.#entries.has(key) || this.#isFailed(key)) return;
     try {
-      await this.#build(key, order, signal);
+      await this.#build(key, order, step, signal);
       this.#failed.delete(key);
       await this.#shrink();
     } catch (error) {
@@ -175,21 +194,36 @@ export class Templates {
     if (this.#entries.has(key)) this.#deps.onReady(key);
   }
 
-  async #build(key: string, order: StartOrder, signal: AbortSignal): Promise<void> {
-    const place = await this.#deps.admission.enterIdle(order.memoryMiB, signal);
+  async #build(key: string, order: StartOrder, step: TellStep, signal: AbortSignal): Promise<void> {
+    const place = await this.#enter(order.memoryMiB, step, signal);
     try {
-      await this.#buildInNewFolder(key, order, signal);
+      await this.#buildInNewFolder(key, order, step, signal);
     } finally {
       place.leave();
     }
   }
 
-  async #buildInNewFolder(key: string, order: StartOrder, signal: AbortSignal): Promise<void> {
+  async #enter(memoryMiB: number, step: TellStep, signal: AbortSignal): Promise<Place> {
+    const { admission, clock } = this.#deps;
+    const notice = clock.after(noticeMs, () => step('Waiting for room beside the jobs of this host'));
+    try {
+      return await admission.enterIdle(memoryMiB, signal);
+    } finally {
+      notice.cancel();
+    }
+  }
+
+  async #buildInNewFolder(
+    key: string,
+    order: StartOrder,
+    step: TellStep,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { files, clock, log } = this.#deps;
     const startedMs = clock.monotonicMs();
     const dir = await files.begin();
     try {
-      await this.#bootAndSave(order, dir, signal);
+      await this.#bootAndSave(order, dir, step, signal);
       const { image, memoryMiB, vcpus } = order;
       const usedAtMs = clock.nowMs();
       const about = { key, image: image.digest, memoryMiB, vcpus, builtAtMs: usedAtMs };
@@ -204,16 +238,20 @@ export class Templates {
     }
   }
 
-  async #bootAndSave(order: StartOrder, dir: string, signal: AbortSignal): Promise<void> {
+  async #bootAndSave(order: StartOrder, dir: string, step: TellStep, signal: AbortSignal): Promise<void> {
+    const { image, memoryMiB, vcpus } = order;
+    step(`Booting a VM of ${image.name}:${image.tag} with ${memoryMiB} MiB and ${vcpus} CPU`);
     const { vm, gone } = await this.#deps.controller.make(order, dir, signal);
     const kill = (): void => void vm.kill();
     signal.addEventListener('abort', kill, { once: true });
     try {
+      step('Rehearsing a job in it');
       await vm.startZygotes(zygotesMs).catch((error: unknown) => {
         // Commands are started plainly then.
-        this.#deps.log.warn({ err: error, image: order.image.digest }, 'a zygote does not start');
+        this.#deps.log.warn({ err: error, image: image.digest }, 'a zygote does not start');
       });
       await vm.rehearse(rehearsalMs);
+      step('Saving its memory');
       await vm.save(saveMs);
     } finally {
       signal.removeEventListener('abort', kill);
@@ -250,6 +288,7 @@ export class Templates {
   }
 
   #whyMissing(key: string): string {
+    if (this.#closing.signal.aborted) return 'the worker is stopping';
     if (this.#building.has(key)) return 'its template is being built';
     const failed = this.#failed.get(key);
     return failed === undefined ? 'there is no template of it yet' : `no template: ${failed.why}`;

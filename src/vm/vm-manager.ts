@@ -12,6 +12,7 @@ import type { Log } from '../platform/log.ts';
 import type { Admission } from './admission.ts';
 import type { BreakerTold } from './breaker-words.ts';
 import { Breakers, type Trial } from './breakers.ts';
+import type { TellStep } from './build-steps.ts';
 import { lastWords } from './console-tail.ts';
 import type { StartedVm, StartOrder } from './controller.ts';
 import type { HealthChecker } from './health.ts';
@@ -154,10 +155,10 @@ export class VmManager {
     return this.#deps.starter.pooled();
   }
 
-  /** Builds the template of an order, where there is none. Rejects with IMAGE_MISSING, TEMPLATE_FAILED. */
-  async warm(order: VmOrder): Promise<WarmedTemplate> {
+  /** Builds an order's template where there is none. Rejects with IMAGE_MISSING, VM_TOO_LARGE, TEMPLATE_FAILED. */
+  async warm(order: VmOrder, tell: TellStep): Promise<WarmedTemplate> {
     this.#assertOpen();
-    return await this.#deps.starter.warm(await this.#startOrder(order));
+    return await this.#deps.starter.warm(await this.#startOrder(order), tell);
   }
 
   /** Powers a VM off, and kills it after `graceMs`; resolves when nothing of it is left. An ended VM is fine. */

@@ -2,6 +2,7 @@
 import { BlixardError } from '../domain/errors.ts';
 import type { VmSize } from '../domain/vm-size.ts';
 import type { BreakerTold } from './breaker-words.ts';
+import type { TellStep } from './build-steps.ts';
 import type { ProbedHost } from './host-probe.ts';
 import type { LateOpening } from './late-opening.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
@@ -107,8 +108,8 @@ export class VmService {
   }
 
   /** See `VmManager.warm`. */
-  async warm(order: VmOrder): Promise<WarmedTemplate> {
-    return await this.#command().warm(order);
+  async warm(order: VmOrder, tell: TellStep = () => undefined): Promise<WarmedTemplate> {
+    return await this.#command().warm(order, tell);
   }
 
   /** What this host starts VMs with. */

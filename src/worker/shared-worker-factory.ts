@@ -7,6 +7,7 @@ import type { VmService } from '../vm/vm-service.ts';
 import { takeIdentity } from './identity.ts';
 import type { ImageList } from './image-teller.ts';
 import type { CallerDeps } from './until-answered.ts';
+import { WarmDoor } from './warm-door.ts';
 import { Worker, type WorkerConfig, type WorkerDeps } from './worker.ts';
 import type { WorkerFactory } from './worker-factory.ts';
 
@@ -16,7 +17,7 @@ export interface SharedWorkerFactoryDeps extends CallerDeps, Pick<WorkerDeps, 'o
   readonly vms: VmService;
   readonly images: ImageList;
   readonly ids: Ids;
-  /** Holds `worker.json`. */
+  /** Holds `worker.json` and the socket for `blixard image warm`. */
   readonly dataDir: string;
   readonly config: WorkerConfig;
   /** SIGTERM to the kill of a command's VM; default 5 s. */
@@ -34,6 +35,11 @@ export class SharedWorkerFactory implements WorkerFactory {
   async create(): Promise<Worker> {
     const identity = await takeIdentity(this.#deps);
     const executors = new ExecutorRegistry([new MicrovmExecutor(this.#deps)]);
-    return new Worker({ ...this.#deps, identity, executors });
+    const warms = await WarmDoor.open(this.#deps);
+    const onEnd = async (): Promise<void> => {
+      await warms.close();
+      await this.#deps.onEnd?.();
+    };
+    return new Worker({ ...this.#deps, identity, executors, onEnd });
   }
 }

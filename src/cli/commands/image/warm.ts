@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { defaults } from '../../../domain/defaults.ts';
 import { formatBytes } from '../../../domain/units.ts';
-import { addCommand, type Call, type CommandHome, print, printJson } from '../../command.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, say } from '../../command.ts';
 import { readInteger, readMemoryMiB } from '../../parse.ts';
 
 interface Options {
@@ -10,6 +10,12 @@ interface Options {
   readonly cpus?: string;
   readonly tenant?: string;
 }
+
+const about = `
+Works on the images and in the data directory of this host. While a worker (blixard up or worker)
+runs there, it builds the template, beside its jobs, and this command waits for it; when this
+command is ended, the worker goes on. Returns at once when the template is there already.
+`;
 
 export function addImageWarm(parent: Command, home: CommandHome): void {
   addCommand<Options>(parent, home, {
@@ -27,18 +33,25 @@ export function addImageWarm(parent: Command, home: CommandHome): void {
         .argument('<name>', 'name or name:tag of the image')
         .option('-m, --memory <size>', `memory of the VMs, for example 1g (default: ${defaults.memoryMiB}m)`)
         .option('--cpus <n>', `virtual CPUs of the VMs (default: ${defaults.vcpus})`)
-        .option('--tenant <name>', 'for jobs of this tenant of isolation maximum, who share no template'),
+        .option('--tenant <name>', 'for jobs of this tenant of isolation maximum, who share no template')
+        .addHelpText('after', about),
     run,
   });
 }
 
 async function run(call: Call<Options>): Promise<undefined> {
   const { memory, cpus, tenant } = call.options;
-  const template = await call.context.host.warmImage(call.flags, call.args[0] ?? '', {
+  const { context, flags } = call;
+  const wish = {
     memoryMiB: memory === undefined ? defaults.memoryMiB : readMemoryMiB('--memory', memory),
     vcpus: cpus === undefined ? defaults.vcpus : readInteger('--cpus', cpus),
     ...(tenant === undefined ? {} : { tenant }),
+  };
+  const told: Promise<void>[] = [];
+  const template = await context.host.warmImage(flags, call.args[0] ?? '', wish, (title) => {
+    told.push(say(context, title));
   });
+  await Promise.all(told);
   if (call.json) return void (await printJson(call, template));
   await print(call, `${template.image}  ${formatBytes(template.bytes)}  ${template.key}\n`);
 }
