@@ -183,7 +183,7 @@ describe('a worker in trouble', () => {
     await first.worker.kill();
     const second = await world.startWorker({ dataDir: first.dataDir });
     expect(second.worker.id).toBe(first.worker.id);
-    expect(await world.ended(job.id)).toMatchObject({ state: 'completed', attempt: 2, infraFailures: 1 });
+    expect(await world.ended(job.id)).toMatchObject({ state: 'completed', attempt: 2, infraFailures: 0 });
     expect(second.executor.begun).toEqual([`${job.id}/2`]);
   });
 
