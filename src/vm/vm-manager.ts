@@ -33,9 +33,8 @@ export interface VmOrder {
   readonly vcpus: number;
   /** For whom, told with the VM. */
   readonly purpose?: string;
-  /** Default: `standard`. */
   readonly isolation?: Isolation;
-  /** Whose VMs it may have after them, where `isolation` is `shared`, and whose template, where it is `maximum`. */
+  /** Default `standard`. Whose VMs it may have after them where it is `shared`, whose template where `maximum`. */
   readonly queue?: string;
   readonly tenant?: string;
 }

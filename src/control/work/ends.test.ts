@@ -48,16 +48,6 @@ describe('ends', () => {
     ]);
   });
 
-  it('leaves no failure of a worker in a row when it completes after one', async () => {
-    const { id } = await control.jobs.submit(trueJob);
-    await worker.claim();
-    await worker.register();
-    const running = await worker.run();
-    expect(await control.queries.get(id)).toMatchObject({ attempt: 2, infraFailures: 1 });
-    await worker.work({ want: 0, done: [endOf(running)] });
-    expect(await control.queries.get(id)).toMatchObject({ state: 'completed', infraFailures: 0 });
-  });
-
   it('takes the first of two reports of one attempt: a job that has completed runs no second time', async () => {
     const { id } = await control.jobs.submit(trueJob);
     const running = await worker.run();
@@ -212,18 +202,6 @@ describe('ends', () => {
       expect(reply.fenced).toEqual([]);
       return control.queries.get(id);
     }
-
-    it('leaves no failure of a worker in a row, as every end by the job itself', async () => {
-      const { id } = await control.jobs.submit(trueJob);
-      await worker.claim();
-      await control.workers.remove(worker.id);
-      const other = await TestWorker.join(control);
-      const [claimed] = await other.claim();
-      if (claimed === undefined) throw new Error('nothing was claimed');
-      expect(await control.queries.get(id)).toMatchObject({ attempt: 2, infraFailures: 1 });
-      await other.work({ want: 0, done: [endOf(claimed, { startedAtMs: control.clock.nowMs() })] });
-      expect(await control.queries.get(id)).toMatchObject({ state: 'completed', infraFailures: 0 });
-    });
 
     it('are one step', async () => {
       const startedAtMs = control.clock.nowMs() + 500;

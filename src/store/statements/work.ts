@@ -45,8 +45,9 @@ export const startedWithEnd = (toldMs: string): string =>
 export const completeAttempts = define<OfHolder & { attempts: string; nowMs: number }>(
   'work.complete',
   `UPDATE jobs SET state = 'completed', attempts_used = attempts_used + 1, infra_failures = 0,
-     reason = 'exit', exit_code = 0, message = d.value->>3, vm = d.value->>4, usage = d.value->>5, started_at_ms = ${startedWithEnd('d.value->>2')},
-     expires_at_ms = NULL, ended_at_ms = :nowMs, updated_at_ms = :nowMs
+     reason = 'exit', exit_code = 0, message = d.value->>3, vm = d.value->>4, usage = d.value->>5,
+     started_at_ms = ${startedWithEnd('d.value->>2')}, expires_at_ms = NULL,
+     ended_at_ms = :nowMs, updated_at_ms = :nowMs
    FROM json_each(:attempts) AS d
    WHERE jobs.id = d.value->>0 AND +jobs.attempt = d.value->>1
      AND +jobs.worker_id = :workerId AND +jobs.worker_generation = :generation
