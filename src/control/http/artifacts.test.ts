@@ -178,6 +178,14 @@ describe('artifacts', () => {
       code: 'ATTEMPT_NOT_FOUND',
     });
   });
+
+  it('of a job that ended before its first attempt are none, and nobody need wait for them', async () => {
+    const body = { command: ['x'], delayMs: 60_000 };
+    const { id } = await scene.client.call('submitJob', { body });
+    expect(await scene.list(id)).toMatchObject({ attempt: 0, ended: false, artifacts: [] });
+    await scene.client.call('cancelJob', { params: { id }, body: {} });
+    expect(await scene.list(id)).toMatchObject({ attempt: 0, ended: true, artifacts: [] });
+  });
 });
 
 it('all that a job told goes with it', async () => {
