@@ -7,6 +7,7 @@ import { say } from './command.ts';
 import type { CliContext, Interrupt } from './context.ts';
 import { endNotice, exitCodeOf, exitCodes, interruptCodes, outputClosedCode } from './exit-code.ts';
 import { followJob } from './follow.ts';
+import { printable } from './output/style.ts';
 import { showProgress } from './progress.ts';
 import { OutputClosed } from './terminal.ts';
 
@@ -24,7 +25,7 @@ export async function attach(context: CliContext, client: BlixardClient, jobId: 
       onOutput: waiting.stop,
     });
     const notice = endNotice(job);
-    if (notice !== undefined) await say(context, notice);
+    if (notice !== undefined) await say(context, printable(notice));
     return job.state === 'cancelled' ? (interrupts.code ?? exitCodeOf(job)) : exitCodeOf(job);
   } catch (error) {
     if (error instanceof OutputClosed) return await cancelUnread(context, client, jobId);
@@ -64,7 +65,7 @@ function noteWhyItWaits(
     const why = whyOf(job);
     if (isOver || why === said) return;
     said = why;
-    if (why !== '') await say(context, `job ${jobId} waits: ${why}`);
+    if (why !== '') await say(context, printable(`job ${jobId} waits: ${why}`));
   };
   // A server that does not answer is told by the follower, which asks it all the time.
   const leftToFollower = (): void => undefined;

@@ -74,7 +74,9 @@ describe('blixard queue', () => {
     await blixard('queue', 'pause', 'default');
     await blixard('run', '-d', '--concurrency-key', 'k', '--', 'exit', '0');
     const id = await lastJob();
-    expect((await blixard('job', 'get', id)).stdout).toContain('The queue default is paused');
+    const shown = (await blixard('job', 'get', id)).stdout;
+    expect(shown).toContain('The queue default is paused');
+    expect(shown).toMatch(/\nkey +k\n/);
     expect((await blixard('queue', 'ls')).stdout).toMatch(/default +paused +1 +0/);
     expect((await blixard('queue', 'resume', 'default')).stdout).toBe('default  open\n');
     expect(await world.ended(id)).toMatchObject({ state: 'completed', spec: { concurrencyKey: 'k' } });

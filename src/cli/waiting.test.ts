@@ -59,4 +59,11 @@ describe('blixard run', () => {
     expect(said).toEqual([`blixard: job ${id} waits: ${waiting} /tmp is full`]);
     expect(clock.waiting).toBe(0);
   });
+
+  it('lets no text of a job move the cursor or colour the screen', async () => {
+    await world.startWorker();
+    const { terminal, run } = prepared(true);
+    expect(await run('run', '--', 'end', 'disk_full', '\u001b[31mred\nnext')).toBe(125);
+    expect(terminal.stderr).toContain('failed (disk_full): \ufffd[31mred ↵ next\n');
+  });
 });

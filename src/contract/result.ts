@@ -75,7 +75,9 @@ export type Artifact = Static<typeof Artifact>;
 export const ArtifactList = strict({
   jobId: Type.String({ pattern: uuidPattern }),
   attempt: wholeNumber(0, { description: 'whose artifacts these are; 0 before the first' }),
-  ended: Type.Boolean({ description: 'the attempt has ended; before, none are shown' }),
+  ended: Type.Boolean({
+    description: 'the attempt, or the job before its first, has ended; before, none are shown',
+  }),
   artifacts: Type.Array(Artifact),
 });
 export type ArtifactList = Static<typeof ArtifactList>;

@@ -156,7 +156,7 @@ export const routes = table({
   listWorkers: {
     method: 'GET',
     path: '/v1/workers',
-    summary: 'All workers that have registered.',
+    summary: 'Workers that have registered; one that was offline for 30 days is forgotten.',
     status: 200,
     reply: WorkerPage,
     errors: ['STORE_UNAVAILABLE'],

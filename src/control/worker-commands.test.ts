@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defaults } from '../domain/defaults.ts';
 import { decideEnd } from '../domain/job.ts';
-import { infraFailuresMax } from '../domain/limits.ts';
+import { infraFailuresMax, limits } from '../domain/limits.ts';
 import { defaultBackoff } from '../domain/retry.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
@@ -100,6 +100,25 @@ describe('register', () => {
     await expect(control.workers.remove(worker.id, 1)).rejects.toMatchObject(fenced);
     expect(control.workers.staleWrites).toBe(4);
     expect(await control.queries.attempts(running.jobId)).toMatchObject([{ reason: 'worker_lost' }]);
+  });
+
+  it('forgets workers that were offline for long, so many at a time, and no other', async () => {
+    const images = [{ name: 'base', digest: 'sha256:1' }];
+    const first = await TestWorker.join(control, { images });
+    const gone = [first];
+    while (gone.length <= limits.offlineWorkersPerLook) gone.push(await TestWorker.join(control));
+    for (const worker of gone) await control.workers.remove(worker.id);
+    await control.clock.advance(defaults.retainWorkersMs - 1);
+    const staying = await TestWorker.join(control);
+    expect((await control.queries.workers()).length).toBe(gone.length + 1);
+    await control.clock.advance(1);
+    await staying.register();
+    await expect(control.queries.worker(first.id)).rejects.toMatchObject({ code: 'WORKER_NOT_FOUND' });
+    expect((await control.queries.workers()).map(({ state }) => state)).toEqual(['online', 'offline']);
+    expect(await control.db.query({ sql: 'SELECT image FROM worker_images' })).toEqual([]);
+    expect((await staying.register()).generation).toBe(3);
+    expect(await control.queries.workers()).toMatchObject([{ id: staying.id }]);
+    expect((await first.register()).generation).toBe(1);
   });
 
   it('decides about lost attempts as decideEnd does', async () => {

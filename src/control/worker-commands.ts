@@ -12,6 +12,7 @@ import type {
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { leaseUntilMs } from '../domain/lease.ts';
+import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { LazySignal } from '../platform/lazy-signal.ts';
 import type { Log } from '../platform/log.ts';
@@ -23,6 +24,8 @@ import { forgetImagesOf, insertImagesOf } from '../store/statements/worker-image
 import {
   deleteImages,
   drainWorker,
+  forgetLongGone,
+  forgetLongGoneImages,
   insertImages,
   putBack,
   registerWorker,
@@ -71,11 +74,13 @@ export class WorkerCommands {
 
   /**
    * A worker joins, or comes back as a new generation; what the older one held is put back in the same
-   * commit. The same `registration` again changes nothing, unless its lease has run out meanwhile.
+   * commit. The same `registration` again changes nothing, unless its lease has run out meanwhile. Each registration
+   * forgets workers that have been offline for long: a program that starts anew may be another worker each time.
    */
   async register(body: RegisterWorker): Promise<Registered> {
     const nowMs = this.#clock.nowMs();
     const { id, name, version, pid, slots } = body;
+    const longGone = { beforeMs: nowMs - defaults.retainWorkersMs, limit: limits.offlineWorkersPerLook };
     const results = await this.#db.batch([
       registerWorker.with({
         id,
@@ -92,6 +97,8 @@ export class WorkerCommands {
       deleteImages.with({ workerId: id }),
       insertImages.with({ workerId: id, images: imageRows(body.images) }),
       putBack.with({ workerId: id, nowMs }),
+      forgetLongGoneImages.with(longGone),
+      forgetLongGone.with(longGone),
     ]);
     const registered = oneRow(results[0]);
     const untilMs = integer(registered, 'lease_until_ms');

@@ -56,6 +56,8 @@ export const defaults = {
   retainFailedMs: 30 * day,
   retainCancelledMs: 7 * day,
   retainEventsMs: 30 * day,
+  /** How long a worker that is offline is kept. */
+  retainWorkersMs: 30 * day,
   heartbeatMs: 5 * second,
   leaseMs: 15 * second,
   /** Log kept per attempt: half from the start, half from the end. */

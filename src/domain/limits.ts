@@ -178,6 +178,8 @@ export const limits = {
   /** Jobs that become due in one commit, and workers looked at together whose lease is over. */
   dueJobsPerBatch: 500,
   overdueWorkersPerLook: 20,
+  /** Workers that are offline, looked at by each registration for those to forget. */
+  offlineWorkersPerLook: 100,
   /** Times an attempt's end is decided anew because it changed meanwhile; it can start, and be cancelled, once. */
   endRounds: 4,
   /** Attempts of a job that workers may have ended because its VM is too large for them, while another has room. */

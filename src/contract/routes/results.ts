@@ -37,6 +37,9 @@ export const resultRoutes = {
     query: strict(ofAttempt),
     headers: Type.Object({
       range: Type.Optional(Type.String({ maxLength: 200, description: 'for example bytes=0-1023' })),
+      'if-range': Type.Optional(
+        Type.String({ maxLength: 200, description: 'an etag; of another artifact, all of it is given' }),
+      ),
     }),
     status: 200,
     reply: 'stream',

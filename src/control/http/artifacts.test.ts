@@ -78,6 +78,14 @@ describe('artifacts', () => {
       const response = await scene.ask(job.jobId, 'index.html', { range });
       expect([response.status, response.headers.get('content-range')]).toEqual([416, 'bytes */27']);
     }
+    // A download that goes on must not join the halves of two files: attempts have files of the same name.
+    for (const [etag, status] of [
+      [`"${sha256(bytes)}"`, 206] as const,
+      [`"${sha256(Buffer.from('other'))}"`, 200] as const,
+    ]) {
+      const asked = { range: 'bytes=0-4', 'if-range': etag };
+      expect((await scene.ask(job.jobId, 'index.html', asked)).status).toBe(status);
+    }
     const head = await scene.ask(job.jobId, 'index.html', {}, 'HEAD');
     expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '27', '']);
   });
@@ -169,6 +177,14 @@ describe('artifacts', () => {
     await expect(scene.download(job.jobId, 'a', { attempt: 3 })).rejects.toMatchObject({
       code: 'ATTEMPT_NOT_FOUND',
     });
+  });
+
+  it('of a job that ended before its first attempt are none, and nobody need wait for them', async () => {
+    const body = { command: ['x'], delayMs: 60_000 };
+    const { id } = await scene.client.call('submitJob', { body });
+    expect(await scene.list(id)).toMatchObject({ attempt: 0, ended: false, artifacts: [] });
+    await scene.client.call('cancelJob', { params: { id }, body: {} });
+    expect(await scene.list(id)).toMatchObject({ attempt: 0, ended: true, artifacts: [] });
   });
 });
 

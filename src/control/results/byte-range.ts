@@ -22,3 +22,8 @@ export function byteRangeOf(header: string | undefined, size: number): ByteRange
   }
   return { start, end };
 }
+
+/** Whether a range may be given (RFC 9110 §13.1.5): the bytes the caller has are those of this etag, or it has none. */
+export function mayGiveRange(ifRange: string | undefined, etag: string): boolean {
+  return ifRange === undefined || ifRange === etag;
+}

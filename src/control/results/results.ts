@@ -2,7 +2,7 @@
 import type { Job } from '../../contract/job.ts';
 import type { Artifact, ArtifactList, ArtifactPart, TellProgress } from '../../contract/result.ts';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
-import { isHeld } from '../../domain/job.ts';
+import { isEnded, isHeld } from '../../domain/job.ts';
 import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Database, Row } from '../../store/database.ts';
@@ -84,9 +84,9 @@ export class Results {
     return text(row, 'result');
   }
 
-  /** The artifacts of an attempt; none before it has ended. */
+  /** The artifacts of an attempt; none before it has ended. That of a job that ended without one has ended, too. */
   async list(job: Job, attempt: number): Promise<ArtifactList> {
-    const ended = hasEnded(job, attempt);
+    const ended = isEnded(job.state) || hasEnded(job, attempt);
     const statement = artifactsOf.with({ id: job.id, attempt, limit: limits.artifactsMax });
     const rows = ended ? await this.#deps.db.query(statement) : [];
     return { jobId: job.id, attempt, ended, artifacts: rows.map(artifactOf) };

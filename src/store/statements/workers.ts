@@ -117,6 +117,23 @@ export const expireWorker = define<{ id: string; nowMs: number }>(
    RETURNING id`,
 );
 
+/** Of the first workers that are offline, those that have been for long; what they held was put back when they went. */
+const longGone = `id IN (
+  SELECT id FROM workers INDEXED BY workers_by_state WHERE state = 'offline' ORDER BY id LIMIT +:limit)
+  AND +updated_at_ms <= :beforeMs`;
+
+/** Forgets the images of workers that were offline for long; before the workers. */
+export const forgetLongGoneImages = define<{ beforeMs: number; limit: number }>(
+  'workers.forgetLongGoneImages',
+  `DELETE FROM worker_images WHERE worker_id IN (SELECT id FROM workers WHERE ${longGone})`,
+);
+
+/** Forgets workers that were offline for long. */
+export const forgetLongGone = define<{ beforeMs: number; limit: number }>(
+  'workers.forgetLongGone',
+  `DELETE FROM workers WHERE ${longGone}`,
+);
+
 /** One worker. */
 export const workerById = define<{ id: string }>(
   'workers.byId',

@@ -133,6 +133,7 @@ function optionsOf(
   return [
     ['priority', spec.priority === undefined ? undefined : String(spec.priority)],
     ['expires', expiresAtMs === null ? undefined : call.time(expiresAtMs)],
+    ['key', spec.concurrencyKey === undefined ? undefined : printable(spec.concurrencyKey)],
     ['unique', spec.unique === undefined ? undefined : printable(spec.unique.key)],
     ['tenant', spec.tenant],
     ['group', spec.group],

@@ -5,7 +5,7 @@ import { artifactHeaders } from '../../../contract/result.ts';
 import { isArtifactName } from '../../../domain/artifact-name.ts';
 import { BlixardError } from '../../../domain/errors.ts';
 import { limits } from '../../../domain/limits.ts';
-import { byteRangeOf } from '../../results/byte-range.ts';
+import { byteRangeOf, mayGiveRange } from '../../results/byte-range.ts';
 import { badValue } from '../validation.ts';
 import type { AppDeps, Call, Handlers, StreamReply } from './handler.ts';
 
@@ -28,7 +28,8 @@ export function resultHandlers({
     const job = await queries.get(params.id);
     const attempt = attemptOf(job, query.attempt);
     const { name, size, sha256 } = await results.find(job, attempt, params.name);
-    const range = byteRangeOf(headers.range, size);
+    const etag = `"${sha256}"`;
+    const range = mayGiveRange(headers['if-range'], etag) ? byteRangeOf(headers.range, size) : undefined;
     const { start, end } = range ?? { start: 0, end: size };
     return {
       status: range === undefined ? 200 : 206,
@@ -37,7 +38,7 @@ export function resultHandlers({
         'content-length': String(end - start),
         'content-disposition': `attachment; filename*=UTF-8''${fileNameOf(name)}`,
         'accept-ranges': 'bytes',
-        etag: `"${sha256}"`,
+        etag,
         [artifactHeaders.attempt]: String(attempt),
         ...(range === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${size}` }),
       },
