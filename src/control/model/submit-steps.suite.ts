@@ -6,7 +6,7 @@ import type { UniquePolicy } from '../../contract/submit-options.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { trueJob } from '../control.suite.ts';
 import { submitAnswered } from './answer-steps.suite.ts';
-import { type ModelJob, type NewModelJob, noOptions } from './model.suite.ts';
+import { type ModelJob, type NewModelJob, noOptions } from './model-parts.suite.ts';
 import { type Pair, queueNames, step } from './pair.suite.ts';
 import { applyKeyPolicy } from './queue-rules.suite.ts';
 

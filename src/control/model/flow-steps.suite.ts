@@ -1,0 +1,91 @@
+/** Steps of the model test: many jobs of several tenants and keys, and workers that take them as they may. */
+import fc from 'fast-check';
+import { defaults } from '../../domain/defaults.ts';
+import { noOptions } from './model-parts.suite.ts';
+import { type Pair, queueNames, step } from './pair.suite.ts';
+import { acceptNew, bodyOf } from './submit-steps.suite.ts';
+
+interface Flood {
+  readonly queue: string;
+  readonly count: number;
+  readonly owners: readonly { readonly tenant: string; readonly key: string | undefined }[];
+}
+
+/** Jobs of one owner after the other. */
+const flood = step('flood', async (pair, { queue, count, owners }: Flood) => {
+  const all = Array.from({ length: count }, (_, index) => ({
+    ...{ ...noOptions, queue, attemptsMax: 1, priority: 0, delayMs: 0 },
+    ...(owners[index % owners.length] ?? {}),
+  }));
+  const bodies = all.map((given) => bodyOf(pair, given));
+  await pair.control.jobs.submitAll(bodies);
+  for (const [index, given] of all.entries()) acceptNew(pair, bodies[index]?.id ?? '', given);
+});
+
+interface Serve {
+  readonly worker: number;
+  readonly wants: readonly number[];
+  readonly ms: number;
+  readonly back: boolean;
+}
+
+/** A worker claims again and again; it gives back unstarted what it got, or says that it is done. */
+const serve = step('serve', async (pair, { worker, wants, ms, back }: Serve) => {
+  for (const want of wants) {
+    await pair.work(worker, want, []);
+    await pair.compare();
+    pair.control.clock.advance(ms);
+    for (const job of pair.model.heldBy(worker, 'claimed')) {
+      if (back) await pair.work(worker, 0, [pair.report(job, { reason: null, exitCode: null })], job);
+      else await finish(pair, worker);
+    }
+    await pair.compare();
+  }
+});
+
+async function finish(pair: Pair, worker: number): Promise<void> {
+  const [job] = pair.model.heldBy(worker, 'claimed');
+  if (job === undefined) return;
+  await pair.worker(worker).start({ jobId: job.id, attempt: job.attempt });
+  pair.model.start(job);
+  await pair.work(worker, 0, [pair.report(job, { reason: 'exit', exitCode: 0 })], job);
+}
+
+/** Time goes by that no worker lets its lease end in, and the scheduler looks. */
+const wait = step('wait', async (pair, { ms }: { ms: number }) => {
+  pair.control.clock.advance(ms);
+  for (const index of pair.model.workers.keys()) await pair.work(index, 0, []);
+  await pair.control.scheduler.tick();
+  pair.model.tick(pair.nowMs);
+});
+
+const owner = fc.record({
+  tenant: fc.constantFrom(defaults.tenant, 't', 'u'),
+  key: fc.constantFrom(undefined, 'a', 'b', 'c'),
+});
+
+/** All steps of this family. */
+export const flowSteps = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({
+        queue: fc.constantFrom(...queueNames),
+        count: fc.integer({ min: 4, max: 16 }),
+        owners: fc.array(owner, { minLength: 1, maxLength: 4 }),
+      })
+      .map(flood),
+  },
+  {
+    weight: 6,
+    arbitrary: fc
+      .record({
+        worker: fc.nat(1),
+        wants: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 5 }),
+        ms: fc.constantFrom(0, 1, 40),
+        back: fc.constantFrom(false, false, false, true),
+      })
+      .map(serve),
+  },
+  { weight: 3, arbitrary: fc.record({ ms: fc.constantFrom(1, 50, 900, 5_000) }).map(wait) },
+);

@@ -1,0 +1,137 @@
+/** Steps of the model test: what users do to queues, and what is forgotten because of how they are set. */
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import { type FairBy, fairBys, keyPolicies, type QueueSettings } from '../../contract/queue.ts';
+import { endedStates } from '../../domain/job.ts';
+import { type ModelJob, unsetQueue } from './model-parts.suite.ts';
+import { queueNames, step } from './pair.suite.ts';
+
+interface OfQueue {
+  readonly queue: string;
+}
+
+const pause = step('pause', async (pair, { queue, paused }: OfQueue & { paused: boolean }) => {
+  await (paused ? pair.control.queues.pause(queue) : pair.control.queues.resume(queue));
+  pair.model.queue(queue).paused = paused;
+});
+
+const set = step('set', async (pair, { queue, ...settings }: OfQueue & QueueSettings) => {
+  const setting = pair.control.queues.set(queue, settings);
+  if (settings.rateLimitPerKey !== null && settings.fairBy === 'tenant')
+    return await pair.refused(setting, 'VALIDATION_FAILED');
+  await setting;
+  pair.model.set(queue, settings, pair.nowMs);
+  // The first call after it may claim from other queues only; it learns that this one takes turns.
+  for (const index of pair.model.workers.keys()) await pair.work(index, 0, []);
+});
+
+interface Redrive extends OfQueue {
+  readonly max: number;
+  readonly reason: 'exit' | 'timeout' | undefined;
+}
+
+const redrive = step('redrive', async (pair, { queue, max, reason }: Redrive) => {
+  const failed = pair.model.jobs.filter(
+    (job) => job.queue === queue && job.state === 'failed' && (reason ?? job.reason) === job.reason,
+  );
+  // One whose unique key another has by now stays as it is, and those behind it have its turn.
+  const revived: ModelJob[] = [];
+  const body = { limit: max, ...(reason !== undefined && { reason }) };
+  const { redriven } = await pair.control.queues.redrive(queue, body);
+  for (const job of failed) {
+    if (revived.length === max) break;
+    if (pair.model.holderOf(queue, job.uniqueKey) !== undefined) continue;
+    pair.model.revive(job, pair.nowMs, 0);
+    revived.push(job);
+  }
+  expect(redriven).toBe(revived.length);
+});
+
+interface Purge extends OfQueue {
+  readonly states: readonly (typeof endedStates)[number][];
+  readonly olderThanMs: number;
+  readonly limit: number;
+}
+
+const purge = step('purge', async (pair, { queue, states, olderThanMs, limit }: Purge) => {
+  const old = states.flatMap((state) =>
+    pair.model
+      .endedIn(queue, state)
+      .filter(({ endedAtMs }) => endedAtMs !== null && endedAtMs <= pair.nowMs - olderThanMs),
+  );
+  const gone = old.slice(0, limit);
+  const body = { states: [...states], olderThanMs, limit };
+  const { purged, more } = await pair.control.forget.purge(queue, body);
+  expect({ purged, more }).toEqual({ purged: gone.length, more: old.length > limit });
+  pair.model.forget(gone);
+});
+
+/** What the forgetter does when it looks. */
+const forgetDue = step('forgetDue', async (pair) => {
+  const nextMs = await pair.control.forget.forgetDue();
+  const due = pair.model.jobs.filter((job) => pair.model.keptUntilMs(job) <= pair.nowMs);
+  pair.model.forget(due);
+  const next = Math.min(...pair.model.jobs.map((job) => pair.model.keptUntilMs(job)));
+  // Events are kept for a time of their own.
+  expect(nextMs).toBeLessThanOrEqual(next);
+  if (due.length > 0)
+    expect(pair.control.logs.removed).toEqual(expect.arrayContaining(due.map(({ id }) => id)));
+});
+
+const ofQueue = { queue: fc.constantFrom(...queueNames) };
+const most = fc.constantFrom(null, 1, 2);
+const keepMs = fc.constantFrom(null, 0, 10_000);
+const turns = {
+  keyPolicy: fc.constantFrom(...keyPolicies),
+  fairBy: fc.constantFrom<FairBy>('none', ...fairBys),
+  weights: fc.constantFrom<Record<string, number>>({}, { a: 3 }, { t: 7, a: 2 }),
+};
+const retention = fc.oneof(
+  fc.constant(unsetQueue().retention),
+  fc.record({ completedMs: keepMs, failedMs: keepMs, cancelledMs: keepMs }),
+);
+const rate = fc.record({ max: fc.integer({ min: 1, max: 4 }), perMs: fc.constantFrom(7, 300, 5_000) });
+
+/** Sets a queue; of so many of these, `rates` set a rate of its jobs, and as many one of each key. */
+const setSome = (rates: number, of: number) => {
+  const one = fc.oneof(
+    { weight: of - rates, arbitrary: fc.constant(null) },
+    { weight: rates, arbitrary: rate },
+  );
+  const limits = { concurrencyMax: most, concurrencyMaxPerKey: most, rateLimit: one, rateLimitPerKey: one };
+  return fc.record({ ...ofQueue, ...limits, ...turns, retention }).map(set);
+};
+
+/** Queues are set to turns and rates. */
+export const settingSteps = fc.oneof(
+  { weight: 3, arbitrary: setSome(1, 2) },
+  { weight: 1, arbitrary: fc.record({ ...ofQueue, paused: fc.boolean() }).map(pause) },
+);
+
+/** All steps of this family. */
+export const queueSteps = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ ...ofQueue, paused: fc.boolean() }).map(pause) },
+  { weight: 2, arbitrary: setSome(1, 5) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({
+        ...ofQueue,
+        max: fc.integer({ min: 1, max: 3 }),
+        reason: fc.constantFrom(undefined, undefined, 'exit', 'timeout'),
+      })
+      .map(redrive),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({
+        ...ofQueue,
+        states: fc.uniqueArray(fc.constantFrom(...endedStates), { minLength: 1 }),
+        olderThanMs: fc.constantFrom(0, 0, 5_000),
+        limit: fc.integer({ min: 1, max: 4 }),
+      })
+      .map(purge),
+  },
+  { weight: 1, arbitrary: fc.constant({}).map(forgetDue) },
+);
