@@ -1,4 +1,4 @@
-/** Whether lines that all have ready jobs get what their weights say, over any stretch of time, within one turn each. */
+/** Whether lines that all have ready jobs get what their weights say, over any stretch of time, within a turn each. */
 import { isDeepStrictEqual } from 'node:util';
 import type { QueueSettings } from '../../contract/queue.ts';
 import type { Model } from './model.suite.ts';
