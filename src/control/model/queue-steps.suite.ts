@@ -15,7 +15,10 @@ const pause = step('pause', async (pair, { queue, paused }: OfQueue & { paused: 
   pair.model.queue(queue).paused = paused;
 });
 
-const set = step('set', async (pair, { queue, ...settings }: OfQueue & QueueSettings) => {
+/** All settings of a queue, or some of them, the others as they are. */
+const set = step('set', async (pair, { queue, ...given }: OfQueue & Partial<QueueSettings>) => {
+  const { paused: _paused, ...before } = pair.model.queue(queue);
+  const settings: QueueSettings = { ...before, ...given };
   const setting = pair.control.queues.set(queue, settings);
   if (settings.rateLimitPerKey !== null && settings.fairBy === 'tenant')
     return await pair.refused(setting, 'VALIDATION_FAILED');
@@ -90,28 +93,39 @@ const retention = fc.oneof(
   fc.constant(unsetQueue().retention),
   fc.record({ completedMs: keepMs, failedMs: keepMs, cancelledMs: keepMs }),
 );
-const rate = fc.record({ max: fc.integer({ min: 1, max: 4 }), perMs: fc.constantFrom(7, 300, 5_000) });
+const rate = fc.constantFrom({ max: 1, perMs: 7 }, { max: 4, perMs: 300 }, { max: 2, perMs: 5_000 });
 
-/** Sets a queue; of so many of these, `rates` set a rate of its jobs, and as many one of each key. */
-const setSome = (rates: number, of: number) => {
-  const one = fc.oneof(
-    { weight: of - rates, arbitrary: fc.constant(null) },
-    { weight: rates, arbitrary: rate },
-  );
-  const limits = { concurrencyMax: most, concurrencyMaxPerKey: most, rateLimit: one, rateLimitPerKey: one };
-  return fc.record({ ...ofQueue, ...limits, ...turns, retention }).map(set);
-};
+const none = fc.constant(null);
+const rates = { rateLimit: fc.option(rate), rateLimitPerKey: fc.option(rate) };
+const limits = { concurrencyMax: most, concurrencyMaxPerKey: most };
+const setAll = fc.record({
+  ...ofQueue,
+  ...limits,
+  ...turns,
+  rateLimit: none,
+  rateLimitPerKey: none,
+  retention,
+});
+/** One thing at a time. */
+const setOne = fc.oneof(
+  ...Object.entries({ ...limits, ...turns, ...rates, retention }).map(([name, values]) => ({
+    weight: name.startsWith('rate') ? 3 : 1,
+    arbitrary: fc.record({ ...ofQueue, [name]: values }),
+  })),
+);
 
-/** Queues are set to turns and rates. */
+/** Queues get turns and rates, and lose them. */
 export const settingSteps = fc.oneof(
-  { weight: 3, arbitrary: setSome(1, 2) },
+  { weight: 5, arbitrary: setOne.map(set) },
+  { weight: 1, arbitrary: setAll.map(set) },
   { weight: 1, arbitrary: fc.record({ ...ofQueue, paused: fc.boolean() }).map(pause) },
 );
 
 /** All steps of this family. */
 export const queueSteps = fc.oneof(
   { weight: 1, arbitrary: fc.record({ ...ofQueue, paused: fc.boolean() }).map(pause) },
-  { weight: 2, arbitrary: setSome(1, 5) },
+  { weight: 2, arbitrary: setAll.map(set) },
+  { weight: 1, arbitrary: setOne.map(set) },
   {
     weight: 1,
     arbitrary: fc
