@@ -51,13 +51,15 @@ async function finish(pair: Pair, worker: number): Promise<void> {
   await pair.work(worker, 0, [pair.report(job, { reason: 'exit', exitCode: 0 })], job);
 }
 
+const wait = step('wait', (pair, { ms }: { ms: number }) => passWithWorkers(pair, ms));
+
 /** Time goes by that no worker lets its lease end in, and the scheduler looks. */
-const wait = step('wait', async (pair, { ms }: { ms: number }) => {
+export async function passWithWorkers(pair: Pair, ms: number): Promise<void> {
   pair.control.clock.advance(ms);
   for (const index of pair.model.workers.keys()) await pair.work(index, 0, []);
   await pair.control.scheduler.tick();
   pair.model.tick(pair.nowMs);
-});
+}
 
 const owner = fc.record({
   tenant: fc.constantFrom(defaults.tenant, 't', 'u'),

@@ -13,6 +13,7 @@ import {
   unsetQueue,
 } from './model-parts.suite.ts';
 import { Rates } from './rates.suite.ts';
+import type { ModelSchedule } from './schedule.suite.ts';
 
 /** Jobs in the order of their submit; those forgotten are taken out. */
 export class Model {
@@ -20,6 +21,8 @@ export class Model {
   answers: ModelAnswer[] = [];
   readonly workers: ModelWorker[] = [];
   readonly rates = new Rates();
+  /** The one that there is. */
+  schedule: ModelSchedule | undefined;
   readonly #queues = new Map<string, ModelQueue>();
   #submitted = 0;
 

@@ -5,6 +5,7 @@ import { openControl } from '../control.suite.ts';
 import { flowSteps } from './flow-steps.suite.ts';
 import { Pair, type Step } from './pair.suite.ts';
 import { queueSteps, settingSteps } from './queue-steps.suite.ts';
+import { scheduleSteps } from './schedule-steps.suite.ts';
 import { submitSteps } from './submit-steps.suite.ts';
 import { togetherSteps } from './together-steps.suite.ts';
 import { userSteps } from './user-steps.suite.ts';
@@ -19,6 +20,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 16, arbitrary: workSteps },
   { weight: 7, arbitrary: userSteps },
   { weight: 3, arbitrary: queueSteps },
+  { weight: 3, arbitrary: scheduleSteps },
 );
 /** Backlogs, turns and rates, which so few jobs of each kind would seldom meet. */
 const anyFlowStep: fc.Arbitrary<Step> = fc.oneof(

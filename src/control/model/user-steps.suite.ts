@@ -3,8 +3,7 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { defaults } from '../../domain/defaults.ts';
 import { isEnded } from '../../domain/job.ts';
-import { noOptions } from './model-parts.suite.ts';
-import { type Pair, queueNames, step } from './pair.suite.ts';
+import { step } from './pair.suite.ts';
 
 interface OfJob {
   readonly job: number;
@@ -40,22 +39,6 @@ const forget = step('forget', async (pair, { job: index }: OfJob) => {
   expect(pair.control.logs.removed).toContain(target.id);
 });
 
-const trigger = step('trigger', async (pair, { queue }: { queue: string }) => {
-  const job = { command: ['scheduled'], queue };
-  await pair.control.schedules.set('s', { cron: '0 0 1 1 *', job });
-  const { id } = await pair.control.schedules.trigger('s');
-  await pair.control.schedules.delete('s');
-  await pair.refused(pair.control.schedules.trigger('s'), 'SCHEDULE_NOT_FOUND');
-  submitted(pair, id, queue);
-});
-
-function submitted(pair: Pair, id: string, queue: string): void {
-  pair.model.submit(
-    { ...noOptions, id, queue, attemptsMax: 1, priority: 0, runAtMs: pair.nowMs },
-    pair.nowMs,
-  );
-}
-
 const pass = step('pass', async (pair, { ms }: { ms: number }) => {
   pair.control.clock.advance(ms);
   await pair.control.scheduler.tick();
@@ -68,13 +51,11 @@ const pass = step('pass', async (pair, { ms }: { ms: number }) => {
 });
 
 const ofJob = { job: fc.nat(7) };
-const ofQueue = { queue: fc.constantFrom(...queueNames) };
 
 /** All steps of this family. */
 export const userSteps = fc.oneof(
   { weight: 3, arbitrary: fc.record(ofJob).map(cancel) },
   { weight: 3, arbitrary: fc.record({ ...ofJob, delayMs: fc.constantFrom(0, 5_000) }).map(retry) },
   { weight: 1, arbitrary: fc.record(ofJob).map(forget) },
-  { weight: 1, arbitrary: fc.record(ofQueue).map(trigger) },
   { weight: 5, arbitrary: fc.record({ ms: fc.constantFrom(1_000, 5_000, defaults.leaseMs) }).map(pass) },
 );
