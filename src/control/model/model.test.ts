@@ -7,6 +7,7 @@ import { Pair, type Step } from './pair.suite.ts';
 import { queueSteps, settingSteps } from './queue-steps.suite.ts';
 import { scheduleSteps } from './schedule-steps.suite.ts';
 import { submitSteps } from './submit-steps.suite.ts';
+import { tellSteps } from './tell-steps.suite.ts';
 import { togetherSteps } from './together-steps.suite.ts';
 import { userSteps } from './user-steps.suite.ts';
 import { workerCount, workSteps } from './work-steps.suite.ts';
@@ -21,6 +22,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 7, arbitrary: userSteps },
   { weight: 3, arbitrary: queueSteps },
   { weight: 3, arbitrary: scheduleSteps },
+  { weight: 2, arbitrary: tellSteps },
 );
 /** Backlogs, turns and rates, which so few jobs of each kind would seldom meet. */
 const anyFlowStep: fc.Arbitrary<Step> = fc.oneof(
@@ -29,6 +31,7 @@ const anyFlowStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: submitSteps },
   { weight: 2, arbitrary: workSteps },
   { weight: 1, arbitrary: userSteps },
+  { weight: 2, arbitrary: tellSteps },
 );
 
 /** Does the steps, one after the other, to the commands and to the model. */

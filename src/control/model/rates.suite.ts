@@ -78,6 +78,12 @@ export class Rates {
     return bucket?.tokens(nowMs) ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Of a queue, or of a key in it. */
+  isClosed(queue: string, key?: string): boolean {
+    const rated = key === undefined ? this.#ofQueue.get(queue) : this.#ofKeys.get(queue);
+    return rated?.buckets.get(key ?? '')?.isClosed ?? false;
+  }
+
   take(job: ModelJob, nowMs: number): void {
     for (const { bucket } of this.#bucketsFor(job, nowMs)) bucket.take(nowMs);
   }
