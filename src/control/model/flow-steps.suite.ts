@@ -26,29 +26,36 @@ interface Serve {
   readonly worker: number;
   readonly wants: readonly number[];
   readonly ms: number;
-  readonly back: boolean;
+  /** What becomes of what it got. */
+  readonly fate: 'done' | 'back' | 'held';
 }
 
-/** A worker claims again and again; it gives back unstarted what it got, or says that it is done. */
-const serve = step('serve', async (pair, { worker, wants, ms, back }: Serve) => {
+/** A worker claims again and again. */
+const serve = step('serve', async (pair, { worker, wants, ms, fate }: Serve) => {
   for (const want of wants) {
     await pair.work(worker, want, []);
     await pair.compare();
     pair.control.clock.advance(ms);
-    for (const job of pair.model.heldBy(worker, 'claimed')) {
-      if (back) await pair.work(worker, 0, [pair.report(job, { reason: null, exitCode: null })], job);
-      else await finish(pair, worker);
-    }
+    if (fate === 'back') await giveAllBack(pair, worker);
+    if (fate === 'done') await finishAll(pair, worker);
     await pair.compare();
   }
 });
 
-async function finish(pair: Pair, worker: number): Promise<void> {
-  const [job] = pair.model.heldBy(worker, 'claimed');
-  if (job === undefined) return;
-  await pair.worker(worker).start({ jobId: job.id, attempt: job.attempt });
-  pair.model.start(job);
-  await pair.work(worker, 0, [pair.report(job, { reason: 'exit', exitCode: 0 })], job);
+const backLater = step('backLater', (pair, { worker }: { worker: number }) => giveAllBack(pair, worker));
+
+/** All that it has not started. */
+async function giveAllBack(pair: Pair, worker: number): Promise<void> {
+  for (const job of pair.model.heldBy(worker, 'claimed'))
+    await pair.work(worker, 0, [pair.report(job, { reason: null, exitCode: null })], job);
+}
+
+async function finishAll(pair: Pair, worker: number): Promise<void> {
+  for (const job of pair.model.heldBy(worker, 'claimed')) {
+    await pair.worker(worker).start({ jobId: job.id, attempt: job.attempt });
+    pair.model.start(job);
+    await pair.work(worker, 0, [pair.report(job, { reason: 'exit', exitCode: 0 })], job);
+  }
 }
 
 const wait = step('wait', (pair, { ms }: { ms: number }) => passWithWorkers(pair, ms));
@@ -72,7 +79,7 @@ export const flowSteps = fc.oneof(
     weight: 3,
     arbitrary: fc
       .record({
-        queue: fc.constantFrom(...queueNames),
+        queue: fc.constantFrom(queueNames[0], ...queueNames),
         count: fc.integer({ min: 4, max: 16 }),
         owners: fc.array(owner, { minLength: 1, maxLength: 4 }),
       })
@@ -85,9 +92,10 @@ export const flowSteps = fc.oneof(
         worker: fc.nat(1),
         wants: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 5 }),
         ms: fc.constantFrom(0, 1, 40),
-        back: fc.constantFrom(false, false, false, true),
+        fate: fc.constantFrom('done', 'done', 'done', 'back', 'held'),
       })
       .map(serve),
   },
+  { weight: 2, arbitrary: fc.record({ worker: fc.nat(1) }).map(backLater) },
   { weight: 3, arbitrary: fc.record({ ms: fc.constantFrom(1, 50, 900, 5_000) }).map(wait) },
 );

@@ -2,7 +2,7 @@
 import type { QueueSettings } from '../../contract/queue.ts';
 import type { AfterFailed } from '../../contract/together.ts';
 import { defaults } from '../../domain/defaults.ts';
-import type { JobState } from '../../domain/job.ts';
+import type { EndReason, JobState } from '../../domain/job.ts';
 import type { ReasonRules, UsedByReason } from '../../domain/retry.ts';
 
 export interface ModelWorker {
@@ -73,7 +73,7 @@ export interface ModelJob extends Omit<NewModelJob, 'expireInMs' | 'runAtMs' | '
   cancelRequested: boolean;
   /** Its key has no room. */
   waits: boolean;
-  reason: string | null;
+  reason: EndReason | null;
   endedAtMs: number | null;
   claimedAtMs: number | null;
   /** Index of the worker, and its generation at the claim. */

@@ -1,7 +1,7 @@
 /** A small model of jobs, queues and workers in plain memory, to hold the commands against. */
 import type { QueueSettings } from '../../contract/queue.ts';
 import { defaults } from '../../domain/defaults.ts';
-import { type AttemptEnd, decideEnd, isEnded, isHeld, type JobState } from '../../domain/job.ts';
+import { type AttemptEnd, decideEnd, endedStates, isEnded, isHeld, type JobState } from '../../domain/job.ts';
 import { priorityStepMs } from '../../domain/limits.ts';
 import { defaultBackoff } from '../../domain/retry.ts';
 import type { ModelAnswer } from './answer-steps.suite.ts';
@@ -201,7 +201,8 @@ export class Model {
   /** How long its queue keeps it. */
   keptUntilMs({ queue, state, endedAtMs }: ModelJob): number {
     const { retention } = this.queue(queue);
-    const keptMs = isEnded(state) ? retention[`${state}Ms`] : null;
+    const ended = endedStates.find((each) => each === state);
+    const keptMs = ended === undefined ? null : retention[`${ended}Ms`];
     return keptMs === null || endedAtMs === null ? Number.POSITIVE_INFINITY : endedAtMs + keptMs;
   }
 

@@ -4,7 +4,7 @@ import { checkInvariants } from '../../store/invariants.suite.ts';
 import { openControl } from '../control.suite.ts';
 import { flowSteps } from './flow-steps.suite.ts';
 import { Pair, type Step } from './pair.suite.ts';
-import { queueSteps, settingSteps } from './queue-steps.suite.ts';
+import { queueSteps, settingSteps, shapedSetting } from './queue-steps.suite.ts';
 import { scheduleSteps } from './schedule-steps.suite.ts';
 import { submitSteps } from './submit-steps.suite.ts';
 import { tellSteps } from './tell-steps.suite.ts';
@@ -61,8 +61,13 @@ describe('commands', () => {
   }, 1_200_000);
 
   it('give as many jobs as limits and rates allow, and to each line its share', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(anyFlowStep, { maxLength: 40, size: 'max' }), takeAll), {
-      numRuns: long ? 2_000 : 60,
-    });
+    await fc.assert(
+      fc.asyncProperty(shapedSetting, fc.array(anyFlowStep, { maxLength: 40, size: 'max' }), (first, steps) =>
+        takeAll([first, ...steps]),
+      ),
+      {
+        numRuns: long ? 2_000 : 60,
+      },
+    );
   }, 1_200_000);
 });

@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import type { AttemptDone, ClaimedJob } from '../../contract/worker.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { type Control, endOf, TestWorker } from '../control.suite.ts';
+import { backoffBounds } from './backoff.suite.ts';
 import { Model } from './model.suite.ts';
 import type { ModelJob } from './model-parts.suite.ts';
 import { claimShaped, isShaped } from './shaped.suite.ts';
@@ -87,12 +88,19 @@ export class Pair {
       if (reason === null) model.giveBack(ended, this.nowMs);
       else model.end(ended, { reason, exitCode }, this.nowMs);
     }
-    // The jitter of a back-off is chance.
-    if (ended?.state === 'scheduled') ended.runAtMs = (await this.control.queries.get(ended.id)).runAtMs;
+    if (ended?.state === 'scheduled') await this.#backOff(ended);
     expect(reply.fenced).toEqual([]);
     this.#compareClaims(index, want, reply.claimed);
     const stopping = model.heldBy(index, 'running').filter(({ cancelRequested }) => cancelRequested);
     expect(reply.cancel.map(({ jobId }) => jobId).sort()).toEqual(stopping.map(({ id }) => id).sort());
+  }
+
+  /** How long within its bounds is chance. */
+  async #backOff(job: ModelJob): Promise<void> {
+    job.runAtMs = (await this.control.queries.get(job.id)).runAtMs;
+    const { leastMs, mostMs } = backoffBounds(job);
+    expect(job.runAtMs - this.nowMs).toBeGreaterThanOrEqual(leastMs);
+    expect(job.runAtMs - this.nowMs).toBeLessThanOrEqual(mostMs);
   }
 
   #compareClaims(index: number, want: number, got: readonly ClaimedJob[]): void {

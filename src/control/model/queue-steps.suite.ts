@@ -93,7 +93,7 @@ const retention = fc.oneof(
   fc.constant(unsetQueue().retention),
   fc.record({ completedMs: keepMs, failedMs: keepMs, cancelledMs: keepMs }),
 );
-const rate = fc.constantFrom({ max: 1, perMs: 7 }, { max: 4, perMs: 300 }, { max: 2, perMs: 5_000 });
+const rate = fc.constantFrom({ max: 1, perMs: 7 }, { max: 6, perMs: 300 }, { max: 2, perMs: 5_000 });
 
 const none = fc.constant(null);
 const rates = { rateLimit: fc.option(rate), rateLimitPerKey: fc.option(rate) };
@@ -113,6 +113,14 @@ const setOne = fc.oneof(
     arbitrary: fc.record({ ...ofQueue, [name]: values }),
   })),
 );
+
+/** The first queue takes turns, or has rates, or both. */
+export const shapedSetting = fc
+  .oneof(
+    fc.record({ fairBy: turns.fairBy, weights: turns.weights, rateLimit: rates.rateLimit }),
+    fc.record({ weights: turns.weights, ...rates }),
+  )
+  .map((settings) => set({ queue: queueNames[0], ...settings }));
 
 /** Queues get turns and rates, and lose them. */
 export const settingSteps = fc.oneof(
