@@ -20,7 +20,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: togetherSteps },
   { weight: 16, arbitrary: workSteps },
   { weight: 7, arbitrary: userSteps },
-  { weight: 3, arbitrary: queueSteps },
+  { weight: 4, arbitrary: queueSteps },
   { weight: 3, arbitrary: scheduleSteps },
   { weight: 2, arbitrary: tellSteps },
 );

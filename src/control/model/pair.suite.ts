@@ -7,6 +7,7 @@ import { backoffBounds } from './backoff.suite.ts';
 import { Model } from './model.suite.ts';
 import type { ModelJob } from './model-parts.suite.ts';
 import { claimShaped, isShaped } from './shaped.suite.ts';
+import { compareShapes } from './shapes.suite.ts';
 import { groupsOf, tellChildren } from './together.suite.ts';
 import { Turns } from './turns.suite.ts';
 
@@ -132,6 +133,7 @@ export class Pair {
     });
     const found = rows.map((row) => ({ ...row, worker_id: isHeldRow(row) ? row['worker_id'] : null }));
     expect(found).toEqual(this.model.jobs.map((job) => this.#rowOf(job)));
+    await compareShapes(this.control.db, this.model, this.nowMs);
     const { groups } = await this.control.groups.list();
     const counts = Object.fromEntries(groups.map(({ name, counts: of }) => [name, of]));
     expect(counts).toEqual(groupsOf(this.model));

@@ -16,6 +16,12 @@ class Bucket {
     this.#atMs = nowMs;
   }
 
+  /** Parts it has now, and whether it is closed. */
+  state(nowMs: number): readonly [number, boolean] {
+    this.tokens(nowMs);
+    return [this.#parts, this.isClosed];
+  }
+
   tokens(nowMs: number): number {
     const { max, perMs } = this.#rate;
     this.#parts = Math.min(max * perMs, this.#parts + (nowMs - this.#atMs) * max);
@@ -93,6 +99,19 @@ export class Rates {
     const takenAtMs = job.claimedAtMs ?? nowMs;
     for (const { bucket, sinceMs } of this.#bucketsFor(job, nowMs))
       if (takenAtMs > sinceMs) bucket.giveBack(takenAtMs, nowMs);
+  }
+
+  /** All that are not full, as `queue/key`. */
+  levels(nowMs: number): Record<string, readonly [number, boolean]> {
+    const levels: Record<string, readonly [number, boolean]> = {};
+    for (const all of [this.#ofQueue, this.#ofKeys])
+      for (const [queue, { rate, buckets }] of all)
+        for (const [key, bucket] of buckets) {
+          const [parts, isClosed] = bucket.state(nowMs);
+          if (isClosed || parts < (rate?.max ?? 0) * (rate?.perMs ?? 0))
+            levels[`${queue}/${key}`] = [parts, isClosed];
+        }
+    return levels;
   }
 
   /** What the scheduler does when it looks. */

@@ -39,7 +39,7 @@ export class Turns {
   take(claimed: readonly ModelJob[]): void {
     for (const job of claimed) {
       const name = this.#nameOf(job);
-      this.#taken.set(name, (this.#taken.get(name) ?? 0) + this.#turnOf(job));
+      this.#taken.set(name, (this.#taken.get(name) ?? 0) + turnOf(this.#model, job));
     }
   }
 
@@ -74,7 +74,7 @@ export class Turns {
       if (tokensOfLine(this.#model, job, nowMs) === 0) continue;
       const name = this.#nameOf(job);
       const ready = new Set(lines.get(name)?.ready).add(job);
-      const turn = Math.max(this.#turnOf(job), this.#lines.get(name)?.turn ?? 0);
+      const turn = Math.max(turnOf(this.#model, job), this.#lines.get(name)?.turn ?? 0);
       lines.set(name, { queue, ready, turn });
     }
     return lines;
@@ -97,13 +97,13 @@ export class Turns {
   #nameOf(job: ModelJob): string {
     return `${job.queue}/${lineOf(this.#model, job)}`;
   }
-
-  #turnOf(job: ModelJob): number {
-    const weight = this.#model.queue(job.queue).weights[lineOf(this.#model, job)] ?? 1;
-    return Math.floor(wholeTurn / weight);
-  }
 }
 
 function settingsOf({ paused: _paused, ...settings }: ModelQueue): QueueSettings {
   return structuredClone(settings);
+}
+
+/** What the turn costs that a job takes. */
+export function turnOf(model: Model, job: ModelJob): number {
+  return Math.floor(wholeTurn / (model.queue(job.queue).weights[lineOf(model, job)] ?? 1));
 }
