@@ -42,7 +42,13 @@ const serve = step('serve', async (pair, { worker, wants, ms, fate }: Serve) => 
   }
 });
 
-const backLater = step('backLater', (pair, { worker }: { worker: number }) => giveAllBack(pair, worker));
+/** What it still has, also after its queue was held up for a moment. */
+const backLater = step('backLater', async (pair, { worker, pause }: { worker: number; pause: boolean }) => {
+  if (pause) await pair.control.queues.pause(queueNames[0]);
+  await giveAllBack(pair, worker);
+  if (pause) await pair.control.queues.resume(queueNames[0]);
+  if (pause) pair.model.queue(queueNames[0]).paused = false;
+});
 
 /** All that it has not started. */
 async function giveAllBack(pair: Pair, worker: number): Promise<void> {
@@ -96,6 +102,6 @@ export const flowSteps = fc.oneof(
       })
       .map(serve),
   },
-  { weight: 2, arbitrary: fc.record({ worker: fc.nat(1) }).map(backLater) },
+  { weight: 2, arbitrary: fc.record({ worker: fc.nat(1), pause: fc.boolean() }).map(backLater) },
   { weight: 3, arbitrary: fc.record({ ms: fc.constantFrom(1, 50, 900, 5_000) }).map(wait) },
 );

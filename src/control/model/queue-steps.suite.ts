@@ -91,7 +91,7 @@ const turns = {
   weights: fc.constantFrom<Record<string, number>>({}, { a: 3 }, { t: 7, a: 2 }),
 };
 const retention = fc.record({ completedMs: keepMs, failedMs: keepMs, cancelledMs: keepMs });
-const rate = fc.constantFrom({ max: 1, perMs: 7 }, { max: 6, perMs: 300 }, { max: 2, perMs: 5_000 });
+const rate = fc.constantFrom({ max: 1, perMs: 7 }, { max: 6, perMs: 900 }, { max: 5, perMs: 5_000 });
 
 const none = fc.constant(null);
 const rates = { rateLimit: fc.option(rate), rateLimitPerKey: fc.option(rate) };
