@@ -1,4 +1,4 @@
-/** What the model knows of a schedule that fires every minute: which slots run, which are skipped, who waits for whom. */
+/** What the model knows of a schedule of every minute: which slots run, which are skipped, and who waits for whom. */
 
 import { isEnded } from '../../domain/job.ts';
 import type { CatchUp, Overlap } from '../../domain/schedule.ts';
