@@ -66,7 +66,7 @@ describe('commands', () => {
         takeAll([first, ...steps]),
       ),
       {
-        numRuns: long ? 2_000 : 60,
+        numRuns: long ? 2_000 : 50,
       },
     );
   }, 1_200_000);
