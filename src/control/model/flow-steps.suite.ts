@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { defaults } from '../../domain/defaults.ts';
 import { noOptions } from './model-parts.suite.ts';
-import { type Pair, queueNames, step } from './pair.suite.ts';
+import { type Pair, queueNames, type Step, step } from './pair.suite.ts';
 import { acceptNew, bodyOf } from './submit-steps.suite.ts';
 
 interface Flood {
@@ -74,34 +74,29 @@ export async function passWithWorkers(pair: Pair, ms: number): Promise<void> {
   pair.model.tick(pair.nowMs);
 }
 
-const owner = fc.record({
-  tenant: fc.constantFrom(defaults.tenant, 't', 'u'),
-  key: fc.constantFrom(undefined, 'a', 'b', 'c'),
-});
+const keys = ['a', 'b', 'c'] as const;
 
-/** All steps of this family. */
-export const flowSteps = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc
-      .record({
-        queue: fc.constantFrom(queueNames[0], ...queueNames),
-        count: fc.integer({ min: 4, max: 30 }),
-        owners: fc.array(owner, { minLength: 1, maxLength: 3 }),
-      })
-      .map(flood),
-  },
-  {
-    weight: 6,
-    arbitrary: fc
-      .record({
-        worker: fc.nat(1),
-        wants: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 5 }),
-        ms: fc.constantFrom(0, 1, 40),
-        fate: fc.constantFrom('done', 'back', 'held', 'held'),
-      })
-      .map(serve),
-  },
-  { weight: 2, arbitrary: fc.record({ worker: fc.nat(1), pause: fc.boolean() }).map(backLater) },
-  { weight: 3, arbitrary: fc.record({ ms: fc.constantFrom(1, 50, 900, 5_000) }).map(wait) },
-);
+/** All steps of this family; if `keyed`, every job has a key: what has none is never without tokens for its key. */
+export function flowSteps(keyed: boolean): fc.Arbitrary<Step> {
+  const owner = fc.record({
+    tenant: fc.constantFrom(defaults.tenant, 't', 'u'),
+    key: keyed ? fc.constantFrom(...keys) : fc.constantFrom(undefined, ...keys),
+  });
+  const floods = fc.record({
+    queue: fc.constantFrom(queueNames[0], ...queueNames),
+    count: fc.integer({ min: 4, max: 30 }),
+    owners: fc.array(owner, { minLength: 1, maxLength: 3 }),
+  });
+  const serves = fc.record({
+    worker: fc.nat(1),
+    wants: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 5 }),
+    ms: fc.constantFrom(0, 1, 40),
+    fate: fc.constantFrom('done', 'back', 'held', 'held'),
+  });
+  return fc.oneof(
+    { weight: 3, arbitrary: floods.map(flood) },
+    { weight: 6, arbitrary: serves.map(serve) },
+    { weight: 2, arbitrary: fc.record({ worker: fc.nat(1), pause: fc.boolean() }).map(backLater) },
+    { weight: 3, arbitrary: fc.record({ ms: fc.constantFrom(1, 50, 900, 5_000) }).map(wait) },
+  );
+}

@@ -112,13 +112,15 @@ const setOne = fc.oneof(
   })),
 );
 
-/** The first queue takes turns, or has rates, or both. */
+const first = { queue: fc.constant(queueNames[0]), weights: turns.weights };
+/** The first queue takes turns, or has a rate, or both. */
 export const shapedSetting = fc
-  .oneof(
-    fc.record({ fairBy: turns.fairBy, weights: turns.weights, rateLimit: rates.rateLimit }),
-    fc.record({ weights: turns.weights, ...rates }),
-  )
-  .map((settings) => set({ queue: queueNames[0], ...settings }));
+  .record({ ...first, fairBy: turns.fairBy, rateLimit: rates.rateLimit })
+  .map(set);
+/** Each key of the first queue has a rate. */
+export const keyedSetting = fc
+  .record({ ...first, rateLimit: rates.rateLimit, rateLimitPerKey: rate })
+  .map(set);
 
 /** Queues get turns and rates, and lose them. */
 export const settingSteps = fc.oneof(
