@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { SubmitJob } from '../../contract/job.ts';
 import { trueJob } from '../control.suite.ts';
-import type { ModelJob } from './model.suite.ts';
+import type { ModelJob } from './model-parts.suite.ts';
 import { step } from './pair.suite.ts';
 
 /** A submit that was answered with the job of another. */

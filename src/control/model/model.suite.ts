@@ -1,95 +1,40 @@
 /** A small model of jobs, queues and workers in plain memory, to hold the commands against. */
-import type { FairBy, KeyPolicy } from '../../contract/queue.ts';
-import type { AfterFailed } from '../../contract/together.ts';
+import type { QueueSettings } from '../../contract/queue.ts';
 import { defaults } from '../../domain/defaults.ts';
-import { type AttemptEnd, decideEnd, isEnded, isHeld, type JobState } from '../../domain/job.ts';
+import { type AttemptEnd, decideEnd, endedStates, isEnded, isHeld, type JobState } from '../../domain/job.ts';
 import { priorityStepMs } from '../../domain/limits.ts';
-import { defaultBackoff, type ReasonRules, type UsedByReason } from '../../domain/retry.ts';
+import { defaultBackoff } from '../../domain/retry.ts';
 import type { ModelAnswer } from './answer-steps.suite.ts';
-
-export interface ModelWorker {
-  generation: number;
-  state: 'online' | 'draining' | 'offline';
-  leaseUntilMs: number;
-}
-
-export interface ModelQueue {
-  paused: boolean;
-  concurrencyMax: number | null;
-  concurrencyMaxPerKey: number | null;
-  keyPolicy: KeyPolicy;
-  fairBy: FairBy;
-}
-
-/** What a job is submitted with. */
-export interface NewModelJob {
-  readonly id: string;
-  readonly queue: string;
-  readonly attemptsMax: number;
-  readonly priority: number;
-  readonly runAtMs: number;
-  readonly expireInMs: number | undefined;
-  readonly key: string | undefined;
-  readonly uniqueKey: string | undefined;
-  readonly idempotencyKey: string | undefined;
-  readonly tenant: string;
-  readonly retry: ReasonRules | undefined;
-  readonly group: string | undefined;
-  readonly after: readonly ModelJob[];
-  readonly afterFailed: AfterFailed;
-}
-
-/** What a submit leaves out. */
-export const noOptions = {
-  ...{ expireInMs: undefined, key: undefined, uniqueKey: undefined, idempotencyKey: undefined },
-  ...{
-    tenant: defaults.tenant,
-    retry: undefined,
-    group: undefined,
-    after: [],
-    afterFailed: 'fail' as AfterFailed,
-  },
-} as const;
-
-export interface ModelJob extends Omit<NewModelJob, 'expireInMs' | 'runAtMs' | 'after'> {
-  /** How each job it runs after ended, as far as it has heard. */
-  readonly parents: Map<ModelJob, JobState | undefined>;
-  readonly order: number;
-  runAtMs: number;
-  expiresAtMs: number | null;
-  state: JobState;
-  attempt: number;
-  attemptsUsed: number;
-  infraFailures: number;
-  usedByReason: UsedByReason;
-  memoryMiB: number;
-  cancelRequested: boolean;
-  /** Its key has no room. */
-  waits: boolean;
-  reason: string | null;
-  endedAtMs: number | null;
-  /** Index of the worker, and its generation at the claim. */
-  holder: { worker: number; generation: number } | undefined;
-}
+import {
+  type ModelJob,
+  type ModelQueue,
+  type ModelWorker,
+  type NewModelJob,
+  unsetQueue,
+} from './model-parts.suite.ts';
+import { Rates } from './rates.suite.ts';
+import type { ModelSchedule } from './schedule.suite.ts';
 
 /** Jobs in the order of their submit; those forgotten are taken out. */
 export class Model {
   jobs: ModelJob[] = [];
   answers: ModelAnswer[] = [];
   readonly workers: ModelWorker[] = [];
+  readonly rates = new Rates();
+  /** The one that there is. */
+  schedule: ModelSchedule | undefined;
   readonly #queues = new Map<string, ModelQueue>();
   #submitted = 0;
 
   queue(name: string): ModelQueue {
-    const found = this.#queues.get(name) ?? {
-      paused: false,
-      concurrencyMax: null,
-      concurrencyMaxPerKey: null,
-      keyPolicy: 'wait' as const,
-      fairBy: 'none' as const,
-    };
+    const found = this.#queues.get(name) ?? unsetQueue();
     this.#queues.set(name, found);
     return found;
+  }
+
+  /** Those that anything was asked of. */
+  queues(): readonly (readonly [string, ModelQueue])[] {
+    return [...this.#queues];
   }
 
   submit({ expireInMs, after, ...given }: NewModelJob, nowMs: number): ModelJob {
@@ -108,6 +53,7 @@ export class Model {
       waits: false,
       reason: null,
       endedAtMs: null,
+      claimedAtMs: null,
       holder: undefined,
     };
     this.jobs.push(job);
@@ -121,18 +67,18 @@ export class Model {
     return this.jobs.find((job) => job.queue === queue && job.uniqueKey === key && !isEnded(job.state));
   }
 
-  /** The jobs a worker would get, best first. */
-  claim(worker: number, want: number): ModelJob[] {
+  /** The jobs a worker would get, best first, while no queue takes turns or has a rate. */
+  claim(worker: number, want: number, nowMs: number): ModelJob[] {
     const room = new Map<string, number>();
     const claimed = this.ready(worker)
       .sort(byRank)
       .filter(({ queue }) => {
-        const left = room.get(queue) ?? this.roomIn(queue);
+        const left = room.get(queue) ?? this.roomIn(queue, nowMs);
         room.set(queue, left - 1);
         return left > 0;
       })
       .slice(0, want);
-    this.give(worker, claimed);
+    this.give(worker, claimed, nowMs);
     return claimed;
   }
 
@@ -144,13 +90,21 @@ export class Model {
     );
   }
 
-  give(worker: number, jobs: readonly ModelJob[]): void {
+  give(worker: number, jobs: readonly ModelJob[], nowMs: number): void {
     for (const job of jobs) {
+      this.rates.take(job, nowMs);
+      job.claimedAtMs = nowMs;
       job.state = 'claimed';
       job.attempt++;
       job.reason = null;
       job.holder = { worker, generation: this.workers[worker]?.generation ?? 0 };
     }
+  }
+
+  /** Unstarted, by its worker. */
+  giveBack(job: ModelJob, nowMs: number): void {
+    this.rates.giveBack(job, nowMs);
+    this.move(job, 'pending', nowMs);
   }
 
   start(job: ModelJob): void {
@@ -228,6 +182,7 @@ export class Model {
     }
     for (const job of this.jobs)
       if (job.state === 'scheduled' && job.runAtMs <= nowMs) this.move(job, 'pending', nowMs);
+    this.rates.open(nowMs);
   }
 
   /** The worker is gone, or starts anew: what it held is lost to it. */
@@ -237,16 +192,35 @@ export class Model {
     return lost;
   }
 
+  /** The longest ended first. */
+  endedIn(queue: string, state: JobState): ModelJob[] {
+    const ended = this.jobs.filter((job) => job.queue === queue && job.state === state);
+    return ended.sort((a, b) => (a.endedAtMs ?? 0) - (b.endedAtMs ?? 0) || a.order - b.order);
+  }
+
+  /** How long its queue keeps it. */
+  keptUntilMs({ queue, state, endedAtMs }: ModelJob): number {
+    const { retention } = this.queue(queue);
+    const ended = endedStates.find((each) => each === state);
+    const keptMs = ended === undefined ? null : retention[`${ended}Ms`];
+    return keptMs === null || endedAtMs === null ? Number.POSITIVE_INFINITY : endedAtMs + keptMs;
+  }
+
   forget(gone: readonly ModelJob[]): void {
     this.jobs = this.jobs.filter((job) => !gone.includes(job));
     this.answers = this.answers.filter(({ job }) => !gone.includes(job));
   }
 
-  /** Sets the limit per key: of each key the best pending jobs are ready, as many as have room. */
-  limitKeys(queue: string, max: number | null): void {
+  /** Sets all settings of a queue; a rate that changes begins with full buckets. */
+  set(queue: string, settings: QueueSettings, nowMs: number): void {
     const before = this.queue(queue).concurrencyMaxPerKey;
-    this.queue(queue).concurrencyMaxPerKey = max;
-    if (before === max) return;
+    Object.assign(this.queue(queue), settings);
+    this.rates.set(queue, settings, nowMs);
+    if (before !== settings.concurrencyMaxPerKey) this.#limitKeys(queue, settings.concurrencyMaxPerKey);
+  }
+
+  /** Of each key the best pending jobs are ready, as many as have room. */
+  #limitKeys(queue: string, max: number | null): void {
     const keyed = this.jobs.filter(
       (job) => job.queue === queue && job.key !== undefined && job.state === 'pending',
     );
@@ -255,10 +229,13 @@ export class Model {
     for (const job of keyed.sort(byRank)) job.waits = this.#taken(job) >= max;
   }
 
-  roomIn(queue: string): number {
+  /** What its concurrency and its rate leave; may be less than none. */
+  roomIn(queue: string, nowMs: number): number {
     const { concurrencyMax } = this.queue(queue);
-    if (concurrencyMax === null) return Number.POSITIVE_INFINITY;
-    return concurrencyMax - this.jobs.filter((job) => job.queue === queue && isHeld(job.state)).length;
+    const tokens = this.rates.tokens(queue, nowMs);
+    if (concurrencyMax === null) return tokens;
+    const held = this.jobs.filter((job) => job.queue === queue && isHeld(job.state)).length;
+    return Math.min(tokens, concurrencyMax - held);
   }
 
   #ofKey({ queue, key }: ModelJob): ModelJob[] {
@@ -291,8 +268,12 @@ export class Model {
   }
 }
 
+/** A priority is worth so much time of waiting. */
+export function rankOf({ runAtMs, priority }: ModelJob): number {
+  return runAtMs - priority * priorityStepMs;
+}
+
 /** The best first. */
 export function byRank(a: ModelJob, b: ModelJob): number {
-  const rank = ({ runAtMs, priority }: ModelJob): number => runAtMs - priority * priorityStepMs;
-  return rank(a) - rank(b) || a.order - b.order;
+  return rankOf(a) - rankOf(b) || a.order - b.order;
 }

@@ -3,9 +3,13 @@ import { expect } from 'vitest';
 import type { AttemptDone, ClaimedJob } from '../../contract/worker.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { type Control, endOf, TestWorker } from '../control.suite.ts';
-import { Model, type ModelJob } from './model.suite.ts';
-import { claimInTurns, takesTurns } from './queue-rules.suite.ts';
+import { backoffBounds } from './backoff.suite.ts';
+import { Model } from './model.suite.ts';
+import type { ModelJob } from './model-parts.suite.ts';
+import { claimShaped, isShaped } from './shaped.suite.ts';
+import { compareShapes } from './shapes.suite.ts';
 import { groupsOf, tellChildren } from './together.suite.ts';
+import { Turns } from './turns.suite.ts';
 
 /** One thing that is done. A family of steps is an arbitrary of these, in a file of its own. */
 export interface Step {
@@ -27,6 +31,7 @@ export const queueNames = ['default', 'other'] as const;
 export class Pair {
   readonly control: Control;
   readonly model = new Model();
+  readonly turns = new Turns(this.model);
   readonly #workers: TestWorker[] = [];
 
   constructor(control: Control) {
@@ -81,26 +86,34 @@ export class Pair {
     const { model } = this;
     for (const { reason, exitCode } of done) {
       if (ended === undefined) continue;
-      if (reason === null) model.move(ended, 'pending', this.nowMs);
+      if (reason === null) model.giveBack(ended, this.nowMs);
       else model.end(ended, { reason, exitCode }, this.nowMs);
     }
-    // The jitter of a back-off is chance.
-    if (ended?.state === 'scheduled') ended.runAtMs = (await this.control.queries.get(ended.id)).runAtMs;
+    if (ended?.state === 'scheduled') await this.#backOff(ended);
     expect(reply.fenced).toEqual([]);
     this.#compareClaims(index, want, reply.claimed);
     const stopping = model.heldBy(index, 'running').filter(({ cancelRequested }) => cancelRequested);
     expect(reply.cancel.map(({ jobId }) => jobId).sort()).toEqual(stopping.map(({ id }) => id).sort());
   }
 
+  /** How long within its bounds is chance. */
+  async #backOff(job: ModelJob): Promise<void> {
+    job.runAtMs = (await this.control.queries.get(job.id)).runAtMs;
+    const { leastMs, mostMs } = backoffBounds(job);
+    expect(job.runAtMs - this.nowMs).toBeGreaterThanOrEqual(leastMs);
+    expect(job.runAtMs - this.nowMs).toBeLessThanOrEqual(mostMs);
+  }
+
   #compareClaims(index: number, want: number, got: readonly ClaimedJob[]): void {
     const { model } = this;
     const told = got.map(({ jobId, attempt, spec }) => ({ jobId, attempt, memoryMiB: spec.memoryMiB }));
     const ids = told.map(({ jobId }) => jobId);
-    const inTurns = takesTurns(model, queueNames);
-    if (inTurns) expect(claimInTurns(model, index, want, ids)).toEqual([]);
-    const claimed = inTurns
+    const shaped = isShaped(model, queueNames);
+    if (shaped) expect(claimShaped(model, { worker: index, want, ids, nowMs: this.nowMs })).toEqual([]);
+    const claimed = shaped
       ? ids.flatMap((id) => model.jobs.filter((job) => job.id === id))
-      : model.claim(index, want);
+      : model.claim(index, want, this.nowMs);
+    this.turns.take(claimed);
     expect(told).toEqual(claimed.map(({ id, attempt, memoryMiB }) => ({ jobId: id, attempt, memoryMiB })));
   }
 
@@ -111,6 +124,7 @@ export class Pair {
   }
 
   async compare(): Promise<void> {
+    expect(this.turns.look(this.nowMs)).toEqual([]);
     const rows = await this.control.db.query({
       sql: `SELECT id, state, attempt, attempts_used, infra_failures, run_at_ms, expires_at_ms, waits_for_key, reason,
           ended_at_ms, worker_id, coalesce(memory_mib, ${defaults.memoryMiB}) AS memory_mib,
@@ -119,6 +133,7 @@ export class Pair {
     });
     const found = rows.map((row) => ({ ...row, worker_id: isHeldRow(row) ? row['worker_id'] : null }));
     expect(found).toEqual(this.model.jobs.map((job) => this.#rowOf(job)));
+    await compareShapes(this.control.db, this.model, this.nowMs);
     const { groups } = await this.control.groups.list();
     const counts = Object.fromEntries(groups.map(({ name, counts: of }) => [name, of]));
     expect(counts).toEqual(groupsOf(this.model));

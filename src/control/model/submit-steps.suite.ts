@@ -6,7 +6,7 @@ import type { UniquePolicy } from '../../contract/submit-options.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { trueJob } from '../control.suite.ts';
 import { submitAnswered } from './answer-steps.suite.ts';
-import { type ModelJob, type NewModelJob, noOptions } from './model.suite.ts';
+import { type ModelJob, type NewModelJob, noOptions } from './model-parts.suite.ts';
 import { type Pair, queueNames, step } from './pair.suite.ts';
 import { applyKeyPolicy } from './queue-rules.suite.ts';
 
@@ -24,7 +24,13 @@ export const options = fc.record({
   group: maybe(fc.constantFrom('a', 'b')),
   retry: maybe(fc.constant({ oom: { attemptsMax: 2, memoryFactor: 2 }, timeout: { attemptsMax: 1 } })),
 });
-export type Options = typeof options extends fc.Arbitrary<infer T> ? T : never;
+/** What a job is submitted with, as its user says it. */
+export type Options = Omit<
+  NewModelJob,
+  'id' | 'runAtMs' | 'uniqueKey' | 'idempotencyKey' | 'after' | 'afterFailed'
+> & {
+  readonly delayMs: number;
+};
 
 const submit = step('submit', async (pair, given: Options) => {
   await submitNew(pair, bodyOf(pair, given), given);
@@ -117,7 +123,7 @@ async function submitNew(pair: Pair, body: SubmitJob & { id: string }, given: Op
 export function acceptNew(
   pair: Pair,
   id: string,
-  { delayMs, ...given }: Omit<Options, 'queue'> & { readonly queue: string },
+  { delayMs, ...given }: Options,
   more: Partial<NewModelJob> = {},
 ): ModelJob {
   const { model, nowMs } = pair;

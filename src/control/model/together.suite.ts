@@ -1,6 +1,7 @@
 /** What the model knows of jobs that run after others, and of groups. */
 import { isEnded } from '../../domain/job.ts';
-import type { Model, ModelJob } from './model.suite.ts';
+import type { Model } from './model.suite.ts';
+import type { ModelJob } from './model-parts.suite.ts';
 
 /** Children hear of the ends of their parents, and of the ends which that brings, until nothing changes. */
 export function tellChildren(model: Model, nowMs: number): void {

@@ -1,11 +1,9 @@
-/** Steps of the model test: what users do to jobs and queues that are there, and what time does. */
+/** Steps of the model test: what users do to jobs that are there, and what time does. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { type FairBy, fairBys, type KeyPolicy, keyPolicies } from '../../contract/queue.ts';
 import { defaults } from '../../domain/defaults.ts';
-import { endedStates, isEnded } from '../../domain/job.ts';
-import { type ModelJob, noOptions } from './model.suite.ts';
-import { type Pair, queueNames, step } from './pair.suite.ts';
+import { isEnded } from '../../domain/job.ts';
+import { step } from './pair.suite.ts';
 
 interface OfJob {
   readonly job: number;
@@ -14,9 +12,14 @@ interface OfJob {
 const cancel = step('cancel', async (pair, { job: index }: OfJob) => {
   const target = pair.job(index);
   if (target === undefined) return;
-  const cancelled = pair.control.jobs.cancel(target.id);
-  if (pair.model.cancel(target, pair.nowMs) || target.state === 'cancelled') await cancelled;
-  else await pair.refused(cancelled, 'JOB_INVALID_TRANSITION');
+  const isFirst = !isEnded(target.state) && !target.cancelRequested;
+  const cancelling = pair.control.jobs.cancel(target.id, `step ${pair.nowMs}`, 'a user');
+  if (!pair.model.cancel(target, pair.nowMs) && target.state !== 'cancelled')
+    return await pair.refused(cancelling, 'JOB_INVALID_TRANSITION');
+  const { cancelReason, cancelledBy } = await cancelling;
+  const told = { cancelReason: `step ${pair.nowMs}`, cancelledBy: 'a user' };
+  // Who asked first, and why, stands.
+  if (isFirst) expect({ cancelReason, cancelledBy }).toEqual(told);
 });
 
 const retry = step('retry', async (pair, { job: index, delayMs }: OfJob & { delayMs: number }) => {
@@ -41,72 +44,6 @@ const forget = step('forget', async (pair, { job: index }: OfJob) => {
   expect(pair.control.logs.removed).toContain(target.id);
 });
 
-interface OfQueue {
-  readonly queue: string;
-}
-
-const pause = step('pause', async (pair, { queue, paused }: OfQueue & { paused: boolean }) => {
-  await (paused ? pair.control.queues.pause(queue) : pair.control.queues.resume(queue));
-  pair.model.queue(queue).paused = paused;
-});
-
-interface Limits extends OfQueue {
-  readonly concurrencyMax: number | null;
-  readonly concurrencyMaxPerKey: number | null;
-  readonly keyPolicy: KeyPolicy;
-  readonly fairBy: FairBy;
-}
-
-const limit = step('limit', async (pair, { queue, concurrencyMaxPerKey, ...given }: Limits) => {
-  await pair.control.queues.set(queue, { ...given, concurrencyMaxPerKey });
-  Object.assign(pair.model.queue(queue), given);
-  pair.model.limitKeys(queue, concurrencyMaxPerKey);
-  // The first call after it may claim from other queues only; it learns that this one takes turns.
-  for (const index of pair.model.workers.keys()) await pair.work(index, 0, []);
-});
-
-const redrive = step('redrive', async (pair, { queue, max }: OfQueue & { max: number }) => {
-  const failed = pair.model.jobs.filter((job) => job.queue === queue && job.state === 'failed');
-  // One whose unique key another has by now stays as it is, and those behind it have its turn.
-  const revived: ModelJob[] = [];
-  const { redriven } = await pair.control.queues.redrive(queue, { limit: max });
-  for (const job of failed) {
-    if (revived.length === max) break;
-    if (pair.model.holderOf(queue, job.uniqueKey) !== undefined) continue;
-    pair.model.revive(job, pair.nowMs, 0);
-    revived.push(job);
-  }
-  expect(redriven).toBe(revived.length);
-});
-
-const purge = step(
-  'purge',
-  async (pair, { queue, state }: OfQueue & { state: (typeof endedStates)[number] }) => {
-    const gone = pair.model.jobs.filter((job) => job.queue === queue && job.state === state);
-    expect(await pair.control.forget.purge(queue, { states: [state] })).toEqual({
-      purged: gone.length,
-      more: false,
-    });
-    pair.model.forget(gone);
-  },
-);
-
-const trigger = step('trigger', async (pair, { queue }: OfQueue) => {
-  const job = { command: ['scheduled'], queue };
-  await pair.control.schedules.set('s', { cron: '0 0 1 1 *', job });
-  const { id } = await pair.control.schedules.trigger('s');
-  await pair.control.schedules.delete('s');
-  await pair.refused(pair.control.schedules.trigger('s'), 'SCHEDULE_NOT_FOUND');
-  submitted(pair, id, queue);
-});
-
-function submitted(pair: Pair, id: string, queue: string): void {
-  pair.model.submit(
-    { ...noOptions, id, queue, attemptsMax: 1, priority: 0, runAtMs: pair.nowMs },
-    pair.nowMs,
-  );
-}
-
 const pass = step('pass', async (pair, { ms }: { ms: number }) => {
   pair.control.clock.advance(ms);
   await pair.control.scheduler.tick();
@@ -119,25 +56,11 @@ const pass = step('pass', async (pair, { ms }: { ms: number }) => {
 });
 
 const ofJob = { job: fc.nat(7) };
-const ofQueue = { queue: fc.constantFrom(...queueNames) };
-const most = fc.constantFrom(null, 1, 2);
-const keyPolicy = fc.constantFrom(...keyPolicies);
-const fairBy = fc.constantFrom<FairBy>('none', ...fairBys);
 
 /** All steps of this family. */
 export const userSteps = fc.oneof(
   { weight: 3, arbitrary: fc.record(ofJob).map(cancel) },
   { weight: 3, arbitrary: fc.record({ ...ofJob, delayMs: fc.constantFrom(0, 5_000) }).map(retry) },
   { weight: 1, arbitrary: fc.record(ofJob).map(forget) },
-  { weight: 1, arbitrary: fc.record({ ...ofQueue, paused: fc.boolean() }).map(pause) },
-  {
-    weight: 2,
-    arbitrary: fc
-      .record({ ...ofQueue, concurrencyMax: most, concurrencyMaxPerKey: most, keyPolicy, fairBy })
-      .map(limit),
-  },
-  { weight: 1, arbitrary: fc.record({ ...ofQueue, max: fc.integer({ min: 1, max: 3 }) }).map(redrive) },
-  { weight: 1, arbitrary: fc.record({ ...ofQueue, state: fc.constantFrom(...endedStates) }).map(purge) },
-  { weight: 1, arbitrary: fc.record(ofQueue).map(trigger) },
   { weight: 5, arbitrary: fc.record({ ms: fc.constantFrom(1_000, 5_000, defaults.leaseMs) }).map(pass) },
 );

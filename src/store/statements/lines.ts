@@ -117,19 +117,29 @@ export const unfinishedLines = define<{ limit: number }>(
    ORDER BY name LIMIT +:limit`,
 );
 
-/** For a change of settings: before it, buckets of another rate are forgotten; after it, lines get their new steps. */
+/** No token for the jobs of a line. */
+const isClosed = `EXISTS (SELECT 1 FROM rates WHERE rates.queue = fair_lines.queue AND key = line AND key <> ''
+  AND opens_at_ms IS NOT NULL)`;
+
+/** Of a line that opens: while it was closed it has saved no turns. */
+const turnOpened = `max(turn, coalesce(
+  (SELECT min(head.turn) FROM fair_lines AS head INDEXED BY fair_lines_next
+    WHERE head.queue = fair_lines.queue AND head.executor = fair_lines.executor AND head.closed = 0),
+  (SELECT max(tail.turn) FROM fair_lines AS tail INDEXED BY fair_lines_next
+    WHERE tail.queue = fair_lines.queue AND tail.executor = fair_lines.executor AND tail.closed = 1), 0))`;
+
+/** For a change of settings: before it, buckets of a rate that changes are forgotten; after it, lines get new steps. */
 export const renewLines = {
   buckets: define<Rates & { name: string }>(
     'lines.renewBuckets',
     `DELETE FROM rates WHERE queue = :name AND NOT EXISTS (
-       SELECT 1 FROM queues WHERE name = :name AND rate_max IS :rateMax AND rate_per_ms IS :ratePerMs
-         AND key_rate_max IS :keyRateMax AND key_rate_per_ms IS :keyRatePerMs)`,
+       SELECT 1 FROM queues WHERE name = :name AND CASE rates.key
+         WHEN '' THEN queues.rate_max IS :rateMax AND queues.rate_per_ms IS :ratePerMs
+         ELSE key_rate_max IS :keyRateMax AND key_rate_per_ms IS :keyRatePerMs END)`,
   ),
   steps: define<{ name: string }>(
     'lines.renewSteps',
-    `UPDATE fair_lines SET
-       closed = EXISTS (SELECT 1 FROM rates WHERE rates.queue = fair_lines.queue AND key = line AND key <> ''
-         AND opens_at_ms IS NOT NULL),
+    `UPDATE fair_lines SET turn = iif(closed = 1 AND NOT ${isClosed}, ${turnOpened}, turn), closed = ${isClosed},
        step = 10000 / coalesce((SELECT each.value FROM queues, json_each(queues.weights) AS each
          WHERE queues.name = fair_lines.queue AND each.key = fair_lines.line), 1)
      WHERE queue = :name`,

@@ -27,9 +27,14 @@ export type QueueValues = {
 
 type Set = QueueValues & { name: string; nowMs: number };
 
-const upsert = `INSERT INTO queues (${settings}, lines_by)
+const upsert = `INSERT INTO queues (${settings}, lines_by, rate_since_ms, key_rate_since_ms)
   VALUES (:name, :paused, :concurrencyMax, :keyConcurrencyMax, :keyPolicy, :fairBy, :weights, :rateMax, :ratePerMs,
-    :keyRateMax, :keyRatePerMs, :completedMs, :failedMs, :cancelledMs, :nowMs, :linesBy)`;
+    :keyRateMax, :keyRatePerMs, :completedMs, :failedMs, :cancelledMs, :nowMs, :linesBy, :nowMs, :nowMs)`;
+
+/** A rate that is set as it is goes on, with its buckets. */
+const since = (rate: string): string =>
+  `iif(${rate}_max IS excluded.${rate}_max AND ${rate}_per_ms IS excluded.${rate}_per_ms, ${rate}_since_ms,
+       excluded.updated_at_ms)`;
 
 /**
  * Sets all of a queue but its pause; `paused` counts only for a queue that has no settings yet. Claims go by lines
@@ -42,7 +47,8 @@ export const setQueue = define<Set & { paused: number }>(
      key_concurrency_max = excluded.key_concurrency_max, key_policy = excluded.key_policy,
      fair_by = excluded.fair_by, weights = excluded.weights, rate_max = excluded.rate_max,
      rate_per_ms = excluded.rate_per_ms, key_rate_max = excluded.key_rate_max,
-     key_rate_per_ms = excluded.key_rate_per_ms, lines_by = excluded.lines_by,
+     key_rate_per_ms = excluded.key_rate_per_ms, rate_since_ms = ${since('rate')},
+     key_rate_since_ms = ${since('key_rate')}, lines_by = excluded.lines_by,
      in_lines = in_lines * (lines_by = excluded.lines_by AND lines_by <> 'none'), completed_ms = excluded.completed_ms,
      failed_ms = excluded.failed_ms, cancelled_ms = excluded.cancelled_ms,
      updated_at_ms = excluded.updated_at_ms

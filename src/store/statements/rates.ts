@@ -17,7 +17,7 @@ const notFlowedIn =
 
 /**
  * Tokens of the claims `[{jobId, attempt}]` that are given back unstarted, by the statement after this one. Not of
- * those that were claimed before their queue was last changed: a rate that is changed begins with a full bucket.
+ * a rate that was changed since the claim: it has begun with a full bucket.
  */
 export const giveBackTokens = define<OfHolder & { attempts: string; nowMs: number }>(
   'rates.giveBack',
@@ -28,7 +28,7 @@ export const giveBackTokens = define<OfHolder & { attempts: string; nowMs: numbe
      SELECT r.queue AS of_queue, r.key AS of_key, sum(${notFlowedIn}) AS units
      FROM json_each(:attempts) AS d CROSS JOIN jobs CROSS JOIN queues AS q CROSS JOIN rates AS r
      WHERE ${heldByWorker} AND +jobs.state = 'claimed' AND jobs.taken_at_ms = jobs.claimed_at_ms
-       AND q.name = jobs.queue AND q.updated_at_ms < jobs.claimed_at_ms
+       AND q.name = jobs.queue AND iif(r.key = '', q.rate_since_ms, q.key_rate_since_ms) < jobs.claimed_at_ms
        AND r.queue = jobs.queue AND r.key IN ('', jobs.concurrency_key)
      GROUP BY r.queue, r.key)
    WHERE rates.queue = of_queue AND rates.key = of_key`,

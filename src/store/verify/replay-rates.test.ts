@@ -56,6 +56,14 @@ describe('the replay of rates', () => {
     expect(foundIn([...formed, changed(rates), claim(1_000), claim(1_000)])).toHaveLength(1);
   });
 
+  it('leaves the bucket of a queue as it is when the rate of each key is changed', () => {
+    const slower = changed({ ...rates, keyRatePerMs: 2_000 });
+    const two = [claim(1_000, 'a'), claim(1_000, 'b')];
+    expect(foundIn([...formed, ...two, slower, claim(1_001, 'a')])).toEqual([
+      `${rule}: "q\\n" had no token of 2 in 1000 ms for a claim at 1001`,
+    ]);
+  });
+
   it('begins with full buckets when a rate is changed, and leaves forgotten jobs out', () => {
     const slower = changed({ ...rates, keyRatePerMs: 2_000 });
     expect(foundIn([...formed, claim(1_000), slower, claim(1_000)])).toEqual([]);

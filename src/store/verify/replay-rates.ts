@@ -53,9 +53,11 @@ export class RateReplay {
     const before = this.#queues.get(queue);
     const sameLines = before !== undefined && linesBy(before.settings) === linesBy(settings);
     this.#queues.set(queue, { settings, inLines: inLines === 1 || (sameLines && before.inLines) });
-    if (before !== undefined && ratesOf(before.settings) !== ratesOf(settings))
-      for (const place of this.#buckets.keys())
-        if (place.startsWith(`${queue}\n`)) this.#buckets.delete(place);
+    if (before === undefined) return;
+    const isSame = sameRates(before.settings, settings);
+    for (const place of this.#buckets.keys())
+      if (place.startsWith(`${queue}\n`) && !(place === `${queue}\n` ? isSame.queue : isSame.key))
+        this.#buckets.delete(place);
   }
 
   /** Jobs since forgotten have no queue here, and are left out. */
@@ -105,6 +107,9 @@ function linesBy({ fairBy, keyRateMax }: Settings): string {
   return keyRateMax === null ? fairBy : 'key';
 }
 
-function ratesOf({ rateMax, ratePerMs, keyRateMax, keyRatePerMs }: Settings): string {
-  return JSON.stringify([rateMax, ratePerMs, keyRateMax, keyRatePerMs]);
+function sameRates(a: Settings, b: Settings): { readonly queue: boolean; readonly key: boolean } {
+  return {
+    queue: a.rateMax === b.rateMax && a.ratePerMs === b.ratePerMs,
+    key: a.keyRateMax === b.keyRateMax && a.keyRatePerMs === b.keyRatePerMs,
+  };
 }
