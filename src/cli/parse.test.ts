@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   readDurationMs,
+  readDurationWithUnitMs,
   readInteger,
   readLabel,
   readMemoryMiB,
@@ -14,6 +15,7 @@ import {
 describe('flags', () => {
   it('are read as people write them', () => {
     expect(readDurationMs('--timeout', '1h30m')).toBe(5_400_000);
+    expect(readDurationWithUnitMs('--keep-failed', '7d')).toBe(7 * 86_400_000);
     expect(readMemoryMiB('--memory', '1g')).toBe(1_024);
     expect(readInteger('--cpus', '4')).toBe(4);
     expect(readSignedInteger('--priority', '-4')).toBe(-4);
@@ -31,6 +33,7 @@ describe('flags', () => {
   it.each([
     [readDurationMs, '5 minutes'],
     [readDurationMs, '-1s'],
+    [readDurationWithUnitMs, '30'],
     [readMemoryMiB, '-256'],
     [readMemoryMiB, '1t'],
     [readSignedInteger, '-'],

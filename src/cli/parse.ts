@@ -8,7 +8,13 @@ export type FlagReader<V> = (flag: string, text: string) => V;
 
 /** `30s`, `5m`, `1h30m` → ms. */
 export const readDurationMs: FlagReader<number> = (flag, text) =>
-  orRefuse(parseDurationMs(text), flag, text, 'a duration such as 500ms, 30s, 5m or 1h30m');
+  orRefuse(parseDurationMs(text), flag, text, 'a duration such as 500ms, 30s, 5m or 1h30m; 30 is 30s');
+
+/** The same where much is lost by a wrong unit: a bare number, which is seconds elsewhere, is refused. */
+export const readDurationWithUnitMs: FlagReader<number> = (flag, text) => {
+  const ms = /[a-z]$/.test(text) ? parseDurationMs(text) : undefined;
+  return orRefuse(ms, flag, text, 'a duration with its unit such as 12h or 7d, or forever');
+};
 
 /** `256`, `256m`, `1g` → MiB. */
 export const readMemoryMiB: FlagReader<number> = (flag, text) =>

@@ -24,6 +24,16 @@ describe('the terminal of a process', () => {
     });
   });
 
+  it('tells what cannot be written as a fault of where it goes, not of Blixard', async () => {
+    const stdout = stream(false);
+    const terminal = processTerminal({ stdout, stderr: stream(false) }, {});
+    stdout.destroy(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }));
+    await expect(terminal.write('stdout', 'x')).rejects.toMatchObject({
+      code: 'OUTPUT_FAILED',
+      message: 'Standard output cannot be written: ENOSPC: no space left on device',
+    });
+  });
+
   it('tells which reader has gone: of a pipe that both streams go to, that of both', async () => {
     const gone = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
     const lost = async (stdoutFd: number, stderrFd: number): Promise<unknown> => {

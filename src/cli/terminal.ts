@@ -1,6 +1,7 @@
 /** Standard output and error as the commands see them: data apart from talk, honest about a reader that has left. */
 import { fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { BlixardError, problemOf } from '../domain/errors.ts';
 
 /** The two streams of output. */
 export type OutputName = 'stdout' | 'stderr';
@@ -13,7 +14,7 @@ export interface Terminal {
   readonly columns: number | undefined;
   /** False under NO_COLOR and for pipes. */
   hasColour(stream: OutputName): boolean;
-  /** Resolves when the bytes are taken; rejects with OutputClosed when the reader has gone. */
+  /** Resolves when the bytes are taken; rejects with OutputClosed when the reader has gone, else OUTPUT_FAILED. */
   write(stream: OutputName, data: string | Uint8Array): Promise<void>;
 }
 
@@ -54,7 +55,7 @@ function writeAll(streams: Streams, name: OutputName, data: string | Uint8Array)
     streams[name].write(data, (error) => {
       if (error == null) resolve();
       else if (readerHasGone(error)) reject(new OutputClosed(goOneWay(streams) ? 'stdout' : name));
-      else reject(error);
+      else reject(unwritten(name, error));
     });
   });
 }
@@ -64,6 +65,11 @@ function goOneWay({ stdout, stderr }: Streams): boolean {
   if (stdout.fd === undefined || stderr.fd === undefined) return false;
   const [one, other] = [fstatSync(stdout.fd), fstatSync(stderr.fd)];
   return one.dev === other.dev && one.ino === other.ino;
+}
+
+function unwritten(name: OutputName, error: Error): BlixardError {
+  const output = name === 'stdout' ? 'output' : 'error';
+  return new BlixardError('OUTPUT_FAILED', { output, problem: problemOf(error) }, { cause: error });
 }
 
 function readerHasGone(error: Error): boolean {

@@ -46,11 +46,16 @@ describe('a call', () => {
     expect(String(first?.body)).toMatch(/^{"id":"[0-9a-f-]{36}","command":\["a"\]}\n{"id":.*\["b"\]}\n$/);
     expect(second?.body).toEqual(first?.body);
 
-    const cancel = scripted(lost);
-    await expect(cancel.client.call('cancelJob', { params: { id } })).rejects.toMatchObject({
+    const cancel = scripted(lost, () => json(200, { id }));
+    expect(await cancel.client.call('cancelJob', { params: { id } })).toEqual({ id });
+    expect(cancel.requests).toHaveLength(2);
+
+    const retry = scripted(lost);
+    await expect(retry.client.call('retryJob', { params: { id } })).rejects.toMatchObject({
       code: 'SERVER_UNREACHABLE',
+      message: expect.stringContaining('reset; the call was sent and may have been carried out'),
     });
-    expect(cancel.requests).toHaveLength(1);
+    expect(retry.requests).toHaveLength(1);
   });
 
   it('is tried so often and no more', async () => {

@@ -22,6 +22,7 @@ import { type DownloadOptions, downloadArtifact, type ReadArtifact } from './art
 import { Deadline } from './deadline.ts';
 import { type FollowEventsOptions, followEvents } from './follow-events.ts';
 import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
+import { isRepeatable, isSubmit, unanswered } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireResponse } from './transport.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
@@ -76,8 +77,8 @@ export class BlixardClient {
 
   /**
    * Calls a route by its name in the table. Calls that may be repeated safely (every GET, submits, whose jobs
-   * always carry an id, and those with an Idempotency-Key) are tried up to
-   * `limits.callTries` times when the connection is lost.
+   * always carry an id, those with an Idempotency-Key, and a few such as `cancelJob` of which a second one changes
+   * nothing) are tried up to `limits.callTries` times when the connection is lost.
    */
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
     const given: AnyInput = input ?? {};
@@ -207,6 +208,7 @@ export class BlixardClient {
         return await attempt(gone);
       } catch (error) {
         failures++;
+        if (tries === 1) throw unanswered(error);
         if (failures >= tries || !isBlixardError(error, 'SERVER_UNREACHABLE')) throw error;
         await sleep(this.#clock, retryDelayMs(failures, this.#random), gone.signal);
       }
@@ -214,18 +216,9 @@ export class BlixardClient {
   }
 }
 
-function isSubmit(name: RouteName): boolean {
-  return name === 'submitJob' || name === 'submitJobs';
-}
-
 function takesBytes(name: RouteName): boolean {
   const route: Route = routes[name];
   return route.body === 'bytes';
-}
-
-function isRepeatable(name: RouteName, { headers }: AnyInput): boolean {
-  const route: Route = routes[name];
-  return route.method === 'GET' || isSubmit(name) || headers?.['idempotency-key'] !== undefined;
 }
 
 /** How long the server may wait before it answers. */

@@ -37,6 +37,13 @@ export const clientErrors = {
     message: '{key} = {value} (from {source}): {problem}',
     hint: 'blixard config prints every key, its value and where it came from.',
   },
+  OUTPUT_FAILED: {
+    fault: 'caller',
+    status: 500,
+    exitCode: 74,
+    message: 'Standard {output} cannot be written: {problem}',
+    hint: 'Look at where it goes, for example whether that disk is full. What was asked for is done or goes on.',
+  },
   USAGE: {
     fault: 'caller',
     status: 400,

@@ -4,7 +4,14 @@ import type { BlixardClient } from '../../../client/index.ts';
 import { type FairBy, fairBys, type KeyPolicy, keyPolicies, type SetQueue } from '../../../contract/queue.ts';
 import { isBlixardError } from '../../../domain/errors.ts';
 import { addCommand, type Call, type CommandHome, withClient } from '../../command.ts';
-import { collect, type FlagReader, readDurationMs, readInteger, readRate, readWeight } from '../../parse.ts';
+import {
+  collect,
+  type FlagReader,
+  readDurationWithUnitMs,
+  readInteger,
+  readRate,
+  readWeight,
+} from '../../parse.ts';
 import { printQueue } from './print-queue.ts';
 
 interface Options {
@@ -62,7 +69,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   const params = { name: call.args[0] ?? '' };
   const limit = given('none', readInteger);
   const rate = given('none', readRate);
-  const kept = given('forever', readDurationMs);
+  const kept = given('forever', readDurationWithUnitMs);
   const named = {
     ...limit('concurrencyMax', '--concurrency', options.concurrency),
     ...limit('concurrencyMaxPerKey', '--concurrency-per-key', options.concurrencyPerKey),

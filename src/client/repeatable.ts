@@ -1,0 +1,50 @@
+/** Which calls may be sent again when no answer came, and what is told of one that may not. */
+import { type Route, type RouteName, routes } from '../contract/routes.ts';
+import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import type { AnyInput } from './wire.ts';
+
+/** The same again changes nothing more. */
+const sameAgain: ReadonlySet<RouteName> = new Set([
+  'cancelJob',
+  'setQueue',
+  'pauseQueue',
+  'resumeQueue',
+  'pauseSchedule',
+  'resumeSchedule',
+  'drainWorker',
+]);
+
+/** Of connections that were never made. */
+const neverMade = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** Its jobs always carry an id. */
+export function isSubmit(name: RouteName): boolean {
+  return name === 'submitJob' || name === 'submitJobs';
+}
+
+/** Whether it may be sent again: what the first one did is not done twice. */
+export function isRepeatable(name: RouteName, { headers }: AnyInput): boolean {
+  const route: Route = routes[name];
+  const isSafe = route.method === 'GET' || isSubmit(name) || sameAgain.has(name);
+  return isSafe || headers?.['idempotency-key'] !== undefined;
+}
+
+/** The error of a call that is not sent again: where it may have been carried out, it says so. */
+export function unanswered(error: unknown): unknown {
+  if (!isBlixardError(error, 'SERVER_UNREACHABLE') || wasNeverSent(error)) return error;
+  const problem = `${String(error.details['problem'])}; the call was sent and may have been carried out`;
+  return new BlixardError('SERVER_UNREACHABLE', { ...error.details, problem }, { cause: error });
+}
+
+function wasNeverSent(error: Error): boolean {
+  const { cause } = error;
+  if (!(cause instanceof Error)) return false;
+  return neverMade.has((cause as NodeJS.ErrnoException).code ?? '') || wasNeverSent(cause);
+}
