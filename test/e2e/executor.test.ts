@@ -132,7 +132,10 @@ it('a full disk is disk_full, wherever it was filled, and room that was promised
 
 it('more memory than the guest has is oom, and a guest that panics is vm_crashed with its console', async () => {
   const vms = await openVms();
-  const hungry = new TestExecution({ command: shell("sh -c 'a=x; while :; do a=$a$a; done'; exit 1"), memoryMiB: 128 });
+  const hungry = new TestExecution({
+    command: shell("sh -c 'a=x; while :; do a=$a$a; done'; exit 1"),
+    memoryMiB: 128,
+  });
   expect(await executorOf(vms).run(hungry)).toMatchObject({ reason: 'oom', exitCode: null });
   const panic = new TestExecution({ command: shell('echo c > /proc/sysrq-trigger; sleep 60') });
   const crashed = await executorOf(vms).run(panic);
