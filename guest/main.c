@@ -16,6 +16,7 @@
 #include "outcome.h"
 #include "port.h"
 #include "report.h"
+#include "sentry.h"
 
 /** A host that leaves a running VM for longer does not come back. */
 enum { HOST_WAIT_MS = 10000 };
@@ -46,6 +47,7 @@ _Noreturn static void serve_as_init(void) {
     offer_commands_for_oom();
     agent.channel.fd = port_open();
     if (agent.channel.fd < 0) boot_power_off();
+    sentries_start();
     if (loop_run(&agent, HOST_WAIT_MS) == ENDING_HOST_GONE) report("the host has left the port");
     boot_power_off();
 }

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "limits.h"
+#include "sentry.h"
 
 /** How long processes that outlive their command may go on writing to its output. */
 enum { DRAIN_MS = 2000 };
@@ -28,9 +29,18 @@ static uint64_t count_oom_kills(void) {
 }
 
 static uint64_t oom_kills_noted;
+/** A command was started since: what it had killed is not counted yet. */
+static bool noted_is_old;
 
 void outcome_note_oom(void) {
     oom_kills_noted = count_oom_kills();
+    noted_is_old = false;
+}
+
+void outcome_begin(struct stream *stream) {
+    if (noted_is_old) outcome_note_oom();
+    stream->oom_kills_before = oom_kills_noted;
+    noted_is_old = true;
 }
 
 static size_t bytes_in(const struct output *output) {
@@ -61,6 +71,7 @@ void outcome_reap(struct streams *streams, struct zygotes *zygotes) {
         struct stream *stream = streams_find_running(streams, pid);
         if (stream != NULL) note_end(stream, status, &usage);
         zygotes_forget(zygotes, pid);
+        sentries_forget(pid);
     }
 }
 
@@ -72,13 +83,9 @@ static bool output_is_over(const struct stream *stream) {
     return !owing && monotonic_ms() >= stream->ended_ms + DRAIN_MS;
 }
 
-/** Counted only now: it costs more than all else around a short command. */
+/** Whichever of its processes it was. Counted for failures only: it costs more than all else around a short command. */
 static bool killed_for_memory(const struct stream *stream) {
-    bool killed = WIFSIGNALED(stream->status) ? WTERMSIG(stream->status) == SIGKILL
-                                              : WEXITSTATUS(stream->status) == 128 + SIGKILL;
-    uint64_t before = oom_kills_noted;
-    if (killed) outcome_note_oom();
-    return oom_kills_noted > before;
+    return stream->status != 0 && stream->pid != NO_PROCESS && count_oom_kills() > stream->oom_kills_before;
 }
 
 /** Most programs end with an error when they cannot write; one that does not had room enough. */

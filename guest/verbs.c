@@ -135,6 +135,7 @@ static void start(struct agent *agent, const struct frame *frame) {
     struct spec spec;
     const char *problem = spec_parse(&spec, stream->spec, stream->spec_length);
     if (problem != NULL) return fail(agent, stream, problem);
+    if (frame->type != HOST_TASK) outcome_begin(stream);
     stream->started_ms = monotonic_ms();
     int cause = start_by(agent, stream, &spec, frame->type);
     spec_free(&spec);

@@ -9,8 +9,8 @@ export const guestLimits = {
       minimum: limits.diskMiBMin,
       maximum: limits.memoryMiBMax,
       description:
-        'room for what it writes, which lies in the memory of its VM: so much in /tmp, and so much anywhere else; ' +
-        '50 and 80 % of the memory when left out',
+        'room for all that it writes, wherever, which lies in the memory of its VM; what the guest can hold, and never ' +
+        'more, when left out',
     }),
   ),
   pids: Type.Optional(

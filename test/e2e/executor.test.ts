@@ -114,9 +114,28 @@ it('a real guest: its own kernel, its memory, its user, its folder', async () =>
   await vms.close();
 });
 
+it('a full disk is disk_full, wherever it was filled, and room that was promised is there', async () => {
+  const vms = await openVms();
+  const ends = async (script: string, diskMiB?: number): Promise<string> => {
+    const limit = diskMiB === undefined ? {} : { diskMiB };
+    const ended = await executorOf(vms).run(
+      new TestExecution({ command: shell(script), memoryMiB: 128, ...limit }),
+    );
+    return `${ended.reason} ${ended.exitCode}`;
+  };
+  const fill = (path: string, mib: number): string => `dd if=/dev/zero of=${path} bs=1M count=${mib}`;
+  expect(await ends(fill('/work/x', 200))).toBe('disk_full null');
+  expect(await ends(fill('/root/x', 15), 16)).toBe('exit 0');
+  expect(await ends(`${fill('/tmp/x', 9)}; ${fill('/root/x', 9)}`, 16)).toBe('disk_full null');
+  await vms.close();
+});
+
 it('more memory than the guest has is oom, and a guest that panics is vm_crashed with its console', async () => {
   const vms = await openVms();
-  const hungry = new TestExecution({ command: shell('a=x; while :; do a=$a$a; done'), memoryMiB: 128 });
+  const hungry = new TestExecution({
+    command: shell("sh -c 'a=x; while :; do a=$a$a; done'; exit 1"),
+    memoryMiB: 128,
+  });
   expect(await executorOf(vms).run(hungry)).toMatchObject({ reason: 'oom', exitCode: null });
   const panic = new TestExecution({ command: shell('echo c > /proc/sysrq-trigger; sleep 60') });
   const crashed = await executorOf(vms).run(panic);
