@@ -59,7 +59,8 @@ static int initramfs = -1;
 static int attach_kernel(void) {
     int failed = attach("dev", "/dev", "devtmpfs", 0, NULL);
     /* Nodes take no room; files would take memory beside the one file system for them. */
-    if (mount(NULL, "/dev", NULL, MS_REMOUNT, "size=1m,mode=755") != 0) report("cannot bound /dev: %s", strerror(errno));
+    if (mount(NULL, "/dev", NULL, MS_REMOUNT, "size=1m,mode=755") != 0)
+        report("cannot bound /dev: %s", strerror(errno));
     failed |= attach("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     failed |= attach("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     return failed;
