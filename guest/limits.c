@@ -25,6 +25,7 @@ enum { RESERVE_BYTES = 16 * 1024 * 1024, RESERVE_PART = 8, ROOM_BYTES_MIN = 4 * 
 static int changes = -1;
 /** Where a process writes to be counted; -1: there is no limit. */
 static int members = -1;
+static bool cut;
 
 static void forget(int *fd) {
     if (*fd >= 0) close(*fd);
@@ -55,7 +56,8 @@ unsigned long long limits_room(void) {
 static int limit_disk(unsigned long long bytes) {
     char path[64], options[64];
     if (changes < 0) return 0;
-    if (bytes == 0 || bytes > limits_room()) bytes = limits_room();
+    cut = bytes > limits_room();
+    if (bytes == 0 || cut) bytes = limits_room();
     snprintf(options, sizeof options, "size=%llu,mode=755", bytes);
     snprintf(path, sizeof path, "/proc/self/fd/%d", changes);
     return mount("none", path, NULL, MS_REMOUNT, options) == 0 ? 0 : errno;
@@ -98,6 +100,10 @@ int limits_set(const struct spec *spec) {
     if (getpid() != 1) return EPERM;
     int cause = limit_disk(strtoull(argv[1], NULL, 10));
     return cause != 0 ? cause : limit_pids(strtoull(argv[2], NULL, 10));
+}
+
+bool limits_are_cut(void) {
+    return cut;
 }
 
 int limits_join(pid_t process) {

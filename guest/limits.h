@@ -16,6 +16,9 @@ unsigned long long limits_room(void);
 /** `limits DISK_BYTES PIDS`; 0 takes a limit away. Returns 0, or errno. */
 int limits_set(const struct spec *spec);
 
+/** Files have less room than was asked for last: all that this guest can hold. */
+bool limits_are_cut(void);
+
 /** Puts a process, and all it starts, under the limit; 0 is the one that calls. Returns 0, or errno. */
 int limits_join(pid_t process);
 

@@ -13,8 +13,12 @@
 #include "limits.h"
 #include "sentry.h"
 
-/** How long processes that outlive their command may go on writing to its output. */
-enum { DRAIN_MS = 2000 };
+enum {
+    /** How long processes that outlive their command may go on writing to its output. */
+    DRAIN_MS = 2000,
+    /** A command that takes longer may have filled the memory. */
+    COUNTED_MS = 100,
+};
 
 /** Kills of the kernel's out-of-memory killer since boot; 0 where the kernel does not count them. */
 static uint64_t count_oom_kills(void) {
@@ -83,9 +87,14 @@ static bool output_is_over(const struct stream *stream) {
     return !owing && monotonic_ms() >= stream->ended_ms + DRAIN_MS;
 }
 
-/** Whichever of its processes it was. Counted for failures only: it costs more than all else around a short command. */
+/**
+ * Whichever of its processes it was. Not counted for a short command that did not fail: it would cost more than all else
+ * around it, and no memory is full that soon.
+ */
 static bool killed_for_memory(const struct stream *stream) {
-    return stream->status != 0 && stream->pid != NO_PROCESS && count_oom_kills() > stream->oom_kills_before;
+    if (stream->pid == NO_PROCESS) return false;
+    if (stream->status == 0 && stream->ended_ms - stream->started_ms < COUNTED_MS) return false;
+    return count_oom_kills() > stream->oom_kills_before;
 }
 
 /** Most programs end with an error when they cannot write; one that does not had room enough. */
