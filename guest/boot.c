@@ -145,23 +145,6 @@ static void link_descriptors(void) {
             report("cannot link %s: %s", links[i][1], strerror(errno));
 }
 
-static void write_setting(const char *path, const char *value) {
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0 || write(file, value, strlen(value)) < 0) report("cannot set %s: %s", path, strerror(errno));
-    if (file >= 0) close(file);
-}
-
-/**
- * A command that takes all memory makes the kernel drop and read again the pages of programs, for minutes. With this
- * the out-of-memory killer strikes as soon as the pages used within the last second do not fit
- * (Documentation/admin-guide/mm/multigen_lru.rst; measured on `tail /dev/zero`: 9 s instead of over a minute).
- */
-static void prevent_thrashing(void) {
-    if (access("/sys/kernel/mm/lru_gen/enabled", F_OK) != 0) return;
-    write_setting("/sys/kernel/mm/lru_gen/enabled", "7");
-    write_setting("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
-}
-
 /** What a new root and new name spaces lack. */
 static int furnish(void) {
     int failed = attach("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666");
@@ -181,7 +164,6 @@ void boot_system(void) {
     load_modules();
     enter_root();
     furnish();
-    prevent_thrashing();
 }
 
 /** Takes the root away, with all that was ever mounted in it, and the memory that it was laid over. */

@@ -11,7 +11,6 @@
 
 #include "clock.h"
 #include "limits.h"
-#include "sentry.h"
 
 enum {
     /** How long processes that outlive their command may go on writing to its output. */
@@ -75,7 +74,6 @@ void outcome_reap(struct streams *streams, struct zygotes *zygotes) {
         struct stream *stream = streams_find_running(streams, pid);
         if (stream != NULL) note_end(stream, status, &usage);
         zygotes_forget(zygotes, pid);
-        sentries_forget(pid);
     }
 }
 
