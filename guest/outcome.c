@@ -86,8 +86,8 @@ static bool output_is_over(const struct stream *stream) {
 }
 
 /**
- * Whichever of its processes it was. Not counted for a short command that did not fail: it would cost more than all else
- * around it, and no memory is full that soon.
+ * Whichever of its processes it was. Not counted for a short command that did not fail: it would cost more than all
+ * else around it, and no memory is full that soon.
  */
 static bool killed_for_memory(const struct stream *stream) {
     if (stream->pid == NO_PROCESS) return false;
