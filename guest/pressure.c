@@ -1,6 +1,7 @@
 /**
  * A command that takes all memory makes the kernel drop and read again the pages of programs, for minutes: it kills
- * only when it finds none to drop. So the agent, whose own pages are never dropped, asks it to when all that runs waits.
+ * only when it finds none to drop. So the agent, whose own pages are never dropped, asks it to when all that runs
+ * waits.
  * (The kernel's own guard, lru_gen/min_ttl_ms, also kills who just writes or reads fast, and panics when none is left.)
  */
 #include "pressure.h"

@@ -9,8 +9,8 @@ const mib = 1_024 ** 2;
 const isCut = 28;
 
 /**
- * Nothing where the job has none. Gives what its guest does not have, in words. Rejects with IMAGE_INVALID when the guest
- * does not take them: without its limits the command must not run; or with the error of a guest that broke down.
+ * Nothing where the job has none. Gives what its guest does not have, in words. Rejects with IMAGE_INVALID when the
+ * guest does not take them: without its limits the command must not run; or with the error of a guest that broke down.
  */
 export async function limitGuest(
   vm: MicroVm,
