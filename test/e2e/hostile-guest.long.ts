@@ -38,7 +38,7 @@ function fullDisks(): Attack[] {
     { folder: '/work', memoryMiB: 256, image: 'python' },
   ];
   return [...inside, ...others].map(({ folder, ...more }) => ({
-    name: `a full ${folder} with ${JSON.stringify(more)}`,
+    name: `a full ${folder}, ${Object.values(more).join(', ')}`,
     script: `head -c 10000000000 /dev/zero > ${folder}/full`,
     more,
     reasons: ['disk_full'],
@@ -122,6 +122,7 @@ describe('a hostile guest', () => {
       BLIXARD_SLOTS: '2',
       BLIXARD_STOP_GRACE: '1s',
       BLIXARD_BOOT_TIMEOUT: '60s',
+      BLIXARD_SERVICE_IDLE: '2s',
     });
     client = site.client();
   });
