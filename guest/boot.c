@@ -58,6 +58,9 @@ static int initramfs = -1;
 /** The kernel's own file systems, where they are not yet. */
 static int attach_kernel(void) {
     int failed = attach("dev", "/dev", "devtmpfs", 0, NULL);
+    /* Nodes take no room; files would take memory beside the one file system for them. */
+    if (mount(NULL, "/dev", NULL, MS_REMOUNT, "size=1m,mode=755") != 0)
+        report("cannot bound /dev: %s", strerror(errno));
     failed |= attach("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     failed |= attach("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     return failed;
@@ -68,9 +71,21 @@ static int attach_disk(const char *device, const char *type) {
     return attach(device, "/disk", type, MS_RDONLY, NULL);
 }
 
-/** The read-only disk below, a new file system in memory above, both shown as one at /root.new. */
+/** A folder of the one file system in memory, shown where everybody may write; it has the room of that one. */
+static int open_to_all(const char *folder, const char *target) {
+    mkdir(folder, 01777);
+    if (chmod(folder, 01777) != 0 || attach(folder, target, NULL, MS_BIND, NULL) != 0) return -1;
+    return mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, NULL);
+}
+
+/**
+ * The read-only disk below, a new file system in memory above, both shown as one at /root.new. It is the only one:
+ * with more of them, each bounded, all of them together would take more memory than there is.
+ */
 static int lay_over(void) {
-    if (attach("changes", "/changes", "tmpfs", 0, "size=80%,mode=755") != 0) return -1;
+    char options[64];
+    snprintf(options, sizeof options, "size=%llu,mode=755", limits_room());
+    if (attach("changes", "/changes", "tmpfs", 0, options) != 0) return -1;
     limits_keep("/changes");
     mkdir("/changes/upper", 0755);
     mkdir("/changes/work", 0755);
@@ -79,7 +94,8 @@ static int lay_over(void) {
                "lowerdir=/disk,upperdir=/changes/upper,workdir=/changes/work") != 0)
         return -1;
     /* In the same memory, but not by way of the overlay, which makes files twice: here lie the run directories. */
-    return attach("/changes/run", "/root.new/run", NULL, MS_BIND, NULL);
+    if (attach("/changes/run", "/root.new/run", NULL, MS_BIND, NULL) != 0) return -1;
+    return open_to_all("/changes/tmp", "/root.new/tmp") | open_to_all("/changes/shm", "/dev/shm");
 }
 
 static int move_into(const char *target) {
@@ -129,28 +145,13 @@ static void link_descriptors(void) {
             report("cannot link %s: %s", links[i][1], strerror(errno));
 }
 
-static void write_setting(const char *path, const char *value) {
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0 || write(file, value, strlen(value)) < 0) report("cannot set %s: %s", path, strerror(errno));
-    if (file >= 0) close(file);
-}
-
-/**
- * A command that takes all memory makes the kernel drop and read again the pages of programs, for minutes. With this
- * the out-of-memory killer strikes as soon as the pages used within the last second do not fit
- * (Documentation/admin-guide/mm/multigen_lru.rst; measured on `tail /dev/zero`: 9 s instead of over a minute).
- */
-static void prevent_thrashing(void) {
-    if (access("/sys/kernel/mm/lru_gen/enabled", F_OK) != 0) return;
-    write_setting("/sys/kernel/mm/lru_gen/enabled", "7");
-    write_setting("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
-}
-
 /** What a new root and new name spaces lack. */
 static int furnish(void) {
-    int failed = attach("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
-    failed |= attach("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666");
-    failed |= attach("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+    int failed = attach("pts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,ptmxmode=666");
+    if (initramfs < 0) {
+        failed |= attach("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=20%,mode=1777");
+        failed |= attach("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=20%,mode=1777");
+    }
     link_descriptors();
     if (sethostname("blixard", strlen("blixard")) != 0 || setdomainname("(none)", strlen("(none)")) != 0)
         report("cannot set the host name: %s", strerror(errno));
@@ -163,7 +164,6 @@ void boot_system(void) {
     load_modules();
     enter_root();
     furnish();
-    prevent_thrashing();
 }
 
 /** Takes the root away, with all that was ever mounted in it, and the memory that it was laid over. */

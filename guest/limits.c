@@ -15,10 +15,17 @@
 /** A write of a page or more fails with less; programs often leave the last pages unused. */
 enum { ROOM_BYTES = 64 * 1024 };
 
+/**
+ * Of the memory that is available after the boot this much, and one part of so many, is kept from files: for the
+ * command itself, and for what the kernel has about each file. The least room is what `--disk` may ask for.
+ */
+enum { RESERVE_BYTES = 16 * 1024 * 1024, RESERVE_PART = 8, ROOM_BYTES_MIN = 4 * 1024 * 1024 };
+
 /** -1: none is kept. */
 static int changes = -1;
 /** Where a process writes to be counted; -1: there is no limit. */
 static int members = -1;
+static bool cut;
 
 static void forget(int *fd) {
     if (*fd >= 0) close(*fd);
@@ -31,20 +38,29 @@ void limits_keep(const char *path) {
     changes = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int resize(const char *path, unsigned long flags, const char *options) {
-    return mount("none", path, NULL, MS_REMOUNT | flags, options) == 0 ? 0 : errno;
+unsigned long long limits_room(void) {
+    static unsigned long long room;
+    char line[128];
+    unsigned long long kib = 0;
+    FILE *file = room > 0 ? NULL : fopen("/proc/meminfo", "re");
+    while (file != NULL && kib == 0 && fgets(line, sizeof line, file) != NULL)
+        sscanf(line, "MemAvailable: %llu kB", &kib);
+    if (file != NULL) fclose(file);
+    if (room > 0) return room;
+    unsigned long long available = kib * 1024, reserve = RESERVE_BYTES + available / RESERVE_PART;
+    room = available > reserve + ROOM_BYTES_MIN ? available - reserve : ROOM_BYTES_MIN;
+    return room;
 }
 
-/** What is written below the root, and what is written to /tmp, each has this much room. */
+/** All that is written anywhere has this much room together, and never more than the guest can hold. */
 static int limit_disk(unsigned long long bytes) {
-    char path[64], root[64] = "size=80%,mode=755", tmp[64] = "size=50%,mode=1777";
-    if (bytes > 0) {
-        snprintf(root, sizeof root, "size=%llu,mode=755", bytes);
-        snprintf(tmp, sizeof tmp, "size=%llu,mode=1777", bytes);
-    }
+    char path[64], options[64];
+    if (changes < 0) return 0;
+    cut = bytes > limits_room();
+    if (bytes == 0 || cut) bytes = limits_room();
+    snprintf(options, sizeof options, "size=%llu,mode=755", bytes);
     snprintf(path, sizeof path, "/proc/self/fd/%d", changes);
-    int cause = changes < 0 ? 0 : resize(path, 0, root);
-    return cause != 0 ? cause : resize("/tmp", MS_NOSUID | MS_NODEV, tmp);
+    return mount("none", path, NULL, MS_REMOUNT, options) == 0 ? 0 : errno;
 }
 
 static int put(const char *path, const char *text) {
@@ -84,6 +100,10 @@ int limits_set(const struct spec *spec) {
     if (getpid() != 1) return EPERM;
     int cause = limit_disk(strtoull(argv[1], NULL, 10));
     return cause != 0 ? cause : limit_pids(strtoull(argv[2], NULL, 10));
+}
+
+bool limits_are_cut(void) {
+    return cut;
 }
 
 int limits_join(pid_t process) {

@@ -8,12 +8,14 @@
 
 #include "clock.h"
 #include "outcome.h"
+#include "pressure.h"
 #include "pump.h"
 
 /** Places in the poll set; each stream has three more, in the order of the slots. */
 enum {
     POLL_HOST,
     POLL_CHILDREN,
+    POLL_PRESSURE,
     POLL_STREAMS,
     POLLS_PER_STREAM = 3,
     POLLS_MAX = POLL_STREAMS + POLLS_PER_STREAM * STREAMS_MAX,
@@ -41,6 +43,7 @@ static nfds_t fill_polls(struct loop *loop) {
     if (channel_wants_to_flush(channel)) host_events |= POLLOUT;
     loop->polls[POLL_HOST] = poll_of(channel->fd, true, host_events);
     loop->polls[POLL_CHILDREN] = poll_of(loop->children, true, POLLIN);
+    loop->polls[POLL_PRESSURE] = poll_of(loop->agent->pressure, true, POLLPRI);
     struct pollfd *next = &loop->polls[POLL_STREAMS];
     for (size_t i = 0; i < streams->used; i++) {
         const struct stream *stream = &streams->slots[i];
@@ -100,6 +103,7 @@ enum ending loop_run(struct agent *agent, uint64_t host_wait_ms) {
     for (;;) {
         size_t polled = agent->streams.used;
         if (poll(loop.polls, fill_polls(&loop), outcome_wait_ms(&agent->streams)) < 0) continue;
+        if (loop.polls[POLL_PRESSURE].revents != 0) pressure_relieve();
         collect_children(&loop);
         enum transfer transfer = exchange(&loop);
         enum verdict verdict = verbs_handle(agent);

@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "outcome.h"
 #include "port.h"
+#include "pressure.h"
 #include "report.h"
 
 /** A host that leaves a running VM for longer does not come back. */
@@ -23,7 +24,7 @@ enum { HOST_WAIT_MS = 10000 };
 enum { EXIT_BROKEN_FRAMES = 65, EXIT_USAGE = 64 };
 
 /** Far too large for a stack. */
-static struct agent agent;
+static struct agent agent = {.pressure = -1};
 
 /** So that no pipe of a command ever gets one of these numbers. */
 static void fill_standard_descriptors(void) {
@@ -46,6 +47,7 @@ _Noreturn static void serve_as_init(void) {
     offer_commands_for_oom();
     agent.channel.fd = port_open();
     if (agent.channel.fd < 0) boot_power_off();
+    agent.pressure = pressure_watch();
     if (loop_run(&agent, HOST_WAIT_MS) == ENDING_HOST_GONE) report("the host has left the port");
     boot_power_off();
 }

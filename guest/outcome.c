@@ -12,8 +12,12 @@
 #include "clock.h"
 #include "limits.h"
 
-/** How long processes that outlive their command may go on writing to its output. */
-enum { DRAIN_MS = 2000 };
+enum {
+    /** How long processes that outlive their command may go on writing to its output. */
+    DRAIN_MS = 2000,
+    /** A command that takes longer may have filled the memory. */
+    COUNTED_MS = 100,
+};
 
 /** Kills of the kernel's out-of-memory killer since boot; 0 where the kernel does not count them. */
 static uint64_t count_oom_kills(void) {
@@ -28,9 +32,18 @@ static uint64_t count_oom_kills(void) {
 }
 
 static uint64_t oom_kills_noted;
+/** A command was started since: what it had killed is not counted yet. */
+static bool noted_is_old;
 
 void outcome_note_oom(void) {
     oom_kills_noted = count_oom_kills();
+    noted_is_old = false;
+}
+
+void outcome_begin(struct stream *stream) {
+    if (noted_is_old) outcome_note_oom();
+    stream->oom_kills_before = oom_kills_noted;
+    noted_is_old = true;
 }
 
 static size_t bytes_in(const struct output *output) {
@@ -72,13 +85,14 @@ static bool output_is_over(const struct stream *stream) {
     return !owing && monotonic_ms() >= stream->ended_ms + DRAIN_MS;
 }
 
-/** Counted only now: it costs more than all else around a short command. */
+/**
+ * Whichever of its processes it was. Not counted for a short command that did not fail: it would cost more than all
+ * else around it, and no memory is full that soon.
+ */
 static bool killed_for_memory(const struct stream *stream) {
-    bool killed = WIFSIGNALED(stream->status) ? WTERMSIG(stream->status) == SIGKILL
-                                              : WEXITSTATUS(stream->status) == 128 + SIGKILL;
-    uint64_t before = oom_kills_noted;
-    if (killed) outcome_note_oom();
-    return oom_kills_noted > before;
+    if (stream->pid == NO_PROCESS) return false;
+    if (stream->status == 0 && stream->ended_ms - stream->started_ms < COUNTED_MS) return false;
+    return count_oom_kills() > stream->oom_kills_before;
 }
 
 /** Most programs end with an error when they cannot write; one that does not had room enough. */

@@ -9,6 +9,9 @@
 /** Processes that the kernel has killed for memory up to now are no command's to come. After a boot there are none. */
 void outcome_note_oom(void);
 
+/** Before the process of a stream starts: kills for memory up to now are not its own. Costs nothing after a note. */
+void outcome_begin(struct stream *stream);
+
 /** Ends a stream that has no process; what its pipe holds is still sent. */
 void outcome_end(struct stream *stream);
 

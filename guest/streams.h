@@ -49,6 +49,8 @@ struct stream {
     uint64_t started_ms, ended_ms;
     /** What its process had used before it became the command. */
     uint64_t cpu_before_ms;
+    /** Of the kernel's out-of-memory killer, before the command started. */
+    uint64_t oom_kills_before;
     /** The command itself has ended; its pipes may still be open. */
     bool ended;
     int status;

@@ -13,11 +13,7 @@
 #include "collect.h"
 #include "streams.h"
 
-enum {
-    PATH_BYTES = 4096,
-    /** The host tells a full disk from other trouble by it. */
-    EXIT_NO_SPACE = 28,
-};
+enum { PATH_BYTES = 4096 };
 
 static int complain(const char *what) {
     dprintf(STDERR_FILENO, "%s: %s", what, strerror(errno));

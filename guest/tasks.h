@@ -7,6 +7,9 @@
 
 #include "spec.h"
 
+/** The exit code of a task that found no room; the host tells a full disk from other trouble by it. */
+enum { EXIT_NO_SPACE = 28 };
+
 /** A task: runs in the child, in the folder and as the user of the spec; gives the exit code. */
 typedef int task_body(const struct spec *spec);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -102,6 +103,7 @@ static int start_task(struct agent *agent, struct stream *stream, const struct s
         int cause = limits_set(spec);
         if (cause != 0) return cause;
         outcome_end(stream);
+        if (limits_are_cut()) stream->status = W_EXITCODE(EXIT_NO_SPACE, 0);
     } else if (task_is_needless(spec)) {
         stream->pid = NO_PROCESS;
         outcome_end(stream);
@@ -135,6 +137,7 @@ static void start(struct agent *agent, const struct frame *frame) {
     struct spec spec;
     const char *problem = spec_parse(&spec, stream->spec, stream->spec_length);
     if (problem != NULL) return fail(agent, stream, problem);
+    if (frame->type != HOST_TASK) outcome_begin(stream);
     stream->started_ms = monotonic_ms();
     int cause = start_by(agent, stream, &spec, frame->type);
     spec_free(&spec);

@@ -10,6 +10,8 @@ struct agent {
     struct channel channel;
     struct streams streams;
     struct zygotes zygotes;
+    /** Tells when memory is all taken; -1: nothing does. */
+    int pressure;
 };
 
 enum verdict {

@@ -57,7 +57,7 @@ describe('blixard run', () => {
     expect(await run('run', ...'-d -m 256 --disk 100m --pids 64'.split(' '), 'true')).toBe(0);
     expect((await newestJob()).spec).toMatchObject({ memoryMiB: 256, diskMiB: 100, pids: 64 });
     expect(await run('run', ...'-d -m 256 --disk 300m'.split(' '), 'true')).not.toBe(0);
-    expect(terminal.stderr).toContain('--disk: diskMiB is 300; allowed: at most memoryMiB, that is 256');
+    expect(terminal.stderr).toContain('--disk: diskMiB is 300; allowed: at most 128 with memoryMiB 256; 300');
     expect(await run('run', '-d', '--pids', '0', 'true')).not.toBe(0);
     expect(terminal.stderr).toContain('--pids: pids is 0; allowed: an integer from 1 to 4194304');
   });

@@ -1,16 +1,18 @@
 /** What a submission may say of how much of its microVM the command may take, besides memory and processors. */
 import { type Static, Type } from 'typebox';
 import { limits } from '../domain/limits.ts';
+import { diskMiBMax } from '../domain/vm-size.ts';
 
 /** All may be left out, and what is left out is not in the spec. */
 export const guestLimits = {
   diskMiB: Type.Optional(
     Type.Integer({
       minimum: limits.diskMiBMin,
-      maximum: limits.memoryMiBMax,
+      maximum: diskMiBMax(limits.memoryMiBMax),
       description:
-        'room for what it writes, which lies in the memory of its VM: so much in /tmp, and so much anywhere else; ' +
-        '50 and 80 % of the memory when left out',
+        `room for all that it writes, wherever, which lies in the memory of its VM: at most ` +
+        `${limits.diskMemoryPercent} % of memoryMiB less ${limits.diskMemoryKeptMiB}, or ${limits.diskMiBMin}; ` +
+        'what the guest can hold when left out',
     }),
   ),
   pids: Type.Optional(

@@ -115,8 +115,8 @@ export const guestTasks = {
    */
   watch: () => ['watch'],
   /**
-   * Limits what commands started after it may write below the root, and as much again in `/tmp`, and how many
-   * processes they may be; 0: as much as the guest has.
+   * Limits what commands started after it may write, wherever, and how many processes they may be; 0: as much as the
+   * guest has. Exit 28: the guest cannot hold that much, and what they write is limited to what it can hold.
    */
   limits: (diskBytes: number, pids: number) => ['limits', String(diskBytes), String(pids)],
   /** Writes standard input into the file `name` below `cwd`, from `offset` on; exit 28: the disk is full. */

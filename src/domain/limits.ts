@@ -54,6 +54,9 @@ export const limits = {
   vcpusMax: 64,
   /** Room a command may be given to write in, and processes: as many as Linux has numbers for. */
   diskMiBMin: 4,
+  /** At most this share of its memory, less what is kept for its kernel and the command. */
+  diskMemoryPercent: 75,
+  diskMemoryKeptMiB: 64,
   pidsMax: 4_194_304,
   uidMax: 65_535,
   bodyBytes: 4 * mib,

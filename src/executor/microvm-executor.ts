@@ -63,12 +63,12 @@ export class MicrovmExecutor implements Executor {
       vm = await this.#deps.vms.start(orderOf(execution), halt);
       const errands = this.#errands(vm, execution);
       errands.begin();
-      await unlessHalted(limitGuest(vm, execution.spec), halt);
+      const limitNotes = await unlessHalted(limitGuest(vm, execution.spec), halt);
       await unlessHalted(errands.bringInputs(halt), halt);
       await unlessHalted(execution.started(), halt);
       const { outcome: result, ...how } = await this.#command(vm, execution, errands);
       inOrder = how.inOrder;
-      return result;
+      return withNotes(result, limitNotes);
     } catch (error) {
       if (halt.aborted) return stoppedEarly(vm?.facts ?? null);
       if (error instanceof InputFailure)
@@ -192,8 +192,8 @@ function stoppedEarly(vm: VmFacts | null): Outcome {
 }
 
 /** The result, or a rejection as soon as `halt` aborts. */
-async function unlessHalted(result: Promise<void>, halt: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+async function unlessHalted<T>(result: Promise<T>, halt: AbortSignal): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
     const stop = (): void => reject(halt.reason);
     if (halt.aborted) stop();
     halt.addEventListener('abort', stop, { once: true });

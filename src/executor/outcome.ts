@@ -44,7 +44,8 @@ export function outcomeOfExit(reply: ExitReply, vm: VmFacts | null): Outcome {
   }
   if (signal !== null) return outcome('signal', { signal, vm, usage });
   if (Number.isInteger(reply.code) && reply.code >= 0 && reply.code <= exitCodeMax) {
-    return outcome('exit', { exitCode: reply.code, vm, usage });
+    const message = reply.oom ? 'the out-of-memory killer of the microVM struck; the command went on' : null;
+    return outcome('exit', { exitCode: reply.code, message, vm, usage });
   }
   return outcome('vm_crashed', { message: `the guest told of exit code ${reply.code}`, vm, usage });
 }

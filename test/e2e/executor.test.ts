@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { diskMiBMax } from '../../src/domain/vm-size.ts';
 import { executorSuite, TestExecution, waitUntil } from '../../src/executor/executor.suite.ts';
 import { guestLimitsSuite } from '../../src/executor/guest-limits.suite.ts';
 import { MicrovmExecutor } from '../../src/executor/microvm-executor.ts';
@@ -114,10 +115,34 @@ it('a real guest: its own kernel, its memory, its user, its folder', async () =>
   await vms.close();
 });
 
+it('a full disk is disk_full, wherever it was filled, and room that was promised is there', async () => {
+  const vms = await openVms();
+  const ends = async (script: string, diskMiB: number): Promise<string> => {
+    const ended = await executorOf(vms).run(
+      new TestExecution({ command: shell(script), memoryMiB: 128, diskMiB }),
+    );
+    return `${ended.reason}: ${ended.message}`;
+  };
+  const fill = (path: string, mib: number): string => `dd if=/dev/zero of=${path} bs=1M count=${mib}`;
+  const full = 'disk_full: it ended with exit code 1, and the disk of the microVM was full';
+  // More than a submit may ask for.
+  const cut = 'its microVM cannot hold 100 MiB of files, and had less room';
+  expect(await ends(fill('/work/x', 200), 100)).toBe(`${full}; ${cut}`);
+  const readAll = 'find /usr /bin /lib -type f | xargs cat > /dev/null 2>&1';
+  const largest = diskMiBMax(128);
+  expect(await ends(`${readAll}; ${fill('/root/x', largest - 1)}`, largest)).toBe('exit: null');
+  expect(await ends(`${fill('/tmp/x', 9)}; ${fill('/root/x', 9)}`, 16)).toBe(full);
+  await vms.close();
+});
+
 it('more memory than the guest has is oom, and a guest that panics is vm_crashed with its console', async () => {
   const vms = await openVms();
-  const hungry = new TestExecution({ command: shell('a=x; while :; do a=$a$a; done'), memoryMiB: 128 });
-  expect(await executorOf(vms).run(hungry)).toMatchObject({ reason: 'oom', exitCode: null });
+  const hungry = new TestExecution({
+    command: shell("sh -c 'a=x; while :; do a=$a$a; done'; exit 1"),
+    memoryMiB: 128,
+  });
+  const struck = 'the out-of-memory killer of the microVM struck';
+  expect(await executorOf(vms).run(hungry)).toMatchObject({ reason: 'oom', exitCode: null, message: struck });
   const panic = new TestExecution({ command: shell('echo c > /proc/sysrq-trigger; sleep 60') });
   const crashed = await executorOf(vms).run(panic);
   expect(crashed.reason).toBe('vm_crashed');

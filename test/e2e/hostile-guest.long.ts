@@ -10,7 +10,7 @@ import { isArtifactName } from '../../src/domain/artifact-name.ts';
 import { cgroupsOf, vmFoldersUnder } from '../lib/leftovers.ts';
 import { type Process, Site, until, vmmsOf } from '../lib/system.ts';
 import { untruths } from '../lib/truth.ts';
-import { baseImage } from './real-vms.ts';
+import { baseImage, builtImage } from './real-vms.ts';
 
 /** Ticks for as long as the attack lasts, in another VM of the same host. */
 const neighbour: SubmitJob = {
@@ -22,10 +22,27 @@ interface Attack {
   readonly name: string;
   readonly script: string;
   readonly timeoutMs?: number;
-  readonly memoryMiB?: number;
+  /** Default: 128 MiB. */
+  readonly more?: Partial<SubmitJob>;
   /** Reasons that tell the truth of it, one of them. */
   readonly reasons: readonly string[];
   readonly message?: RegExp;
+}
+
+/** Everywhere a command may write, and where its memory, its image or its VM is another. */
+function fullDisks(): Attack[] {
+  const inside = ['/work', '/tmp', '/root', '/dev/shm'].map((folder) => ({ folder, memoryMiB: 128 }));
+  const others = [
+    { folder: '/work', memoryMiB: 256 },
+    { folder: '/work', memoryMiB: 128, isolation: 'shared' as const },
+    { folder: '/work', memoryMiB: 256, image: 'python' },
+  ];
+  return [...inside, ...others].map(({ folder, ...more }) => ({
+    name: `a full ${folder}, ${Object.values(more).join(', ')}`,
+    script: `head -c 10000000000 /dev/zero > ${folder}/full`,
+    more,
+    reasons: ['disk_full'],
+  }));
 }
 
 const attacks: readonly Attack[] = [
@@ -45,16 +62,15 @@ const attacks: readonly Attack[] = [
     name: 'a fork bomb',
     script: 'bomb() { bomb | bomb & }; bomb; sleep 600',
     timeoutMs: 8_000,
-    reasons: ['timeout', 'oom', 'vm_crashed'],
+    reasons: ['timeout', 'oom'],
   },
-  {
-    name: 'a full disk',
-    script: 'head -c 10000000000 /dev/zero > /work/full',
-    timeoutMs: 60_000,
-    // In a smaller guest its disk, which is memory, is not what ends first.
-    memoryMiB: 512,
-    reasons: ['disk_full', 'exit'],
-  },
+  ...fullDisks(),
+  ...[128, 256].map((memoryMiB) => ({
+    name: `a process that takes all of ${memoryMiB} MiB`,
+    script: 'tail /dev/zero; exit 1',
+    more: { memoryMiB },
+    reasons: ['oom'],
+  })),
   {
     name: 'a kernel panic',
     script: 'echo c > /proc/sysrq-trigger; sleep 600',
@@ -95,6 +111,7 @@ describe('a hostile guest', () => {
 
   beforeAll(async () => {
     await baseImage();
+    await builtImage({ image: 'python' });
     const dir = await mkdtemp(join(tmpdir(), 'blixard-hostile-'));
     const source = fileURLToPath(new URL('programs/hostile-agent.c', import.meta.url));
     execFileSync('gcc', ['-static', '-Os', '-s', '-Wall', '-Werror', '-o', join(dir, 'agent'), source]);
@@ -105,6 +122,7 @@ describe('a hostile guest', () => {
       BLIXARD_SLOTS: '2',
       BLIXARD_STOP_GRACE: '1s',
       BLIXARD_BOOT_TIMEOUT: '60s',
+      BLIXARD_SERVICE_IDLE: '2s',
     });
     client = site.client();
   });
@@ -141,8 +159,9 @@ describe('a hostile guest', () => {
     await until('no folder is left', async () => (await vmFoldersUnder(site.dataDir)).length === 0);
   };
 
-  it.each(attacks)('$name', async ({ script, timeoutMs = 60_000, memoryMiB = 128, reasons, message }) => {
-    const ended = await attack({ command: ['sh', '-c', script], timeoutMs, memoryMiB });
+  it.each(attacks)('$name', async ({ script, timeoutMs = 60_000, more, reasons, message }) => {
+    const command = ['sh', '-c', script];
+    const ended = await attack({ command, timeoutMs, memoryMiB: 128, ...more });
     expect(reasons, ended.message ?? undefined).toContain(ended.reason);
     if (message !== undefined) expect(ended.message).toMatch(message);
   });

@@ -12,7 +12,10 @@ export function declareJobFlags(command: Command): void {
     .option('--env-file <file>', 'set the environment variables of this file', collect)
     .option('-m, --memory <size>', `memory of the microVM, for example 1g (default: ${defaults.memoryMiB}m)`)
     .option('--cpus <n>', `virtual CPUs (default: ${defaults.vcpus})`)
-    .option('--disk <size>', 'room to write in, of its memory (default: 80 % of it, 50 % in /tmp)')
+    .option(
+      '--disk <size>',
+      'room to write in, of its memory (default: all but what is kept for the command)',
+    )
     .option('--pids <n>', 'processes and threads at once (default: what the guest has room for)')
     .option(
       '--timeout <duration>',

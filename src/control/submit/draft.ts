@@ -5,6 +5,7 @@ import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { BackoffPolicy } from '../../domain/retry.ts';
+import { diskMiBMax, memoryMiBForDisk } from '../../domain/vm-size.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
 import { badValue } from '../http/validation.ts';
 import { fullImageName } from '../image-name.ts';
@@ -104,10 +105,12 @@ function assertCapFits(field: string, { delayMs = 0, delayMaxMs = delayMs }: Par
   throw badValue(`${field}.delayMaxMs`, delayMaxMs, `at least ${field}.delayMs, that is ${delayMs}`);
 }
 
-/** The disk lies in memory: more of it than that could not be filled. */
+/** The disk lies in memory: more of it than the guest can hold could not be filled. */
 function assertDiskFits({ diskMiB, memoryMiB }: JobSpec): void {
-  if (diskMiB === undefined || diskMiB <= memoryMiB) return;
-  throw badValue('diskMiB', diskMiB, `at most memoryMiB, that is ${memoryMiB}`);
+  const max = diskMiBMax(memoryMiB);
+  if (diskMiB === undefined || diskMiB <= max) return;
+  const needed = `${diskMiB} needs memoryMiB ${memoryMiBForDisk(diskMiB)}`;
+  throw badValue('diskMiB', diskMiB, `at most ${max} with memoryMiB ${memoryMiB}; ${needed}`);
 }
 
 /** Only a microVM can keep it: in anything else the job would run in less than was asked for. */
