@@ -70,10 +70,12 @@ export async function reportError(
   if (error instanceof OutputClosed) return outputClosedCode;
   const paint = makePaint(context.terminal.hasColour('stderr'));
   const told = errorText(error, { paint, verbose, usageHint: helpHint(command) });
-  const leftToExitCode = (): void => undefined;
   await context.terminal.write('stderr', told.text).catch(leftToExitCode);
   return told.exitCode;
 }
+
+/** Standard error cannot be written: there is nobody to tell. */
+const leftToExitCode = (): void => undefined;
 
 function createProgram(home: CommandHome): Command {
   const program = newProgram(home.context);
@@ -100,7 +102,7 @@ function createProgram(home: CommandHome): Command {
 }
 
 function newProgram(context: CliContext): Command {
-  const write = (stream: 'stdout' | 'stderr') => (text: string) => void context.terminal.write(stream, text);
+  const { terminal } = context;
   const program = new Command('blixard')
     .description('Durable jobs in microVMs.')
     .version(context.version, '-v, --version', 'print the version')
@@ -109,10 +111,10 @@ function newProgram(context: CliContext): Command {
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({
-      writeOut: write('stdout'),
-      writeErr: write('stderr'),
-      getOutHasColors: () => context.terminal.hasColour('stdout'),
-      getErrHasColors: () => context.terminal.hasColour('stderr'),
+      writeOut: (text) => void terminal.write('stdout', text),
+      writeErr: (text) => void terminal.write('stderr', text).catch(leftToExitCode),
+      getOutHasColors: () => terminal.hasColour('stdout'),
+      getErrHasColors: () => terminal.hasColour('stderr'),
     })
     .configureHelp({ styleTitle: (title) => `\x1b[1m${title}\x1b[0m` })
     .addHelpText('after', examples);

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { processTerminal } from './terminal.ts';
 
@@ -25,9 +25,9 @@ describe('the terminal of a process', () => {
   });
 
   it('tells what cannot be written as a fault of where it goes, not of Blixard', async () => {
-    const stdout = stream(false);
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    const stdout = new Writable({ write: (_chunk, _encoding, done) => done(full) });
     const terminal = processTerminal({ stdout, stderr: stream(false) }, {});
-    stdout.destroy(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }));
     await expect(terminal.write('stdout', 'x')).rejects.toMatchObject({
       code: 'OUTPUT_FAILED',
       message: 'Standard output cannot be written: ENOSPC: no space left on device',
