@@ -7,6 +7,7 @@ import type { AnyInput } from './wire.ts';
 const sameAgain: ReadonlySet<RouteName> = new Set([
   'cancelJob',
   'setQueue',
+  'setSchedule',
   'pauseQueue',
   'resumeQueue',
   'pauseSchedule',

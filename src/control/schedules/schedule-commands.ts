@@ -68,10 +68,12 @@ export class ScheduleCommands {
     assertComes(body.cron, body.timeZone ?? defaults.timeZone, this.#clock.nowMs());
     await this.#jobs.assertSubmittable(body.job);
     return await this.#change(name, (current) => {
+      const settings = settingsOf(body, current);
+      const { version } = body;
       const found = current?.version ?? 0;
-      if (body.version !== undefined && body.version !== found)
-        throw new BlixardError('SCHEDULE_CHANGED', { schedule: name, found, version: body.version });
-      return settingsOf(body, current);
+      if (version !== undefined && version !== found && !isDone(version, settings, current))
+        throw new BlixardError('SCHEDULE_CHANGED', { schedule: name, found, version });
+      return settings;
     });
   }
 
@@ -218,6 +220,11 @@ function nextAtOf(settings: Settings, current: Schedule | undefined, nowMs: numb
   if (current?.cron === cron && current.timeZone === timeZone && !current.paused) return current.nextAtMs;
   const [nextAtMs] = firstSlots(slotsOf(cron, timeZone), Math.max(nowMs, current?.lastSlotMs ?? 0), 1);
   return nextAtMs ?? null;
+}
+
+/** The same set has come before, and its answer was maybe lost. */
+function isDone(version: number, settings: Settings, current: Schedule | undefined): boolean {
+  return current?.version === version + 1 && isDeepStrictEqual(settingsIn(current), settings);
 }
 
 function settingsOf(body: SetSchedule, current: Schedule | undefined): Settings {
