@@ -5,7 +5,7 @@ import type { Breaker } from './breaker.ts';
 /** How long a probe may take, for who waits for what it comes to. */
 export const probeMs = 5_000;
 /** A broken image may be a good one on the host of another worker, who shall have a chance to take the job. */
-const brokenMsMax = 15_000;
+export const brokenMsMax = 15_000;
 
 /** A breaker that is not closed. */
 export interface BreakerTold {

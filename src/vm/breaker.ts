@@ -1,7 +1,7 @@
 /** A circuit breaker: closed, open for a time, then half open with one probe. Pure. */
 
-/** After so many failures in a row nothing is tried for `firstOpenMs`; after a probe that failed, for `openMs`. */
-export const breakerBounds = { failuresMax: 3, firstOpenMs: 15_000, openMs: 60_000 };
+/** After so many failures in a row, and after each probe that failed, nothing is tried for `openMs`. */
+export const breakerBounds = { failuresMax: 3, openMs: 60_000 };
 
 /** `failures`: those in a row. */
 export type Breaker =
@@ -27,8 +27,7 @@ export function afterFailure(breaker: Breaker, wasProbe: boolean, nowMs: number)
   const failures = breaker.failures + 1;
   if (breaker.phase === 'closed' && failures < breakerBounds.failuresMax)
     return { phase: 'closed', failures };
-  const openMs = breaker.phase === 'closed' ? breakerBounds.firstOpenMs : breakerBounds.openMs;
-  return { phase: 'open', failures, untilMs: nowMs + openMs };
+  return { phase: 'open', failures, untilMs: nowMs + breakerBounds.openMs };
 }
 
 /** What failed has failed again after some time. */

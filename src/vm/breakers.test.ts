@@ -5,10 +5,11 @@ import type { Image } from '../image/image-store.ts';
 import { FakeClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { breakerBounds } from './breaker.ts';
+import { brokenMsMax } from './breaker-words.ts';
 import { Breakers } from './breakers.ts';
 import type { StartOrder } from './controller.ts';
 
-const { failuresMax, firstOpenMs, openMs } = breakerBounds;
+const { failuresMax, openMs } = breakerBounds;
 const broken = new BlixardError('VM_BOOT_FAILED', { problem: 'no kernel' });
 
 function orderOf(name: string, memoryMiB = 128): StartOrder {
@@ -62,12 +63,12 @@ describe('the breaker of an image', () => {
     failTimes(orderOf('bad'));
     expect(() => breakers.enter(orderOf('bad'))).toThrow(
       'The microVM is not started for now: 3 VMs of bad:latest with 128 MiB failed in a row, ' +
-        'the next try is in 15s; last: The microVM did not start: no kernel',
+        'the next try is in 1m; last: The microVM did not start: no kernel',
     );
     breakers.enter(orderOf('good')).succeeded();
     breakers.enter(orderOf('bad', 256)).dropped();
     expect(breakers.told()).toMatchObject([
-      { image: 'bad:latest', memoryMiB: 128, vcpus: 1, phase: 'open', failures: 3, retryInMs: firstOpenMs },
+      { image: 'bad:latest', memoryMiB: 128, vcpus: 1, phase: 'open', failures: 3, retryInMs: openMs },
     ]);
   });
 
@@ -93,7 +94,7 @@ describe('the breaker of an image', () => {
     failTimes(orderOf('bad'));
     await settle();
     expect(() => breakers.enter(orderOf('bad'))).toThrow('The microVM is not started for now');
-    clock.advance(firstOpenMs);
+    clock.advance(openMs);
     const trial = breakers.enter(orderOf('bad'));
     expect(() => breakers.enter(orderOf('bad'))).toThrow('The microVM is not started for now');
     trial.failed(broken);
@@ -101,7 +102,7 @@ describe('the breaker of an image', () => {
     expect(() => breakers.enter(orderOf('bad'))).toThrow('The microVM is not started for now');
     await settle();
     const refused = caught(() => breakers.enter(orderOf('bad')));
-    expect(refused).toMatchObject({ code: 'IMAGE_BROKEN', details: { retryInMs: firstOpenMs } });
+    expect(refused).toMatchObject({ code: 'IMAGE_BROKEN', details: { retryInMs: brokenMsMax } });
     expect(refused.message).toBe(
       'The image does not start: 4 VMs of bad:latest with 128 MiB failed in a row, while others start on this host: ' +
         'build it anew (blixard image build), or give its VMs more memory (-m); ' +
@@ -144,7 +145,7 @@ describe('the breaker of the host', () => {
     expect(breakers.hostStopped()).toBeNull();
     failHost();
     expect(breakers.hostStopped()).toBe(
-      'no image starts on this host, the next try is in 15s; last: The microVM did not start: no kernel',
+      'no image starts on this host, the next try is in 1m; last: The microVM did not start: no kernel',
     );
     expect(() => breakers.enter(orderOf('good'))).toThrow('no image starts on this host');
     expect(breakers.told()[0]).toMatchObject({ image: undefined, phase: 'open', failures: 3 });
@@ -194,7 +195,7 @@ describe('the breaker of the host', () => {
   it('closes when there is no image left to try, and the next one is started', async () => {
     failHost();
     orders = async () => [];
-    clock.advance(firstOpenMs);
+    clock.advance(openMs);
     await settle();
     expect(breakers.hostStopped()).toBeNull();
     expect(clock.waiting).toBe(0);
@@ -208,7 +209,7 @@ describe('the breaker of the host', () => {
     breakers.enter(orderOf('best')).succeeded();
     failHost();
     orders = () => Promise.reject(new Error('the folder cannot be read'));
-    clock.advance(firstOpenMs);
+    clock.advance(openMs);
     await settle();
     expect(probed.map(({ image }) => image.name)).toEqual(['best']);
     expect(breakers.hostStopped()).toBeNull();
@@ -220,7 +221,7 @@ describe('the breaker of the host', () => {
     await settle();
     expect(breakers.hostStopped()).toBeNull();
     for (const name of ['a', 'b']) breakers.enter(orderOf(name)).failed(broken);
-    clock.advance(firstOpenMs);
+    clock.advance(openMs);
     await settle();
     expect(breakers.told()[0]).toMatchObject({ phase: 'open', failures: 3, retryInMs: openMs });
     orders = async () => [orderOf('good')];

@@ -56,6 +56,10 @@ async function expectLockedIn(pid: number): Promise<void> {
   expect(limits).toMatch(/^Max open files\s+256 /m);
 }
 
+function userNamespaceOf(pid: number): Promise<string> {
+  return readlink(`/proc/${pid}/ns/user`);
+}
+
 /** What somebody who has taken QEMU over would find, as `mount point options` of its file systems on a disk. */
 async function seenBy(pid: number): Promise<string[]> {
   const mounts = (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).trim().split('\n');
@@ -76,6 +80,12 @@ describe.skipIf(lockIn.sandbox === 'none')('QEMU in its sandbox', () => {
   afterAll(() => vm.kill());
 
   it('has no right, nothing in common with the host, and bounds', () => expectLockedIn(vm.identity.pid));
+
+  it('is in a user namespace of its own, or it is told why in none', async () => {
+    const isIn = (await userNamespaceOf(vm.identity.pid)) !== (await readlink('/proc/self/ns/user'));
+    expect(isIn).toBe(lockIn.sandboxReason.includes('in a user namespace of its own'));
+    if (!isIn) expect(lockIn.sandboxReason).toContain('lets that user make no user namespace');
+  });
 
   it.runIf(isRoot)('is a user that nobody else is', async () => {
     const { Uid, Gid, Groups } = await statusOf(vm.identity.pid);
@@ -212,6 +222,7 @@ describe.runIf(isRoot)('an ordinary user', () => {
       const name = async () => (await statusOf(told.identity.pid))['Seccomp'];
       await expect.poll(name, { timeout: 5_000 }).toBe('2');
       await expectLockedIn(told.identity.pid);
+      expect(await userNamespaceOf(told.identity.pid)).not.toBe(await readlink('/proc/self/ns/user'));
     }
     worker.kill('SIGKILL');
     await expect.poll(() => isRunning(told.identity), { timeout: 5_000 }).toBe(false);

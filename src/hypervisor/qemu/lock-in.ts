@@ -13,7 +13,7 @@ import { TailBuffer } from '../tail-buffer.ts';
 import { translationMiB } from './arguments.ts';
 import { Cgroups, findCgroups } from './cgroups.ts';
 import { infoFd, programFoldersOf, type SandboxView, sandboxCommand } from './sandbox.ts';
-import { usersForVmms, type VmmUser, type VmmUsers } from './vmm-user.ts';
+import { type Becoming, usersForVmms, type VmmUser } from './vmm-user.ts';
 
 /** What an operator wants. `auto`: locked in where that works, else not, and told. */
 export type SandboxWish = 'auto' | 'required' | 'off';
@@ -74,41 +74,60 @@ export async function openVmmLock(deps: VmmLockDeps): Promise<VmmLock> {
     ...{ sandbox, sandboxReason },
     ...bounds,
   });
-  const open = (lock: LockIn, users?: VmmUsers) => new Lock({ ...deps, cgroups, told: lock, users });
+  const open = (lock: LockIn, becomes?: Becomes) => new Lock({ ...deps, cgroups, told: lock, becomes });
   if (wish === 'off') return open(told('none', 'it was switched off (sandbox = off)'));
-  const isRoot = process.getuid?.() === 0;
-  const found = await usersForVmms({ isRoot, needsKvm: accel === 'kvm' });
-  const users = 'none' in found ? undefined : found;
-  const who = 'none' in found ? found.none : 'a user of its own';
-  const lock = open(told('bubblewrap', `it sees /usr and its own files only, as ${who}`), users);
-  const problem = await lock.problem();
-  if (problem === undefined) return lock;
+  let problem = '';
+  for (const { who, becomes } of await waysIn(accel)) {
+    const lock = open(told('bubblewrap', `it sees /usr and its own files only, as ${who}`), becomes);
+    const why = await lock.problem();
+    if (why === undefined) return lock;
+    problem = why;
+  }
   if (wish === 'required') {
     throw new BlixardError('VM_MANAGER_UNAVAILABLE', { reason: `sandbox = required, but ${problem}` });
   }
   return open(told('none', problem));
 }
 
+const namespace = 'a user namespace of its own';
+
+/** Who the VMM of this id becomes. */
+type Becomes = (vmId: string) => Becoming;
+
+/** What VMMs may be in the sandbox, the best first; who they are, in words. */
+async function waysIn(accel: Accel): Promise<readonly { who: string; becomes: Becomes | undefined }[]> {
+  const isRoot = process.getuid?.() === 0;
+  const users = await usersForVmms({ isRoot, needsKvm: accel === 'kvm' });
+  if ('none' in users) return [{ who: `${users.none}, in ${namespace}`, becomes: undefined }];
+  const by = (ownNamespace: boolean): Becomes => {
+    return (vmId) => ({ ...users(vmId), ownNamespace });
+  };
+  return [
+    { who: `a user of its own, in ${namespace}`, becomes: by(true) },
+    { who: 'a user of its own (the host lets that user make no user namespace)', becomes: by(false) },
+  ];
+}
+
 class Lock implements VmmLock {
   readonly told: LockIn;
   readonly #deps: VmmLockDeps & { readonly cgroups: Cgroups | undefined };
-  readonly #users: VmmUsers | undefined;
+  readonly #becomes: Becomes | undefined;
 
   constructor({
     told,
-    users,
+    becomes,
     ...deps
-  }: VmmLockDeps & { cgroups: Cgroups | undefined; told: LockIn; users: VmmUsers | undefined }) {
+  }: VmmLockDeps & { cgroups: Cgroups | undefined; told: LockIn; becomes: Becomes | undefined }) {
     this.#deps = deps;
     this.told = told;
-    this.#users = users;
+    this.#becomes = becomes;
   }
 
   async prepare(spec: VmSpec, mapsReadOnly: boolean): Promise<LockedCommand> {
     const { cgroups } = this.#deps;
     const release = async (): Promise<void> => cgroups?.remove(spec.id);
     try {
-      const user = this.#users?.(spec.id);
+      const user = this.#becomes?.(spec.id);
       const writable = await memoryToWrite(spec, mapsReadOnly, user);
       // Where it finds the socket that takes its state.
       if (user !== undefined && spec.template?.act === 'make') await chmod(spec.runDir, 0o711);
@@ -147,7 +166,11 @@ class Lock implements VmmLock {
       ...{ readOnly: [], writable: [], folder: '/usr', needsKvm: accel === 'kvm' },
       programFolders: programFoldersOf(program),
     };
-    const failure = await failureOf([...sandboxCommand(view, this.#users?.('trial')), program, '--version']);
+    const failure = await failureOf([
+      ...sandboxCommand(view, this.#becomes?.('trial')),
+      program,
+      '--version',
+    ]);
     return failure === undefined ? undefined : `bwrap does not work on this host: ${failure}`;
   }
 

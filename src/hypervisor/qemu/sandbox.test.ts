@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { programFoldersOf, sandboxCommand } from './sandbox.ts';
-import type { VmmUser } from './vmm-user.ts';
+import type { Becoming } from './vmm-user.ts';
 
 const view = {
   readOnly: ['/root/images/kernel', '/root/images/root'],
@@ -9,7 +9,7 @@ const view = {
   folder: '/data/vms/1',
   needsKvm: false,
 };
-const user: VmmUser = { uid: 7, gid: 8, groups: [], isAlone: true };
+const user: Becoming = { uid: 7, gid: 8, groups: [], isAlone: true, ownNamespace: true };
 const line = (more: Partial<typeof view> = {}, as = user): string =>
   sandboxCommand({ ...view, ...more }, as).join(' ');
 
@@ -43,8 +43,9 @@ it('makes the folders above them itself, so that the user of the VMM may enter t
 
 it('becomes the user without any right, after which it can gain none', () => {
   expect(line()).toMatch(
-    / -- setpriv --reuid 7 --regid 8 --clear-groups --bounding-set -all .*--no-new-privs --$/,
+    / -- setpriv --reuid 7 --regid 8 --clear-groups --bounding-set -all .*--no-new-privs -- unshare --user --$/,
   );
+  expect(line({}, { ...user, ownNamespace: false })).toMatch(/ -- setpriv .*--no-new-privs --$/);
   expect(line({ needsKvm: true }, { ...user, groups: [108] })).toMatch(
     /--dev-bind \/dev\/kvm .* --groups 108 /,
   );

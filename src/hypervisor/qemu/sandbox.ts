@@ -1,6 +1,6 @@
 /** The command line of bubblewrap that locks one VMM in: a pure function, every switch with the reason for it. */
 import { dirname, join } from 'node:path';
-import type { VmmUser } from './vmm-user.ts';
+import type { Becoming } from './vmm-user.ts';
 
 /** Where bubblewrap tells the pid of the first process in the sandbox, whose only child QEMU is. */
 export const infoFd = 6;
@@ -25,7 +25,7 @@ export interface SandboxView {
  * @param user the VMM becomes it, which only root can do; undefined: it stays who this process is, in a user
  * namespace where that is nobody.
  */
-export function sandboxCommand(view: SandboxView, user: VmmUser | undefined): string[] {
+export function sandboxCommand(view: SandboxView, user: Becoming | undefined): string[] {
   const files = [
     // First: it may hold others of these.
     ['--ro-bind', view.folder],
@@ -59,11 +59,13 @@ const rightsToBecome = [
   ...['--cap-drop', 'ALL', '--cap-add', 'CAP_SETUID', '--cap-add', 'CAP_SETGID', '--cap-add', 'CAP_SETPCAP'],
 ];
 
-function become({ uid, gid, groups }: VmmUser): string[] {
+function become({ uid, gid, groups, ownNamespace }: Becoming): string[] {
   const others = groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')];
   const rights = ['--bounding-set', '-all', '--inh-caps', '-all', '--no-new-privs'];
   const ids = ['--reuid', String(uid), '--regid', String(gid)];
-  return ['setpriv', ...ids, ...others, ...rights, '--'];
+  // Made by the user, not by root, and without a map: there is nobody in it that it could become.
+  const namespace = ownNamespace ? ['unshare', '--user', '--'] : [];
+  return ['setpriv', ...ids, ...others, ...rights, '--', ...namespace];
 }
 
 /** Every folder above these paths, from the root down. */

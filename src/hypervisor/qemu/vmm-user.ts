@@ -13,6 +13,9 @@ export interface VmmUser {
   readonly isAlone: boolean;
 }
 
+/** Who a VMM becomes in its sandbox; `ownNamespace`: and then leaves the host's user namespace for one of its own. */
+export type Becoming = VmmUser & { readonly ownNamespace: boolean };
+
 /** Gives each VM its user; undefined where VMMs run as this process does. */
 export type VmmUsers = (vmId: string) => VmmUser;
 
