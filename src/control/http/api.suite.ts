@@ -119,7 +119,14 @@ export function apiSuite(name: string, makeTransport: (system: TestSystem) => Tr
       expect(cancelled.state).toBe('cancelled');
       expect(await call('cancelJob', { params: { id } })).toEqual(cancelled);
       const retry = { params: { id }, body: { delayMs: 3_600_000 } };
-      expect(await call('retryJob', retry)).toMatchObject({ state: 'scheduled' });
+      expect(await refusal(call('retryJob', { params: { id }, body: { attempt: 1 } }))).toEqual({
+        code: 'JOB_CHANGED',
+        details: { jobId: id, found: 0, attempt: 1 },
+      });
+      const keyed = { ...retry, headers: { 'idempotency-key': 'once' } };
+      const retried = await call('retryJob', keyed);
+      expect(retried).toMatchObject({ state: 'scheduled' });
+      expect(await call('retryJob', keyed)).toEqual(retried);
       expect(await refusal(call('retryJob', retry))).toEqual({
         code: 'JOB_INVALID_TRANSITION',
         details: { jobId: id, from: 'scheduled', to: 'scheduled', allowed: 'pending, failed, cancelled' },
