@@ -133,13 +133,17 @@ export class BlixardClient {
 
   /**
    * Everything that happens, by default from now on: each event once and in order, also over lost
-   * connections. Goes on until the caller stops reading or `signal` aborts; rejects as `followLogs` does.
+   * connections. Goes on until the caller stops reading or `signal` aborts; rejects as `followLogs` does, and with
+   * EVENTS_GONE when events after its place are not kept any more.
    */
   followEvents(options: FollowEventsOptions = {}): AsyncIterable<JobEvent> {
     return followEvents({ transport: this.#transport, clock: this.#clock }, options);
   }
 
-  /** A page of events, oldest first; one with a `nextCursor` may be empty, when few events pass the filter. */
+  /**
+   * A page of events, oldest first; one with a `nextCursor` may be empty, when few events pass the filter. Rejects with
+   * EVENTS_GONE as `followEvents` does.
+   */
   async listEvents(
     query: Omit<QueryOf<'listEvents'>, 'follow'> = {},
     options: CallOptions = {},

@@ -123,7 +123,7 @@ export const routes = table({
     query: strict({ limit: pageSize, cursor }),
     status: 200,
     reply: EventPage,
-    errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'STORE_UNAVAILABLE'],
+    errors: ['EVENTS_GONE', 'JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'STORE_UNAVAILABLE'],
   },
   readLogs: {
     method: 'GET',

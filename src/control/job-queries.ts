@@ -27,6 +27,7 @@ import { gateOfJob } from '../store/statements/queues.ts';
 import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
 import { whyBackedOff } from './backed-off.ts';
 import { cursorOf, seqOf } from './cursor.ts';
+import { eventsGone, goneBefore } from './events/gone.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
 import { countsOf } from './queue-rows.ts';
 import { whyQueueWaits } from './queue-waiting.ts';
@@ -118,12 +119,14 @@ export class JobQueries {
     return readChildren(this.#db, await this.#existing(idOrPrefix), query);
   }
 
-  /** What happened to a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED. */
+  /** What happened to a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED, EVENTS_GONE. */
   async events(idOrPrefix: string, query: QueryOf<'listJobEvents'> = {}): Promise<EventPage> {
     const jobId = await this.#existing(idOrPrefix);
     const limit = query.limit ?? defaults.pageSize;
     const after = query.cursor === undefined ? 0 : seqOf(query.cursor);
     const rows = await this.#db.query(eventsOfJob.with({ jobId, after, limit }));
+    const oldest = await goneBefore(this.#db, after, jobId);
+    if (oldest !== null) throw eventsGone(after, oldest);
     return { events: rows.map(eventOf), nextCursor: cursorAfter(rows, limit) };
   }
 

@@ -38,7 +38,10 @@ export const tellRoutes = {
         Type.String({ pattern: '^[0-9a-f-]{4,36}$', description: 'job id or a unique start of one' }),
       ),
       after: Type.Optional(
-        wholeNumber(0, { description: 'start after this event; by default followers start now, pages at 0' }),
+        wholeNumber(0, {
+          description:
+            'start after this event; 0: at the oldest that is kept; by default followers start now, pages at 0',
+        }),
       ),
       last: Type.Optional(wholeNumber(0, { description: 'start so many events before the newest' })),
       limit: pageSize,
@@ -47,7 +50,14 @@ export const tellRoutes = {
     status: 200,
     reply: 'stream',
     page: EventPage,
-    errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'OVERLOADED', 'STORE_UNAVAILABLE'],
+    errors: [
+      'VALIDATION_FAILED',
+      'EVENTS_GONE',
+      'JOB_NOT_FOUND',
+      'JOB_ID_AMBIGUOUS',
+      'OVERLOADED',
+      'STORE_UNAVAILABLE',
+    ],
   },
   listWebhooks: {
     method: 'GET',
