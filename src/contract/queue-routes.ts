@@ -4,7 +4,7 @@ import { limits } from '../domain/limits.ts';
 import { JobId, namePattern } from './job.ts';
 import { Purge, Purged, Queue, QueuePage, QueueStats, Redrive, Redriven, SetQueue } from './queue.ts';
 import type { Route } from './routes.ts';
-import { strict } from './schema.ts';
+import { cursor, strict } from './schema.ts';
 import { idempotencyHeaders } from './submit-options.ts';
 
 const QueueName = Type.String({ pattern: namePattern });
@@ -17,7 +17,7 @@ export const queueRoutes = {
     summary: 'Every queue that has settings or jobs, by name.',
     query: strict({
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageMax })),
-      cursor: Type.Optional(QueueName),
+      cursor,
     }),
     status: 200,
     reply: QueuePage,

@@ -5,7 +5,7 @@ import { limits } from '../domain/limits.ts';
 import { Job, JobId } from './job.ts';
 import type { Route } from './routes.ts';
 import { Schedule, ScheduleName, SchedulePage, ScheduleWithRuns, SetSchedule } from './schedule.ts';
-import { strict } from './schema.ts';
+import { cursor, strict } from './schema.ts';
 import { idempotencyHeaders } from './submit-options.ts';
 
 const params = strict({ name: ScheduleName });
@@ -19,7 +19,7 @@ export const scheduleRoutes = {
       limit: Type.Optional(
         Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
       ),
-      cursor: Type.Optional(ScheduleName),
+      cursor,
     }),
     status: 200,
     reply: SchedulePage,

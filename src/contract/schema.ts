@@ -43,8 +43,8 @@ export const blankLine = 'it is blank; each line must be a JSON object';
 /** Epoch milliseconds. */
 export const timeMs = wholeNumber(0, { description: 'epoch milliseconds' });
 
-/** Where a page starts: `nextCursor` of the one before. */
-export const cursor = Type.Optional(Type.String({ maxLength: 64 }));
+/** Where a page starts: `nextCursor` of the one before, of the same list. */
+export const cursor = Type.Optional(Type.String({ maxLength: 128 }));
 /** Entries of a page. */
 export const pageSize = Type.Optional(
   Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),

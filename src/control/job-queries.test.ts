@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
-import { cursorOf, seqOf } from './cursor.ts';
+import { cursorOf, nameOf, seqOf } from './cursor.ts';
 
 let control: Control;
 
@@ -69,10 +69,18 @@ describe('pages', () => {
 
   it('have cursors that come back as they went, and no others', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: limits.integerMax }), (seq) => seqOf(cursorOf(seq)) === seq),
+      fc.property(
+        fc.integer({ min: 0, max: limits.integerMax }),
+        (seq) => seqOf('jobs', cursorOf('jobs', seq)) === seq,
+      ),
     );
-    for (const bad of ['', 'x', cursorOf(-1), cursorOf(2 ** 60)])
-      expect(() => seqOf(bad), bad).toThrow(/cursor/);
+    const name = 'x'.repeat(64);
+    expect(nameOf('schedules', cursorOf('schedules', name))).toBe(name);
+    expect(cursorOf('schedules', name).length).toBeLessThanOrEqual(128);
+    for (const bad of ['', 'x', cursorOf('jobs', -1), cursorOf('jobs', 2 ** 60), cursorOf('events', 1)])
+      expect(() => seqOf('jobs', bad), bad).toThrow(/cursor/);
+    for (const bad of ['', 'x', cursorOf('queues', 'x')])
+      expect(() => nameOf('groups', bad), bad).toThrow(/of this list/);
   });
 
   it('of events begin after the cursor', async () => {

@@ -95,9 +95,9 @@ export class JobQueries {
   /** A page of jobs, newest first. Throws VALIDATION_FAILED for a bad cursor. */
   async list(query: QueryOf<'listJobs'>): Promise<JobPage> {
     const limit = query.limit ?? defaults.pageSize;
-    const before = query.cursor === undefined ? limits.integerMax : seqOf(query.cursor);
+    const before = query.cursor === undefined ? limits.integerMax : seqOf('jobs', query.cursor);
     if (isSearch(query)) return searchJobs(this.#db, query, { before, limit });
-    const { rows, nextCursor } = await readJobRows(before, limit, (from, most) =>
+    const { rows, nextCursor } = await readJobRows('jobs', before, limit, (from, most) =>
       this.#db.query(listStatement(query, { before: from, limit: most })),
     );
     return { jobs: rows.map((row) => jobOf(row)), nextCursor };
@@ -123,7 +123,7 @@ export class JobQueries {
   async events(idOrPrefix: string, query: QueryOf<'listJobEvents'> = {}): Promise<EventPage> {
     const jobId = await this.#existing(idOrPrefix);
     const limit = query.limit ?? defaults.pageSize;
-    const after = query.cursor === undefined ? 0 : seqOf(query.cursor);
+    const after = query.cursor === undefined ? 0 : seqOf('jobEvents', query.cursor);
     const rows = await this.#db.query(eventsOfJob.with({ jobId, after, limit }));
     const oldest = await goneBefore(this.#db, after, jobId);
     if (oldest !== null) throw eventsGone(after, oldest);
@@ -187,8 +187,8 @@ function listStatement(query: QueryOf<'listJobs'>, page: { before: number; limit
   return listJobs.with(page);
 }
 
-/** A full page may have another behind it. */
+/** A full page of events may have another behind it. */
 function cursorAfter(rows: readonly Row[], limit: number): string | null {
   const last = rows.at(-1);
-  return last === undefined || rows.length < limit ? null : cursorOf(integer(last, 'seq'));
+  return last === undefined || rows.length < limit ? null : cursorOf('jobEvents', integer(last, 'seq'));
 }

@@ -36,7 +36,7 @@ export async function searchJobs(
   // Where the first of the paths has looked far enough, so that no path has looked further.
   const end = ends.flat().map((row) => integer(row, 'seq'));
   const floor = Math.max(values.floor, ...end);
-  const { rows, nextCursor } = await readJobRows(values.before, page.limit, async (before, limit) => {
+  const { rows, nextCursor } = await readJobRows('jobs', values.before, page.limit, async (before, limit) => {
     const found = await Promise.all(
       paths.map(({ walk, ...pair }) =>
         db.query(searches[walk].with({ ...values, ...pair, floor, before, limit })),
@@ -47,7 +47,7 @@ export async function searchJobs(
       .sort((a, b) => integer(b, 'seq') - integer(a, 'seq'))
       .slice(0, limit);
   });
-  const lookedUpTo = end.length === 0 ? null : cursorOf(floor + 1);
+  const lookedUpTo = end.length === 0 ? null : cursorOf('jobs', floor + 1);
   return { jobs: rows.map((row) => jobOf(row)), nextCursor: nextCursor ?? lookedUpTo };
 }
 

@@ -4,7 +4,7 @@ import { defaults } from '../../domain/defaults.ts';
 import { limits } from '../../domain/limits.ts';
 import { EventPage } from '../job.ts';
 import type { Route } from '../routes.ts';
-import { strict, wholeNumber } from '../schema.ts';
+import { cursor, strict, wholeNumber } from '../schema.ts';
 import {
   Delivery,
   DeliveryPage,
@@ -19,7 +19,6 @@ import {
 
 const webhookParams = strict({ name: WebhookName });
 const deliveryParams = strict({ name: WebhookName, id: Type.String({ pattern: '^evt_[0-9a-f_-]{8,80}$' }) });
-const cursor = Type.Optional(Type.String({ maxLength: 64 }));
 const pageSize = Type.Optional(
   Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
 );

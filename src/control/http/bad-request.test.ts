@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
+import { cursorOf } from '../cursor.ts';
 import { ask, raw, submit } from './ask.suite.ts';
 import { startTestSystem, type TestSystem } from './test-system.suite.ts';
 
@@ -32,8 +33,16 @@ describe('a bad path or query is refused by name', () => {
     [
       'GET',
       '/v1/jobs?cursor=nonsense',
-      { field: 'cursor', value: '"nonsense"', allowed: 'the nextCursor of the page before' },
+      { field: 'cursor', value: '"nonsense"', allowed: 'the nextCursor of the page before, of this list' },
     ],
+    ...['groups?', 'queues?', 'schedules?', 'events?follow=false&'].map(
+      (list): [string, string, Record<string, unknown>] => [
+        'GET',
+        `/v1/${list}cursor=${cursorOf('jobs', 1)}`,
+        { field: 'cursor', allowed: 'the nextCursor of the page before, of this list' },
+      ],
+    ),
+    ['GET', `/v1/jobs?cursor=${cursorOf('groups', 'g')}`, { field: 'cursor' }],
     ['GET', '/v1/jobs/NOT-AN-ID', { field: 'id', value: '"NOT-AN-ID"' }],
     ['GET', `/v1/jobs/${'f'.repeat(3_000)}`, { field: 'id' }],
     ['GET', '/v1/jobs/..%2f..%2fetc%2fpasswd', { field: 'id' }],

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
+import { cursorOf } from '../cursor.ts';
 import { everyMinute, firedSlots, pass } from './schedules.suite.ts';
 
 const minute = 60_000;
@@ -241,8 +242,11 @@ describe('list', () => {
   it('gives pages by name', async () => {
     for (const name of ['c', 'a', 'b']) await control.schedules.set(name, nightly);
     const first = await control.schedules.list({ limit: 2 });
-    expect([first.schedules.map(({ name }) => name), first.nextCursor]).toEqual([['a', 'b'], 'b']);
-    const rest = await control.schedules.list({ limit: 2, cursor: 'b' });
+    expect([first.schedules.map(({ name }) => name), first.nextCursor]).toEqual([
+      ['a', 'b'],
+      cursorOf('schedules', 'b'),
+    ]);
+    const rest = await control.schedules.list({ limit: 2, cursor: first.nextCursor ?? '' });
     expect([rest.schedules.map(({ name }) => name), rest.nextCursor]).toEqual([['c'], null]);
   });
 });

@@ -23,6 +23,7 @@ import {
   tellDeleted,
   updateSchedule,
 } from '../../store/statements/schedules.ts';
+import { cursorOf, nameOf } from '../cursor.ts';
 import { badValue } from '../http/validation.ts';
 import type { JobCommands } from '../job-commands.ts';
 import type { Signals } from '../signals.ts';
@@ -159,17 +160,18 @@ export class ScheduleCommands {
     return { ...schedule, runs: runs.map(runOf) };
   }
 
-  /** A page by name. */
+  /** A page by name. Throws VALIDATION_FAILED for a bad cursor. */
   async list(query: { limit?: number; cursor?: string }): Promise<SchedulePage> {
     const { rows, next } = await readSpecPage({
-      from: query.cursor ?? '',
+      from: query.cursor === undefined ? '' : nameOf('schedules', query.cursor),
       limit: query.limit ?? defaults.pageSize,
       read: (after, limit) => this.#db.query(listSchedules.with({ after, limit })),
       keyOf: (row) => text(row, 'name'),
       spec: 'job',
     });
     const nowMs = this.#clock.nowMs();
-    return { schedules: rows.map((row) => scheduleOf(row, nowMs)), nextCursor: next };
+    const nextCursor = next === null ? null : cursorOf('schedules', next);
+    return { schedules: rows.map((row) => scheduleOf(row, nowMs)), nextCursor };
   }
 
   async #read(name: string): Promise<Schedule> {

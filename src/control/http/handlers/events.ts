@@ -29,7 +29,7 @@ export function eventHandlers(deps: AppDeps): Pick<Handlers, 'listEvents'> {
     const found = await events.page(filter, after, query.limit ?? defaults.pageSize);
     const answer: EventPage = {
       events: found.events.map(wireEventOf),
-      nextCursor: found.more ? cursorOf(found.position) : null,
+      nextCursor: found.more ? cursorOf('events', found.position) : null,
     };
     return { headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(answer) };
   };
@@ -53,7 +53,7 @@ export function eventHandlers(deps: AppDeps): Pick<Handlers, 'listEvents'> {
 async function placeOf({ query, lastEventId }: Call<'listEvents'>, events: EventFeed): Promise<number> {
   const newest = await events.newest();
   if (lastEventId !== undefined) return within('last-event-id', lastEventId, newest);
-  if (query.cursor !== undefined) return seqOf(query.cursor);
+  if (query.cursor !== undefined) return seqOf('events', query.cursor);
   if (query.after !== undefined) return within('after', String(query.after), newest);
   if (query.last !== undefined) {
     const place = newest - query.last;
