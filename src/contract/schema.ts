@@ -29,6 +29,17 @@ export function oneOf<const T extends readonly string[]>(
   return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options });
 }
 
+/** Query parameter of one or more of these: it may be given again, or hold several with commas between. */
+export function someOf<const T extends readonly string[]>(values: T) {
+  return Type.Unsafe<T[number] | readonly T[number][]>({
+    type: 'array',
+    items: { type: 'string', enum: [...values] },
+    minItems: 1,
+    maxItems: values.length,
+    description: 'any of those given: repeated, or with commas between',
+  });
+}
+
 /** A whole number from `minimum` up to what JSON and SQLite carry exactly. */
 export function wholeNumber(minimum: number, options: { description?: string } = {}) {
   return Type.Integer({ minimum, maximum: limits.integerMax, ...options });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { cursorOf, nameOf, seqOf } from './cursor.ts';
@@ -65,6 +66,37 @@ describe('pages', () => {
     expect(await idsOf({ queue: 'b' })).toEqual([gone.id, b.id]);
     expect(await idsOf({ queue: 'b', state: 'cancelled' })).toEqual([gone.id]);
     expect(await idsOf({ queue: 'c' })).toEqual([]);
+    expect(await idsOf({ state: ['cancelled', 'pending'] })).toEqual([gone.id, b.id, a.id]);
+    expect(await idsOf({ state: ['cancelled', 'failed'] })).toEqual([gone.id]);
+    expect(await idsOf({ queue: 'b', state: ['pending', 'cancelled', 'pending'] })).toEqual([gone.id, b.id]);
+    expect(await idsOf({ queue: 'a', state: ['failed', 'cancelled'] })).toEqual([]);
+    expect(await idsOf({ state: jobMachine.states })).toEqual([gone.id, b.id, a.id]);
+    expect(await idsOf({ state: ['cancelled', 'pending'], tenant: 'default' })).toEqual([
+      gone.id,
+      b.id,
+      a.id,
+    ]);
+    expect(await idsOf({ state: ['cancelled', 'failed'], text: 'true' })).toEqual([gone.id]);
+  });
+
+  it('of several states are in order over all of them and all queues', async () => {
+    const wanted: string[] = [];
+    for (let n = 0; n < 24; n++) {
+      const body = { ...trueJob, queue: `q${n % 5}`, labels: { a: 'b' }, delayMs: n % 3 === 1 ? 1_000 : 0 };
+      const { id } = await control.jobs.submit(body);
+      if (n % 3 === 0) await control.jobs.cancel(id);
+      if (n % 3 !== 1) wanted.unshift(id);
+    }
+    const state = ['cancelled', 'pending'] as const;
+    for (const query of [{ state }, { state, label: ['a=b'] }, { state, createdAfterMs: 1 }]) {
+      const found: string[] = [];
+      for (let cursor: string | null | undefined; cursor !== null; ) {
+        const page = await control.queries.list({ ...query, limit: 5, ...(cursor && { cursor }) });
+        found.push(...page.jobs.map(({ id }) => id));
+        cursor = page.nextCursor;
+      }
+      expect(found).toEqual(wanted);
+    }
   });
 
   it('have cursors that come back as they went, and no others', () => {

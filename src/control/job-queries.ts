@@ -5,7 +5,7 @@ import type { Stats } from '../contract/system.ts';
 import type { Worker } from '../contract/worker.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { isEnded } from '../domain/job.ts';
+import { isEnded, jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import type { WorkerState } from '../domain/worker.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -18,7 +18,7 @@ import {
   listJobs,
   listJobsByQueue,
   listJobsByQueueAndState,
-  listJobsByState,
+  listJobsByStates,
   newestAttempt,
   pastAttempts,
   probe,
@@ -31,7 +31,7 @@ import { eventsGone, goneBefore } from './events/gone.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
 import { countsOf } from './queue-rows.ts';
 import { whyQueueWaits } from './queue-waiting.ts';
-import { isSearch, searchJobs } from './search.ts';
+import { isSearch, searchJobs, statesOf } from './search.ts';
 import type { Signals } from './signals.ts';
 import { readJobRows } from './spec-pages.ts';
 import { readChildren, whyBlocked } from './together/family.ts';
@@ -179,12 +179,16 @@ function pairsOf(row: Row): Stats['jobs'] {
 }
 
 function listStatement(query: QueryOf<'listJobs'>, page: { before: number; limit: number }): Statement {
-  const { queue, state } = query;
-  if (queue !== undefined && state !== undefined)
+  const { queue } = query;
+  const states = statesOf(query);
+  if (queue === undefined)
+    return states === undefined
+      ? listJobs.with(page)
+      : listJobsByStates.with({ ...page, states: JSON.stringify(states) });
+  const [state, ...others] = states ?? jobMachine.states;
+  if (state !== undefined && others.length === 0)
     return listJobsByQueueAndState[kindOf(state)].with({ ...page, queue, state });
-  if (queue !== undefined) return listJobsByQueue.with({ ...page, queue });
-  if (state !== undefined) return listJobsByState.with({ ...page, state });
-  return listJobs.with(page);
+  return listJobsByQueue.with({ ...page, queue, states: JSON.stringify(states ?? jobMachine.states) });
 }
 
 /** A full page of events may have another behind it. */
