@@ -176,6 +176,15 @@ describe('a bad body is refused', () => {
         problem: { code: 'MEDIA_TYPE_UNSUPPORTED', details: { contentType, allowed: 'application/json' } },
       });
     }
+    for (const charset of ['latin1', '"iso-8859-1"', 'utf-16', 'utf-8; charset=ascii', '']) {
+      const answer = await submit(system.url, '{}', `application/json; charset=${charset}`);
+      expect(answer.problem.code, charset).toBe('MEDIA_TYPE_UNSUPPORTED');
+      expect(answer.problem.details, charset).toMatchObject({ allowed: 'application/json in UTF-8' });
+    }
+    for (const charset of ['utf-8', '"UTF-8"', 'utf8 ; x=y']) {
+      const answer = await submit(system.url, '{}', `application/json; charset=${charset}`);
+      expect(answer.problem.code, charset).toBe('VALIDATION_FAILED');
+    }
     const untyped = await raw(
       system.url,
       `POST /v1/jobs HTTP/1.1\r\n${host}content-length: 2\r\nconnection: close\r\n\r\n{}`,
