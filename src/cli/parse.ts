@@ -105,6 +105,25 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value];
 }
 
+/** Some of these words, with commas between in each text. */
+export function readWords<T extends string>(
+  flag: string,
+  texts: readonly string[],
+  words: readonly T[],
+): T[] {
+  const allowed = `one or more of ${words.join(', ')}, with commas between`;
+  return texts
+    .flatMap((text) => text.split(','))
+    .map((text) =>
+      orRefuse(
+        words.find((word) => word === text),
+        flag,
+        text,
+        allowed,
+      ),
+    );
+}
+
 function orRefuse<V>(value: V | undefined, flag: string, text: string, allowed: string): V {
   if (value !== undefined) return value;
   throw new BlixardError('USAGE', { problem: `${flag} ${text}: it must be ${allowed}` });

@@ -52,7 +52,7 @@ describe('the program', () => {
     [['job', 'get'], "missing required argument 'job'", 'blixard job get --help'],
     [
       ['job', 'ls', '--state', 'gone'],
-      "argument 'gone' is invalid. Allowed choices are blocked",
+      '--state gone: it must be one or more of blocked, ',
       'blixard job ls --help',
     ],
   ])('%j is refused with what was meant', async (args, problem, hint) => {

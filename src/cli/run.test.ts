@@ -238,7 +238,7 @@ describe('the commands about jobs', () => {
     const { id } = await world.submit(['true']);
     expect(JSON.parse(await output('job', 'get', id, '-o', 'json'))).toEqual(await world.get(id));
     const page = await world.client.call('listJobs', { query: { state: 'pending' } });
-    expect(JSON.parse(await output('job', 'ls', '--state', 'pending', '-o', 'json'))).toEqual(page);
+    expect(JSON.parse(await output('job', 'ls', '--state', 'failed,pending', '-o', 'json'))).toEqual(page);
   });
 
   it('list what labels, tenant, text and time name', async () => {

@@ -49,6 +49,17 @@ describe('a command about several jobs', () => {
     expect((await world.get(id)).state).toBe('pending');
   });
 
+  it('retries once with a key, and only what is as it was seen', async () => {
+    const id = await idOf('true');
+    await blixard('job', 'cancel', id);
+    const once = ['job', 'retry', '--attempt', '0', '--idempotency-key', 'once', id];
+    for (const time of ['first', 'second'])
+      expect(await blixard(...once), time).toEqual({ code: 0, stdout: `${id}  pending\n`, stderr: '' });
+    const { code, stderr } = await blixard('job', 'retry', '--attempt', '1', id);
+    expect(stderr).toContain(`The newest attempt of job ${id} is 0, not 1.\nhint: Look at the job again`);
+    expect(code).toBe(125);
+  });
+
   it('finds a job that was cancelled before as it should be, not one that has completed', async () => {
     await world.startWorker();
     const [cancelled, completed] = [await idOf('sleep', '60000'), await idOf('exit', '0')];

@@ -3,6 +3,7 @@ import { BlixardClient, type JobEvent, type SavedWebhook } from '../client/index
 import { appTransport } from '../control/http/app-transport.ts';
 import { startTestSystem, type TestSystem } from '../control/http/test-system.suite.ts';
 import { Receiver } from '../control/webhooks/receiver.suite.ts';
+import { forgetEvents } from '../store/statements/forget.ts';
 import { CliScene } from './cli-scene.suite.ts';
 
 let system: TestSystem;
@@ -49,6 +50,18 @@ describe('blixard events', () => {
     const last = await blixard('events', '--last', '1', '-o', 'json');
     expect((JSON.parse(last.stdout) as JobEvent).seq).toBe(2);
     expect((await blixard('events', '--after', '9')).stderr).toContain('the newest one is 2');
+  });
+
+  it('tells of events that are no longer kept', async () => {
+    for (let n = 0; n < 3; n++) await submit();
+    await system.db.batch([forgetEvents.with({ before: 3 })]);
+    for (const flags of [[], ['-f']])
+      expect(await blixard('events', '--after', '1', ...flags)).toMatchObject({
+        code: 125,
+        stdout: '',
+        stderr: expect.stringMatching(/after 1 are kept any more; .* number 3\.\nhint: Look at the jobs/),
+      });
+    expect((await blixard('events', '--after', '0')).stdout).toMatch(/^3 [^\n]*\n$/);
   });
 
   it('-f goes on with what happens, until nobody reads', async () => {

@@ -26,6 +26,7 @@ describe('a call', () => {
       ['POST', `/v1/jobs/${id}/cancel`, '{"reason":"no more"}'],
       ['POST', `/v1/jobs/${id}/retry`, '{}'],
     ]);
+    expect(isUuidV7(requests[3]?.headers['idempotency-key'] ?? '')).toBe(true);
   });
 
   it('is tried again when the connection is lost, if that is safe', async () => {
@@ -50,12 +51,37 @@ describe('a call', () => {
     expect(await cancel.client.call('cancelJob', { params: { id } })).toEqual({ id });
     expect(cancel.requests).toHaveLength(2);
 
-    const retry = scripted(lost);
-    await expect(retry.client.call('retryJob', { params: { id } })).rejects.toMatchObject({
+    const purge = scripted(lost);
+    await expect(purge.client.call('purgeQueue', { params: { name: 'q' } })).rejects.toMatchObject({
       code: 'SERVER_UNREACHABLE',
       message: expect.stringContaining('reset; the call was sent and may have been carried out'),
     });
-    expect(retry.requests).toHaveLength(1);
+    expect(purge.requests).toHaveLength(1);
+  });
+
+  it('that is a retry, redrive of named jobs, trigger or redelivery is sent again as it was', async () => {
+    const schedule = { params: { name: 's' } };
+    const calls = [
+      (client: BlixardClient) => client.call('retryJob', { params: { id } }),
+      (client: BlixardClient) => client.call('redriveQueue', { params: { name: 'q' }, body: { ids: [id] } }),
+      (client: BlixardClient) => client.call('triggerSchedule', schedule),
+      (client: BlixardClient) =>
+        client.call('triggerSchedule', { ...schedule, headers: { 'idempotency-key': 'k' } }),
+      (client: BlixardClient) => client.call('redeliver', { params: { name: 'h', id: 'evt_00000000' } }),
+    ];
+    for (const call of calls) {
+      const { client, requests } = scripted(lost, ({ path }) =>
+        json(path.endsWith('trigger') ? 201 : 200, {}),
+      );
+      await call(client);
+      expect(requests).toHaveLength(2);
+      const [first, second] = requests.map(({ path, headers, body }) => ({ path, headers, body }));
+      expect(second).toEqual(first);
+    }
+    const any = scripted(lost);
+    const redrive = any.client.call('redriveQueue', { params: { name: 'q' }, body: { limit: 5 } });
+    await expect(redrive).rejects.toThrow('may have been carried out');
+    expect(any.requests).toHaveLength(1);
   });
 
   it('is tried so often and no more', async () => {

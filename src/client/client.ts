@@ -22,7 +22,7 @@ import { type DownloadOptions, downloadArtifact, type ReadArtifact } from './art
 import { Deadline } from './deadline.ts';
 import { type FollowEventsOptions, followEvents } from './follow-events.ts';
 import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
-import { isRepeatable, isSubmit, unanswered } from './repeatable.ts';
+import { isRepeatable, madeRepeatable, unanswered } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireResponse } from './transport.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
@@ -76,13 +76,13 @@ export class BlixardClient {
   }
 
   /**
-   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, submits, whose jobs
-   * always carry an id, those with an Idempotency-Key, and a few such as `cancelJob` of which a second one changes
-   * nothing) are tried up to `limits.callTries` times when the connection is lost.
+   * Calls a route by its name in the table. Calls that may be repeated safely (every GET, submits and triggers, whose
+   * jobs always carry an id, retries, which always carry an Idempotency-Key, others that are given one, and a few such
+   * as `cancelJob` of which a second one changes nothing) are tried up to `limits.callTries` times when the connection
+   * is lost.
    */
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
-    const given: AnyInput = input ?? {};
-    const ready = isSubmit(name) ? this.#withJobIds(given) : given;
+    const ready = madeRepeatable(name, input ?? {}, this.#ids);
     const { url } = this.#transport;
     const { status } = routes[name];
     const reply =
@@ -133,13 +133,17 @@ export class BlixardClient {
 
   /**
    * Everything that happens, by default from now on: each event once and in order, also over lost
-   * connections. Goes on until the caller stops reading or `signal` aborts; rejects as `followLogs` does.
+   * connections. Goes on until the caller stops reading or `signal` aborts; rejects as `followLogs` does, and with
+   * EVENTS_GONE when events after its place are not kept any more.
    */
   followEvents(options: FollowEventsOptions = {}): AsyncIterable<JobEvent> {
     return followEvents({ transport: this.#transport, clock: this.#clock }, options);
   }
 
-  /** A page of events, oldest first; one with a `nextCursor` may be empty, when few events pass the filter. */
+  /**
+   * A page of events, oldest first; one with a `nextCursor` may be empty, when few events pass the filter. Rejects with
+   * EVENTS_GONE as `followEvents` does.
+   */
   async listEvents(
     query: Omit<QueryOf<'listEvents'>, 'follow'> = {},
     options: CallOptions = {},
@@ -167,12 +171,6 @@ export class BlixardClient {
 
   close(): Promise<void> {
     return this.#transport.close();
-  }
-
-  #withJobIds(input: AnyInput): AnyInput {
-    const withId = (job: object | undefined): object => ({ id: this.#ids(), ...job });
-    const { body } = input;
-    return { ...input, body: Array.isArray(body) ? body.map(withId) : withId(body) };
   }
 
   async #callOnce(name: JsonRouteName, input: AnyInput, gone: LazySignal): Promise<unknown> {

@@ -1,9 +1,13 @@
 /** Which calls may be sent again when no answer came, and what is told of one that may not. */
 import { type Route, type RouteName, routes } from '../contract/routes.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import type { Ids } from '../platform/random.ts';
 import type { AnyInput } from './wire.ts';
 
-/** The same again changes nothing more. */
+/** Their jobs always carry an id, unless a key makes it. */
+const newJobs: ReadonlySet<RouteName> = new Set(['submitJob', 'submitJobs', 'triggerSchedule']);
+
+/** The same again changes nothing more; of a delivery the receiver knows its id, and may have it twice anyway. */
 const sameAgain: ReadonlySet<RouteName> = new Set([
   'cancelJob',
   'setQueue',
@@ -13,6 +17,7 @@ const sameAgain: ReadonlySet<RouteName> = new Set([
   'pauseSchedule',
   'resumeSchedule',
   'drainWorker',
+  'redeliver',
 ]);
 
 /** Of connections that were never made. */
@@ -25,16 +30,23 @@ const neverMade = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-/** Its jobs always carry an id. */
-export function isSubmit(name: RouteName): boolean {
-  return name === 'submitJob' || name === 'submitJobs';
+/** The call with what makes it repeatable, where the caller has left that out: ids of new jobs, or a key. */
+export function madeRepeatable(name: RouteName, input: AnyInput, newId: Ids): AnyInput {
+  const { body, headers } = input;
+  if (name === 'triggerSchedule' && isKeyed(input)) return input;
+  if (newJobs.has(name)) {
+    const withId = (job: object | undefined): object => ({ id: newId(), ...job });
+    return { ...input, body: Array.isArray(body) ? body.map(withId) : withId(body) };
+  }
+  const takesKey = name === 'retryJob' || (name === 'redriveQueue' && body !== undefined && 'ids' in body);
+  if (!takesKey || isKeyed(input)) return input;
+  return { ...input, headers: { ...headers, 'idempotency-key': newId() } };
 }
 
 /** Whether it may be sent again: what the first one did is not done twice. */
-export function isRepeatable(name: RouteName, { headers }: AnyInput): boolean {
+export function isRepeatable(name: RouteName, input: AnyInput): boolean {
   const route: Route = routes[name];
-  const isSafe = route.method === 'GET' || isSubmit(name) || sameAgain.has(name);
-  return isSafe || headers?.['idempotency-key'] !== undefined;
+  return route.method === 'GET' || newJobs.has(name) || sameAgain.has(name) || isKeyed(input);
 }
 
 /** The error of a call that is not sent again: where it may have been carried out, it says so. */
@@ -42,6 +54,10 @@ export function unanswered(error: unknown): unknown {
   if (!isBlixardError(error, 'SERVER_UNREACHABLE') || wasNeverSent(error)) return error;
   const problem = `${String(error.details['problem'])}; the call was sent and may have been carried out`;
   return new BlixardError('SERVER_UNREACHABLE', { ...error.details, problem }, { cause: error });
+}
+
+function isKeyed({ headers }: AnyInput): boolean {
+  return headers?.['idempotency-key'] !== undefined;
 }
 
 function wasNeverSent(error: Error): boolean {

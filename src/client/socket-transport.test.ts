@@ -72,9 +72,9 @@ describe('one connection', () => {
     expect(await client.call('getHealth')).toMatchObject({ version: 'socket' });
     expect(connections.length).toBe(2);
     failing = true;
-    const retry = client.call('retryJob', { params: { id: 'abcd' } });
-    await expect(retry).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
-    expect(seen).toEqual(['getHealth', 'getHealth', 'retryJob']);
+    const remove = client.call('removeJob', { params: { id: 'abcd' } });
+    await expect(remove).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
+    expect(seen).toEqual(['getHealth', 'getHealth', 'removeJob']);
     failing = true;
     const keyed = { params: { name: 's' }, headers: { 'idempotency-key': 'k' } };
     // What answers here gives 200 to everything.
@@ -98,9 +98,9 @@ describe('one connection', () => {
   it('holds no more calls than its bound, and ends all when it is closed', async () => {
     const { client } = await scripted(() => undefined);
     const calls = Array.from({ length: limits.callsWaiting }, () =>
-      client.call('retryJob', { params: { id: 'abcd' } }).catch((error: { code: string }) => error.code),
+      client.call('removeJob', { params: { id: 'abcd' } }).catch((error: { code: string }) => error.code),
     );
-    const refused = client.call('retryJob', { params: { id: 'abcd' } });
+    const refused = client.call('removeJob', { params: { id: 'abcd' } });
     await expect(refused).rejects.toMatchObject({ code: 'OVERLOADED' });
     await client.close();
     expect(new Set(await Promise.all(calls))).toEqual(new Set(['SERVER_UNREACHABLE']));
@@ -138,7 +138,7 @@ describe('plain HTTP', () => {
 
   it('says that nothing listens as it would itself', async () => {
     const client = new BlixardClient({ transport: socketTransport({ url: 'http://127.0.0.1:1' }) });
-    const call = client.call('retryJob', { params: { id: 'abcd' } });
+    const call = client.call('removeJob', { params: { id: 'abcd' } });
     await expect(call).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
     await client.close();
   });

@@ -4,7 +4,8 @@ import { limits } from '../domain/limits.ts';
 import { JobId, namePattern } from './job.ts';
 import { Purge, Purged, Queue, QueuePage, QueueStats, Redrive, Redriven, SetQueue } from './queue.ts';
 import type { Route } from './routes.ts';
-import { strict } from './schema.ts';
+import { cursor, strict } from './schema.ts';
+import { idempotencyHeaders } from './submit-options.ts';
 
 const QueueName = Type.String({ pattern: namePattern });
 const queueParams = strict({ name: QueueName });
@@ -16,7 +17,7 @@ export const queueRoutes = {
     summary: 'Every queue that has settings or jobs, by name.',
     query: strict({
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageMax })),
-      cursor: Type.Optional(QueueName),
+      cursor,
     }),
     status: 200,
     reply: QueuePage,
@@ -73,6 +74,9 @@ export const queueRoutes = {
     path: '/v1/queues/{name}/redrive',
     summary: 'Run failed jobs of a queue again, the oldest first, with all their attempts allowed anew.',
     params: queueParams,
+    headers: idempotencyHeaders(
+      'beside ids only; the same key puts none of them back twice, until a retry or redrive with another key',
+    ),
     body: Redrive,
     status: 200,
     reply: Redriven,

@@ -4,7 +4,15 @@ import type { ErrorCode } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job } from './job.ts';
 import { queueRoutes } from './queue-routes.ts';
-import { attemptParams, cancelBody, jobParams, workerParams } from './route-params.ts';
+import {
+  attemptParams,
+  cancelBody,
+  jobParams,
+  ofGeneration,
+  retryBody,
+  retryHeaders,
+  workerParams,
+} from './route-params.ts';
 import { resultRoutes } from './routes/results.ts';
 import { tellRoutes } from './routes/tell.ts';
 import { togetherRoutes } from './routes/together.ts';
@@ -51,9 +59,6 @@ export interface Route {
   readonly errors: readonly ErrorCode[];
 }
 
-/** A worker names the generation it means; an operator means any. */
-const ofGeneration = strict({ generation: Type.Optional(wholeNumber(1)) });
-
 /** Keeps literal types while checking the shape. */
 function table<const T extends Record<string, Route>>(rows: T): T {
   return rows;
@@ -88,12 +93,14 @@ export const routes = table({
     path: '/v1/jobs/{id}/retry',
     summary: 'Run a failed or cancelled job again, with all its attempts allowed anew.',
     params: jobParams,
-    body: strict({ delayMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.delayMsMax })) }),
+    headers: retryHeaders,
+    body: retryBody,
     status: 200,
     reply: Job,
     errors: [
       'JOB_NOT_FOUND',
       'JOB_ID_AMBIGUOUS',
+      'JOB_CHANGED',
       'JOB_INVALID_TRANSITION',
       'UNIQUE_CONFLICT',
       'STORE_UNAVAILABLE',
@@ -116,7 +123,7 @@ export const routes = table({
     query: strict({ limit: pageSize, cursor }),
     status: 200,
     reply: EventPage,
-    errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'STORE_UNAVAILABLE'],
+    errors: ['EVENTS_GONE', 'JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'STORE_UNAVAILABLE'],
   },
   readLogs: {
     method: 'GET',

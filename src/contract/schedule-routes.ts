@@ -2,10 +2,10 @@
 import { Type } from 'typebox';
 import { defaults } from '../domain/defaults.ts';
 import { limits } from '../domain/limits.ts';
-import { Job } from './job.ts';
+import { Job, JobId } from './job.ts';
 import type { Route } from './routes.ts';
 import { Schedule, ScheduleName, SchedulePage, ScheduleWithRuns, SetSchedule } from './schedule.ts';
-import { strict } from './schema.ts';
+import { cursor, strict } from './schema.ts';
 import { idempotencyHeaders } from './submit-options.ts';
 
 const params = strict({ name: ScheduleName });
@@ -19,7 +19,7 @@ export const scheduleRoutes = {
       limit: Type.Optional(
         Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
       ),
-      cursor: Type.Optional(ScheduleName),
+      cursor,
     }),
     status: 200,
     reply: SchedulePage,
@@ -63,16 +63,20 @@ export const scheduleRoutes = {
   triggerSchedule: {
     method: 'POST',
     path: '/v1/schedules/{name}/trigger',
-    summary: 'Submit its job now, also when it is paused or its last job runs; its slots stay as they are.',
+    summary:
+      'Submit its job now, also when it is paused or its last job runs; its slots stay as they are. With an id for ' +
+      'the job, the same call again gives that job again.',
     params,
     headers: idempotencyHeaders(
       'of this schedule, kept as long as the job; the same key gives that job again',
     ),
+    body: strict({ id: Type.Optional(JobId) }),
     status: 201,
     reply: Job,
     errors: [
       'VALIDATION_FAILED',
       'SCHEDULE_NOT_FOUND',
+      'JOB_ID_CONFLICT',
       'SPEC_TOO_LARGE',
       'IMAGE_UNKNOWN',
       'STORE_UNAVAILABLE',

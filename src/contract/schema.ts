@@ -29,6 +29,17 @@ export function oneOf<const T extends readonly string[]>(
   return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options });
 }
 
+/** Query parameter of one or more of these: it may be given again, or hold several with commas between. */
+export function someOf<const T extends readonly string[]>(values: T) {
+  return Type.Unsafe<T[number] | readonly T[number][]>({
+    type: 'array',
+    items: { type: 'string', enum: [...values] },
+    minItems: 1,
+    maxItems: values.length,
+    description: 'any of those given: repeated, or with commas between',
+  });
+}
+
 /** A whole number from `minimum` up to what JSON and SQLite carry exactly. */
 export function wholeNumber(minimum: number, options: { description?: string } = {}) {
   return Type.Integer({ minimum, maximum: limits.integerMax, ...options });
@@ -43,8 +54,8 @@ export const blankLine = 'it is blank; each line must be a JSON object';
 /** Epoch milliseconds. */
 export const timeMs = wholeNumber(0, { description: 'epoch milliseconds' });
 
-/** Where a page starts: `nextCursor` of the one before. */
-export const cursor = Type.Optional(Type.String({ maxLength: 64 }));
+/** Where a page starts: `nextCursor` of the one before, of the same list. */
+export const cursor = Type.Optional(Type.String({ maxLength: 128 }));
 /** Entries of a page. */
 export const pageSize = Type.Optional(
   Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),

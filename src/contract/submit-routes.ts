@@ -4,7 +4,7 @@ import { jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { Job, JobPage, namePattern, SubmitJob } from './job.ts';
 import type { Route } from './routes.ts';
-import { cursor, oneOf, pageSize, strict } from './schema.ts';
+import { cursor, pageSize, someOf, strict } from './schema.ts';
 import { idempotencyHeaders, searchQuery } from './submit-options.ts';
 
 export const submitRoutes = {
@@ -52,7 +52,7 @@ export const submitRoutes = {
       'Jobs, newest first. A search by label, tenant, group, text or time looks at so many jobs for each page and no ' +
       'more: a page may be short, or empty, and still have a nextCursor. So may any page of large specs.',
     query: strict({
-      state: Type.Optional(oneOf(jobMachine.states)),
+      state: Type.Optional(someOf(jobMachine.states)),
       queue: Type.Optional(Type.String({ pattern: namePattern })),
       ...searchQuery,
       limit: pageSize,

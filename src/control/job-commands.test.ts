@@ -202,6 +202,43 @@ describe('retry', () => {
     expect(job).toMatchObject({ cancelReason: null, cancelledBy: null });
   });
 
+  it('that comes again because its answer was lost is not done twice, whatever became of the job', async () => {
+    const worker = await TestWorker.join(control);
+    const id = await failedJob(worker);
+    const once = { idempotencyKey: 'k', attempt: 1 };
+    const [first, same] = await Promise.all([1, 2].map(() => control.jobs.retry(id, 0, once)));
+    expect(first).toMatchObject({ state: 'pending', attempt: 1 });
+    expect(same).toEqual(first);
+    const again = await worker.run();
+    expect(await control.jobs.retry(id, 0, once)).toMatchObject({ state: 'running', attempt: 2 });
+    await worker.work({ want: 0, done: [endOf(again, { exitCode: 3 })] });
+    expect(await control.jobs.retry(id, 0, once)).toMatchObject({ state: 'failed', attempt: 2 });
+    const next = await control.jobs.retry(id, 0, { idempotencyKey: 'l' });
+    expect(next).toMatchObject({ state: 'pending', attempt: 2 });
+    await control.jobs.cancel(id);
+    expect(await control.jobs.retry(id, 0, { idempotencyKey: 'l' })).toMatchObject({ state: 'cancelled' });
+    // Without a key it cannot be told from another retry.
+    expect(await control.jobs.retry(id)).toMatchObject({ state: 'pending' });
+    expect(await control.jobs.retry(id, 0, { idempotencyKey: 'l' })).toMatchObject({ state: 'pending' });
+  });
+
+  it('of another attempt than the newest is refused', async () => {
+    const worker = await TestWorker.join(control);
+    const id = await failedJob(worker);
+    const changed = { code: 'JOB_CHANGED', details: { jobId: id, found: 1, attempt: 2 } };
+    await expect(control.jobs.retry(id, 0, { attempt: 2, idempotencyKey: 'k' })).rejects.toMatchObject(
+      changed,
+    );
+    await control.jobs.retry(id, 0, { attempt: 1 });
+    const again = await worker.run();
+    await expect(control.jobs.retry(id, 0, { attempt: 1 })).rejects.toThrow('is 2, not 1');
+    await worker.work({ want: 0, done: [endOf(again, { exitCode: 3 })] });
+    await expect(control.jobs.retry(id, 0, { attempt: 1 })).rejects.toThrow('is 2, not 1');
+    const unstarted = await control.jobs.submit(trueJob);
+    await control.jobs.cancel(unstarted.id);
+    expect(await control.jobs.retry(unstarted.id, 0, { attempt: 0 })).toMatchObject({ state: 'pending' });
+  });
+
   it('refuses a job that has not ended, and one that completed', async () => {
     const worker = await TestWorker.join(control);
     const { id } = await control.jobs.submit(trueJob);

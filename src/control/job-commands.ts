@@ -3,9 +3,9 @@ import type { Job, SubmitJob } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Ids } from '../platform/random.ts';
-import type { Database } from '../store/database.ts';
-import { text } from '../store/statements/columns.ts';
-import { cancelUnstarted, requestCancel, retryJob } from '../store/statements/jobs.ts';
+import type { Database, Row } from '../store/database.ts';
+import { integer, text } from '../store/statements/columns.ts';
+import { cancelUnstarted, jobRetriedBy, requestCancel, retryJob } from '../store/statements/jobs.ts';
 import { uniqueHolderOf } from '../store/statements/submit.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
 import type { Signals } from './signals.ts';
@@ -13,6 +13,14 @@ import { BatchSubmits } from './submit/batch.ts';
 import { Submits } from './submit/submits.ts';
 import { tellCancelled } from './tell-cancelled.ts';
 import { jobOf, jobStateOf } from './views.ts';
+
+/** What makes a retry one of a certain state of the job, and safe to repeat. */
+export interface RetryOnce {
+  /** Number of the newest attempt as the caller saw it. */
+  readonly attempt?: number | undefined;
+  /** The same again changes nothing more. */
+  readonly idempotencyKey?: string | undefined;
+}
 
 /** The commands of users. Each may also reject with STORE_UNAVAILABLE. */
 export class JobCommands {
@@ -70,16 +78,17 @@ export class JobCommands {
 
   /**
    * Puts a failed or cancelled job back, due at once or after `delayMs`, with all its attempts allowed
-   * anew; of the jobs it runs after it waits for those that have not ended. Throws JOB_NOT_FOUND,
-   * JOB_ID_AMBIGUOUS, JOB_INVALID_TRANSITION, UNIQUE_CONFLICT.
+   * anew; of the jobs it runs after it waits for those that have not ended. The key of its newest retry gives the job
+   * as it is. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, JOB_CHANGED, JOB_INVALID_TRANSITION, UNIQUE_CONFLICT.
    */
-  async retry(idOrPrefix: string, delayMs = 0): Promise<Job> {
+  async retry(idOrPrefix: string, delayMs = 0, once: RetryOnce = {}): Promise<Job> {
     const id = await resolveJobId(this.#db, idOrPrefix);
     const nowMs = this.#clock.nowMs();
     const state = delayMs > 0 ? 'scheduled' : 'pending';
-    const values = { id, state, runAtMs: nowMs + delayMs, nowMs } as const;
+    const { attempt = null, idempotencyKey: key = null } = once;
+    const values = { id, state, runAtMs: nowMs + delayMs, attempt, key, nowMs } as const;
     const row = (await this.#db.batch([retryJob.with(values)]))[0]?.rows[0];
-    if (row === undefined) throw await this.#refusedRetry(id, state);
+    if (row === undefined) return this.#retriedBefore(values);
     // It is blocked when a job it runs after has not ended.
     if (jobStateOf(row) === 'pending') this.#signals.ready(text(row, 'queue'), text(row, 'executor'));
     else this.#signals.due(values.runAtMs);
@@ -87,11 +96,31 @@ export class JobCommands {
     return jobOf(row);
   }
 
+  /** Nothing was changed: fine when the same call has done it before. */
+  async #retriedBefore(asked: {
+    readonly id: string;
+    readonly state: 'pending' | 'scheduled';
+    readonly attempt: number | null;
+    readonly key: string | null;
+  }): Promise<Job> {
+    const { id, state, attempt, key } = asked;
+    const before =
+      key === null ? [] : await this.#db.query(jobRetriedBy.with({ id, key }), { level: 'linearizable' });
+    if (before[0] !== undefined) return jobOf(before[0]);
+    const row = await readJob(this.#db, id);
+    const found = integer(row, 'attempt');
+    if (attempt !== null && attempt !== found)
+      throw new BlixardError('JOB_CHANGED', { jobId: id, found, attempt });
+    throw await this.#refusedRetry(row, state);
+  }
+
   /** Another job may have its unique key by now. */
-  async #refusedRetry(id: string, state: 'pending' | 'scheduled'): Promise<BlixardError> {
-    const refused = refusedStep(await readJob(this.#db, id), state);
+  async #refusedRetry(row: Row, state: 'pending' | 'scheduled'): Promise<BlixardError> {
+    const refused = refusedStep(row, state);
     if (refused.code !== 'OVERLOADED') return refused;
-    const [other] = await this.#db.query(uniqueHolderOf.with({ id }), { level: 'linearizable' });
+    const [other] = await this.#db.query(uniqueHolderOf.with({ id: text(row, 'id') }), {
+      level: 'linearizable',
+    });
     if (other === undefined) return refused;
     const [jobId, queue, key] = [text(other, 'id'), text(other, 'queue'), text(other, 'unique_key')];
     return new BlixardError('UNIQUE_CONFLICT', { jobId, queue, key });

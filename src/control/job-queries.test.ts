@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
-import { cursorOf, seqOf } from './cursor.ts';
+import { cursorOf, nameOf, seqOf } from './cursor.ts';
 
 let control: Control;
 
@@ -65,14 +66,53 @@ describe('pages', () => {
     expect(await idsOf({ queue: 'b' })).toEqual([gone.id, b.id]);
     expect(await idsOf({ queue: 'b', state: 'cancelled' })).toEqual([gone.id]);
     expect(await idsOf({ queue: 'c' })).toEqual([]);
+    expect(await idsOf({ state: ['cancelled', 'pending'] })).toEqual([gone.id, b.id, a.id]);
+    expect(await idsOf({ state: ['cancelled', 'failed'] })).toEqual([gone.id]);
+    expect(await idsOf({ queue: 'b', state: ['pending', 'cancelled', 'pending'] })).toEqual([gone.id, b.id]);
+    expect(await idsOf({ queue: 'a', state: ['failed', 'cancelled'] })).toEqual([]);
+    expect(await idsOf({ state: jobMachine.states })).toEqual([gone.id, b.id, a.id]);
+    expect(await idsOf({ state: ['cancelled', 'pending'], tenant: 'default' })).toEqual([
+      gone.id,
+      b.id,
+      a.id,
+    ]);
+    expect(await idsOf({ state: ['cancelled', 'failed'], text: 'true' })).toEqual([gone.id]);
+  });
+
+  it('of several states are in order over all of them and all queues', async () => {
+    const wanted: string[] = [];
+    for (let n = 0; n < 24; n++) {
+      const body = { ...trueJob, queue: `q${n % 5}`, labels: { a: 'b' }, delayMs: n % 3 === 1 ? 1_000 : 0 };
+      const { id } = await control.jobs.submit(body);
+      if (n % 3 === 0) await control.jobs.cancel(id);
+      if (n % 3 !== 1) wanted.unshift(id);
+    }
+    const state = ['cancelled', 'pending'] as const;
+    for (const query of [{ state }, { state, label: ['a=b'] }, { state, createdAfterMs: 1 }]) {
+      const found: string[] = [];
+      for (let cursor: string | null | undefined; cursor !== null; ) {
+        const page = await control.queries.list({ ...query, limit: 5, ...(cursor && { cursor }) });
+        found.push(...page.jobs.map(({ id }) => id));
+        cursor = page.nextCursor;
+      }
+      expect(found).toEqual(wanted);
+    }
   });
 
   it('have cursors that come back as they went, and no others', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: limits.integerMax }), (seq) => seqOf(cursorOf(seq)) === seq),
+      fc.property(
+        fc.integer({ min: 0, max: limits.integerMax }),
+        (seq) => seqOf('jobs', cursorOf('jobs', seq)) === seq,
+      ),
     );
-    for (const bad of ['', 'x', cursorOf(-1), cursorOf(2 ** 60)])
-      expect(() => seqOf(bad), bad).toThrow(/cursor/);
+    const name = 'x'.repeat(64);
+    expect(nameOf('schedules', cursorOf('schedules', name))).toBe(name);
+    expect(cursorOf('schedules', name).length).toBeLessThanOrEqual(128);
+    for (const bad of ['', 'x', cursorOf('jobs', -1), cursorOf('jobs', 2 ** 60), cursorOf('events', 1)])
+      expect(() => seqOf('jobs', bad), bad).toThrow(/cursor/);
+    for (const bad of ['', 'x', cursorOf('queues', 'x')])
+      expect(() => nameOf('groups', bad), bad).toThrow(/of this list/);
   });
 
   it('of events begin after the cursor', async () => {

@@ -5,7 +5,7 @@ import type { Stats } from '../contract/system.ts';
 import type { Worker } from '../contract/worker.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
-import { isEnded } from '../domain/job.ts';
+import { isEnded, jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import type { WorkerState } from '../domain/worker.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -18,7 +18,7 @@ import {
   listJobs,
   listJobsByQueue,
   listJobsByQueueAndState,
-  listJobsByState,
+  listJobsByStates,
   newestAttempt,
   pastAttempts,
   probe,
@@ -27,10 +27,11 @@ import { gateOfJob } from '../store/statements/queues.ts';
 import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
 import { whyBackedOff } from './backed-off.ts';
 import { cursorOf, seqOf } from './cursor.ts';
+import { eventsGone, goneBefore } from './events/gone.ts';
 import { readJob, resolveJobId } from './job-rows.ts';
 import { countsOf } from './queue-rows.ts';
 import { whyQueueWaits } from './queue-waiting.ts';
-import { isSearch, searchJobs } from './search.ts';
+import { isSearch, searchJobs, statesOf } from './search.ts';
 import type { Signals } from './signals.ts';
 import { readJobRows } from './spec-pages.ts';
 import { readChildren, whyBlocked } from './together/family.ts';
@@ -94,9 +95,9 @@ export class JobQueries {
   /** A page of jobs, newest first. Throws VALIDATION_FAILED for a bad cursor. */
   async list(query: QueryOf<'listJobs'>): Promise<JobPage> {
     const limit = query.limit ?? defaults.pageSize;
-    const before = query.cursor === undefined ? limits.integerMax : seqOf(query.cursor);
+    const before = query.cursor === undefined ? limits.integerMax : seqOf('jobs', query.cursor);
     if (isSearch(query)) return searchJobs(this.#db, query, { before, limit });
-    const { rows, nextCursor } = await readJobRows(before, limit, (from, most) =>
+    const { rows, nextCursor } = await readJobRows('jobs', before, limit, (from, most) =>
       this.#db.query(listStatement(query, { before: from, limit: most })),
     );
     return { jobs: rows.map((row) => jobOf(row)), nextCursor };
@@ -118,12 +119,14 @@ export class JobQueries {
     return readChildren(this.#db, await this.#existing(idOrPrefix), query);
   }
 
-  /** What happened to a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED. */
+  /** What happened to a job, oldest first. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS, VALIDATION_FAILED, EVENTS_GONE. */
   async events(idOrPrefix: string, query: QueryOf<'listJobEvents'> = {}): Promise<EventPage> {
     const jobId = await this.#existing(idOrPrefix);
     const limit = query.limit ?? defaults.pageSize;
-    const after = query.cursor === undefined ? 0 : seqOf(query.cursor);
+    const after = query.cursor === undefined ? 0 : seqOf('jobEvents', query.cursor);
     const rows = await this.#db.query(eventsOfJob.with({ jobId, after, limit }));
+    const oldest = await goneBefore(this.#db, after, jobId);
+    if (oldest !== null) throw eventsGone(after, oldest);
     return { events: rows.map(eventOf), nextCursor: cursorAfter(rows, limit) };
   }
 
@@ -176,16 +179,20 @@ function pairsOf(row: Row): Stats['jobs'] {
 }
 
 function listStatement(query: QueryOf<'listJobs'>, page: { before: number; limit: number }): Statement {
-  const { queue, state } = query;
-  if (queue !== undefined && state !== undefined)
+  const { queue } = query;
+  const states = statesOf(query);
+  if (queue === undefined)
+    return states === undefined
+      ? listJobs.with(page)
+      : listJobsByStates.with({ ...page, states: JSON.stringify(states) });
+  const [state, ...others] = states ?? jobMachine.states;
+  if (state !== undefined && others.length === 0)
     return listJobsByQueueAndState[kindOf(state)].with({ ...page, queue, state });
-  if (queue !== undefined) return listJobsByQueue.with({ ...page, queue });
-  if (state !== undefined) return listJobsByState.with({ ...page, state });
-  return listJobs.with(page);
+  return listJobsByQueue.with({ ...page, queue, states: JSON.stringify(states ?? jobMachine.states) });
 }
 
-/** A full page may have another behind it. */
+/** A full page of events may have another behind it. */
 function cursorAfter(rows: readonly Row[], limit: number): string | null {
   const last = rows.at(-1);
-  return last === undefined || rows.length < limit ? null : cursorOf(integer(last, 'seq'));
+  return last === undefined || rows.length < limit ? null : cursorOf('jobEvents', integer(last, 'seq'));
 }

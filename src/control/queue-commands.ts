@@ -12,6 +12,7 @@ import {
   parkKeys,
   pauseQueue,
   redriveNamed,
+  redrivenBy,
   setQueue,
 } from '../store/statements/queues.ts';
 import { badValue } from './http/validation.ts';
@@ -99,16 +100,25 @@ export class QueueCommands {
 
   /**
    * Puts failed jobs back, due at once, with all their attempts allowed anew; at most `limits.jobsPerStep`. Those whose
-   * unique key another job has stay as they are, and are not among the `more`.
+   * unique key another job has stay as they are, and are not among the `more`. With `ids` and a key the same again puts
+   * none back twice, and gives the same answer. Throws VALIDATION_FAILED for a key without `ids`.
    */
-  async redrive(name: string, { ids, limit = limits.jobsPerStep, ...rest }: Redrive): Promise<Redriven> {
-    const reason = rest.reason ?? null;
+  async redrive(name: string, asked: Redrive, key?: string): Promise<Redriven> {
+    const { ids, limit = limits.jobsPerStep, reason = null } = asked;
+    if (key !== undefined && ids === undefined)
+      throw badValue('idempotency-key', key, 'only beside ids: which jobs have failed changes');
     const free = ids ?? (await this.#failedAndFree(name, reason, limit + 1));
-    const chosen = JSON.stringify(ids ?? free.slice(0, limit));
-    const values = { name, reason, ids: chosen, nowMs: this.#clock.nowMs() };
+    const chosen = JSON.stringify(ids === undefined ? free.slice(0, limit) : [...new Set(ids)]);
+    const values = { name, reason, ids: chosen, key: key ?? null, nowMs: this.#clock.nowMs() };
     const rows = (await this.#db.batch([redriveNamed.with(values)]))[0]?.rows ?? [];
     this.#tellRedriven(name, rows);
-    return { redriven: rows.length, more: ids === undefined && free.length > limit };
+    const redriven = key === undefined ? rows.length : await this.#redrivenBy(name, chosen, key);
+    return { redriven, more: ids === undefined && free.length > limit };
+  }
+
+  async #redrivenBy(name: string, ids: string, key: string): Promise<number> {
+    const [row] = await this.#db.query(redrivenBy.with({ name, ids, key }), { level: 'linearizable' });
+    return row === undefined ? 0 : integer(row, 'n');
   }
 
   /** The ids of the oldest failed jobs that can run again side by side, `count` at most; looks at them in steps. */

@@ -13,6 +13,7 @@ import {
   queuesAfter,
   timesOfQueue,
 } from '../store/statements/queues.ts';
+import { cursorOf, nameOf } from './cursor.ts';
 import { queueOf } from './queue-rows.ts';
 
 /** The questions. Each may also reject with STORE_UNAVAILABLE. */
@@ -23,9 +24,10 @@ export class QueueQueries {
     this.#db = deps.db;
   }
 
-  /** A page of queues that have settings or jobs, by name. */
+  /** A page of queues that have settings or jobs, by name. Throws VALIDATION_FAILED for a bad cursor. */
   async list(query: QueryOf<'listQueues'> = {}): Promise<QueuePage> {
-    const { limit = defaults.pageSize, cursor: after = '' } = query;
+    const { limit = defaults.pageSize, cursor } = query;
+    const after = cursor === undefined ? '' : nameOf('queues', cursor);
     const settings = await this.#db.query(queuesAfter.with({ after, limit }));
     const counts = await this.#db.query(countsAfter.with({ after, limit }));
     const byName = new Map(settings.map((row) => [text(row, 'name'), row]));
@@ -33,9 +35,10 @@ export class QueueQueries {
     const names = [...new Set([...byName.keys(), ...countsByName.keys()])].sort();
     const page = names.slice(0, limit);
     const full = names.length > limit || settings.length === limit || counts.length === limit;
+    const last = full ? page.at(-1) : undefined;
     return {
       queues: page.map((name) => queueOf(name, byName.get(name), countsByName.get(name))),
-      nextCursor: full ? (page.at(-1) ?? null) : null,
+      nextCursor: last === undefined ? null : cursorOf('queues', last),
     };
   }
 

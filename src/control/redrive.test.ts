@@ -50,6 +50,23 @@ describe('redrive', () => {
     expect(await control.queues.redrive('other', { ids })).toEqual({ redriven: 0, more: false });
   });
 
+  it('of named jobs that comes again puts none back twice, and answers the same', async () => {
+    const ids = await fail(plain(3));
+    const named = { ids: [...ids.slice(0, 2), ids[0] ?? ''] };
+    const once = () => control.queues.redrive('default', named, 'k');
+    expect(await once()).toEqual({ redriven: 2, more: false });
+    const worker = await TestWorker.join(control);
+    for (let n = 0; n < 2; n++)
+      await worker.work({ want: 0, done: [endOf(await worker.run(), { exitCode: 3 })] });
+    expect(await once()).toEqual({ redriven: 2, more: false });
+    expect((await control.queries.get(ids[0] ?? '')).state).toBe('failed');
+    expect(await control.queues.redrive('default', named, 'l')).toEqual({ redriven: 2, more: false });
+    await expect(control.queues.redrive('default', {}, 'k')).rejects.toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'idempotency-key' },
+    });
+  });
+
   it('puts one job of a unique key back, and none while another has the key', async () => {
     const worker = await TestWorker.join(control);
     const ids: string[] = [];

@@ -2,7 +2,7 @@
 import type { JobPage } from '../contract/job.ts';
 import type { QueryOf } from '../contract/routes.ts';
 import { defaults } from '../domain/defaults.ts';
-import { jobMachine } from '../domain/job.ts';
+import { type JobState, jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import type { Database } from '../store/database.ts';
 import { kindOf } from '../store/statements/by-state.ts';
@@ -36,18 +36,17 @@ export async function searchJobs(
   // Where the first of the paths has looked far enough, so that no path has looked further.
   const end = ends.flat().map((row) => integer(row, 'seq'));
   const floor = Math.max(values.floor, ...end);
-  const { rows, nextCursor } = await readJobRows(values.before, page.limit, async (before, limit) => {
+  const { rows, nextCursor } = await readJobRows('jobs', values.before, page.limit, async (before, limit) => {
     const found = await Promise.all(
       paths.map(({ walk, ...pair }) =>
         db.query(searches[walk].with({ ...values, ...pair, floor, before, limit })),
       ),
     );
-    return found
-      .flat()
-      .sort((a, b) => integer(b, 'seq') - integer(a, 'seq'))
-      .slice(0, limit);
+    // One that has changed its state in between was found on two paths.
+    const bySeq = new Map(found.flat().map((row) => [integer(row, 'seq'), row]));
+    return [...bySeq.values()].sort((a, b) => integer(b, 'seq') - integer(a, 'seq')).slice(0, limit);
   });
-  const lookedUpTo = end.length === 0 ? null : cursorOf(floor + 1);
+  const lookedUpTo = end.length === 0 ? null : cursorOf('jobs', floor + 1);
   return { jobs: rows.map((row) => jobOf(row)), nextCursor: nextCursor ?? lookedUpTo };
 }
 
@@ -60,28 +59,41 @@ interface Path {
 
 /** The index that is most likely to lead past few others, walked once for each pair it takes. */
 async function pathsOf(db: Database, query: Query): Promise<readonly Path[]> {
-  const { label = [], tenant, group, queue, state } = query;
+  const { label = [], tenant, group, queue } = query;
+  const states = statesOf(query);
   if (group !== undefined) return [{ walk: 'group' }];
   if (label.length > 0) return [{ walk: 'label' }];
   // Most jobs are of the default tenant, so there is no index of those.
   if (tenant !== undefined && tenant !== defaults.tenant) return [{ walk: 'tenant' }];
   if (queue !== undefined) {
-    const states = state === undefined ? jobMachine.states : [state];
-    return states.map((each) => ({ walk: kindOf(each), queue, state: each }));
+    const some = states ?? jobMachine.states;
+    return some.map((state) => ({ walk: kindOf(state), queue, state }));
   }
-  if (state === undefined) return [{ walk: 'all' }];
+  if (states === undefined) return [{ walk: 'all' }];
   const queues = await db.query(countsAfter.with({ after: '', limit: limits.searchPaths + 1 }));
   // With so many queues, one walk over all jobs of a page costs less.
-  if (queues.length === 0 || queues.length > limits.searchPaths) return [{ walk: 'all' }];
-  return queues.map((row) => ({ walk: kindOf(state), queue: text(row, 'queue'), state }));
+  const count = queues.length * states.length;
+  if (count === 0 || count > limits.searchPaths) return [{ walk: 'all' }];
+  return queues.flatMap((row) =>
+    states.map((state) => ({ walk: kindOf(state), queue: text(row, 'queue'), state })),
+  );
+}
+
+/** The states that are asked for, each once; undefined for all. */
+export function statesOf({ state }: Pick<Query, 'state'>): readonly JobState[] | undefined {
+  if (state === undefined) return undefined;
+  const states = new Set([state].flat());
+  return states.size === jobMachine.states.length ? undefined : [...states];
 }
 
 function valuesOf(query: Query) {
-  const { label = [], tenant, group, queue, state, text: words, createdAfterMs, createdBeforeMs } = query;
+  const { label = [], tenant, group, queue, text: words, createdAfterMs, createdBeforeMs } = query;
+  const states = statesOf(query);
   const labels = label.map(partsOf);
   const [first] = labels;
   return {
-    state: state ?? null,
+    states: states === undefined ? null : JSON.stringify(states),
+    state: null,
     queue: queue ?? null,
     tenant: tenant ?? null,
     group: group ?? null,

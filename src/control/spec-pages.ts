@@ -2,7 +2,7 @@
 import { limits } from '../domain/limits.ts';
 import type { Row } from '../store/database.ts';
 import { integer, text } from '../store/statements/columns.ts';
-import { cursorOf } from './cursor.ts';
+import { cursorOf, type ListName } from './cursor.ts';
 
 /** What is read; a key of `from` is before the first row. */
 export interface SpecRows<Key> {
@@ -39,13 +39,14 @@ export async function readSpecPage<Key>(asked: SpecRows<Key>): Promise<SpecPage<
   }
 }
 
-/** One page of jobs, which are told by their sequence numbers. */
+/** One page of a list of jobs, which are told by their sequence numbers. */
 export async function readJobRows(
+  list: ListName,
   from: number,
   limit: number,
   read: SpecRows<number>['read'],
 ): Promise<{ readonly rows: readonly Row[]; readonly nextCursor: string | null }> {
   const keyOf = (row: Row): number => integer(row, 'seq');
   const { rows, next } = await readSpecPage({ from, limit, read, keyOf, spec: 'spec' });
-  return { rows, nextCursor: next === null ? null : cursorOf(next) };
+  return { rows, nextCursor: next === null ? null : cursorOf(list, next) };
 }

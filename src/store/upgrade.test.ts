@@ -104,7 +104,9 @@ it.each(['0006_together', '0009_speed'])(
     ]);
     expect(await attempts(db, 'stopped')).toMatchObject([lost]);
 
-    await db.batch([retryJob.with({ id: 'twice', state: 'pending', runAtMs: 20, nowMs: 20 })]);
+    await db.batch([
+      retryJob.with({ id: 'twice', state: 'pending', runAtMs: 20, attempt: null, key: null, nowMs: 20 }),
+    ]);
     expect(await attempts(db, 'twice')).toMatchObject([
       lost,
       { attempt: 2, state: 'ended', reason: 'timeout' },
@@ -143,7 +145,7 @@ it('a filled store without 0009_speed keeps the memory of attempts, groups, and 
 
   await db.batch([
     { sql: "UPDATE jobs SET state = 'pending', memory_mib = 256, updated_at_ms = 30 WHERE id = 'grows'" },
-    retryJob.with({ id: 'big', state: 'pending', runAtMs: 30, nowMs: 30 }),
+    retryJob.with({ id: 'big', state: 'pending', runAtMs: 30, attempt: null, key: null, nowMs: 30 }),
     failExpired.with({ nowMs: 60, limit: 9 }),
   ]);
   expect(await checkInvariants(db)).toEqual([]);

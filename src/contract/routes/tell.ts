@@ -4,7 +4,7 @@ import { defaults } from '../../domain/defaults.ts';
 import { limits } from '../../domain/limits.ts';
 import { EventPage } from '../job.ts';
 import type { Route } from '../routes.ts';
-import { strict, wholeNumber } from '../schema.ts';
+import { cursor, strict, wholeNumber } from '../schema.ts';
 import {
   Delivery,
   DeliveryPage,
@@ -19,7 +19,6 @@ import {
 
 const webhookParams = strict({ name: WebhookName });
 const deliveryParams = strict({ name: WebhookName, id: Type.String({ pattern: '^evt_[0-9a-f_-]{8,80}$' }) });
-const cursor = Type.Optional(Type.String({ maxLength: 64 }));
 const pageSize = Type.Optional(
   Type.Integer({ minimum: 1, maximum: limits.pageMax, description: `default ${defaults.pageSize}` }),
 );
@@ -38,7 +37,10 @@ export const tellRoutes = {
         Type.String({ pattern: '^[0-9a-f-]{4,36}$', description: 'job id or a unique start of one' }),
       ),
       after: Type.Optional(
-        wholeNumber(0, { description: 'start after this event; by default followers start now, pages at 0' }),
+        wholeNumber(0, {
+          description:
+            'start after this event; 0: at the oldest that is kept; by default followers start now, pages at 0',
+        }),
       ),
       last: Type.Optional(wholeNumber(0, { description: 'start so many events before the newest' })),
       limit: pageSize,
@@ -47,7 +49,14 @@ export const tellRoutes = {
     status: 200,
     reply: 'stream',
     page: EventPage,
-    errors: ['JOB_NOT_FOUND', 'JOB_ID_AMBIGUOUS', 'OVERLOADED', 'STORE_UNAVAILABLE'],
+    errors: [
+      'VALIDATION_FAILED',
+      'EVENTS_GONE',
+      'JOB_NOT_FOUND',
+      'JOB_ID_AMBIGUOUS',
+      'OVERLOADED',
+      'STORE_UNAVAILABLE',
+    ],
   },
   listWebhooks: {
     method: 'GET',

@@ -26,10 +26,10 @@ export const togetherRoutes = {
     method: 'GET',
     path: '/v1/groups',
     summary: 'Every group that has jobs, by name.',
-    query: strict({ limit: pageSize, cursor: Type.Optional(GroupName) }),
+    query: strict({ limit: pageSize, cursor }),
     status: 200,
     reply: GroupPage,
-    errors: ['STORE_UNAVAILABLE'],
+    errors: ['VALIDATION_FAILED', 'STORE_UNAVAILABLE'],
   },
   getGroup: {
     method: 'GET',

@@ -10,6 +10,7 @@ import { eventBySeq, eventsBetween, eventsOfJob, newestEvent } from '../../store
 import type { Unsubscribe } from '../signals.ts';
 import { eventOf } from '../views.ts';
 import { type EventFilter, kindRange, passes, type StoredEvent } from './filter.ts';
+import { eventsGone, goneBefore, oldestNumber } from './gone.ts';
 
 /** Some events in order. */
 export interface EventStretch {
@@ -19,7 +20,11 @@ export interface EventStretch {
   readonly position: number;
   /** There may be more behind it now. */
   readonly more: boolean;
+  /** Number of the oldest event that is kept, when some that were asked for are not; else null. */
+  readonly goneBefore: number | null;
 }
+
+type Read = Omit<EventStretch, 'more'>;
 
 /** One per control process. Each question may reject with STORE_UNAVAILABLE. */
 export class EventFeed {
@@ -49,17 +54,29 @@ export class EventFeed {
     return (row === undefined ? null : integerOrNull(row, 'seq')) ?? 0;
   }
 
+  /** Number of the oldest event that is kept; 1 when there was none yet. */
+  oldest(): Promise<number> {
+    return oldestNumber(this.#db);
+  }
+
+  /** Throws EVENTS_GONE when some of the events after this one are not kept any more; 0 is before the oldest. */
+  async assertKept({ jobId }: EventFilter, after: number): Promise<void> {
+    const oldest = await goneBefore(this.#db, after, jobId);
+    if (oldest !== null) throw eventsGone(after, oldest);
+  }
+
   /** One event; undefined when it is not kept. */
   async one(seq: number): Promise<StoredEvent | undefined> {
     const [row] = await this.#db.query(eventBySeq.with({ seq }), { level: 'linearizable' });
     return row === undefined ? undefined : storedEventOf(row);
   }
 
-  /** Looks at the next `limit` events after one; lets others take a turn when there are more. */
-  async read(filter: EventFilter, after: number, limit: number): Promise<EventStretch> {
+  /** Looks at the next `limit` events after one; lets others take a turn when there are more. 0: from the oldest on. */
+  async read(filter: EventFilter, asked: number, limit: number): Promise<EventStretch> {
     // Before the rows: what it counts is among them.
     const newest = await this.newest();
-    if (newest <= after) return { events: [], position: after, more: false };
+    if (newest <= asked) return { events: [], position: asked, more: false, goneBefore: null };
+    const after = asked === 0 ? (await this.oldest()) - 1 : asked;
     const { jobId } = filter;
     const stretch =
       jobId === undefined
@@ -67,15 +84,16 @@ export class EventFeed {
         : await this.#ofJob(jobId, filter, after, limit, newest);
     const more = stretch.position < newest;
     if (more) await nextTurn();
-    return { ...stretch, more };
+    return { ...stretch, goneBefore: asked === 0 ? null : stretch.goneBefore, more };
   }
 
-  /** Up to `limit` events that pass, looking at no more than `limits.eventScanMax`. */
-  async page(filter: EventFilter, after: number, limit: number): Promise<EventStretch> {
+  /** Up to `limit` events that pass, looking at no more than `limits.eventScanMax`. Throws EVENTS_GONE. */
+  async page(filter: EventFilter, after: number, limit: number): Promise<Omit<EventStretch, 'goneBefore'>> {
     const events: StoredEvent[] = [];
     let position = after;
     for (let scanned = 0; scanned < limits.eventScanMax; scanned += limits.eventPage) {
       const next = await this.read(filter, position, limits.eventPage);
+      if (next.goneBefore !== null) throw eventsGone(position, next.goneBefore);
       const room = limit - events.length;
       events.push(...next.events.slice(0, room));
       const last = events.at(-1);
@@ -98,10 +116,14 @@ export class EventFeed {
     };
   }
 
-  async #between(filter: EventFilter, after: number, until: number): Promise<Omit<EventStretch, 'more'>> {
+  async #between(filter: EventFilter, after: number, until: number): Promise<Read> {
     const statement = eventsBetween.with({ after, until, ...kindRange(filter), queue: filter.queue ?? null });
     const rows = await this.#db.query(statement, { level: 'linearizable' });
-    return { events: passing(filter, rows), position: until };
+    // After the rows: what is kept then was kept when they were read.
+    const isWhole = rows.length === until - after;
+    const gone = isWhole ? null : await goneBefore(this.#db, after);
+    const position = Math.max(until, (gone ?? 1) - 1);
+    return { events: passing(filter, rows), position, goneBefore: gone };
   }
 
   async #ofJob(
@@ -110,12 +132,14 @@ export class EventFeed {
     after: number,
     limit: number,
     newest: number,
-  ): Promise<Omit<EventStretch, 'more'>> {
+  ): Promise<Read> {
     const statement = eventsOfJob.with({ jobId, after, limit });
     const rows = await this.#db.query(statement, { level: 'linearizable' });
     const last = rows.at(-1);
     const seen = last === undefined ? after : integer(last, 'seq');
-    return { events: passing(filter, rows), position: rows.length === limit ? seen : Math.max(seen, newest) };
+    const position = rows.length === limit ? seen : Math.max(seen, newest);
+    const gone = await goneBefore(this.#db, after, jobId);
+    return { events: passing(filter, rows), position, goneBefore: gone };
   }
 
   /** Most commits of an idle system only renew leases: one look finds out for all listeners. */

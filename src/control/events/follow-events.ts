@@ -15,7 +15,8 @@ export interface FollowEventsDeps {
 
 /**
  * Text of events, each with its number as id. In silence, and when many events were passed over, a comment
- * carries the number to go on from. Reads on only when what it gave was taken; ends when `signal` aborts.
+ * carries the number to go on from. Reads on only when what it gave was taken; ends when `signal` aborts, and when
+ * events it was to give are not kept any more.
  */
 export async function* followEvents(
   { events: feed, clock }: FollowEventsDeps,
@@ -38,6 +39,8 @@ export async function* followEvents(
     yield tell(sseComment('following', String(position)));
     while (!signal.aborted) {
       const stretch = await feed.read(filter, position, limits.eventPage);
+      // Events were forgotten before they were taken: who comes back with the place is told so.
+      if (stretch.goneBefore !== null) return;
       position = stretch.position;
       if (stretch.events.length > 0) yield tell(textOf(stretch.events));
       else if (position - toldPosition >= limits.eventPage)

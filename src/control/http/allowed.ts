@@ -27,6 +27,7 @@ export interface SchemaWords {
   readonly pattern?: string;
   readonly properties?: Readonly<Record<string, SchemaWords>>;
   readonly patternProperties?: Readonly<Record<string, SchemaWords>>;
+  readonly additionalProperties?: unknown;
   readonly description?: string;
   /** A secret: it is taken, and never told. */
   readonly writeOnly?: boolean;

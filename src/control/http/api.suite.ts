@@ -10,6 +10,7 @@ import type { CallArgs } from '../../client/wire.ts';
 import { Problem } from '../../contract/problem.ts';
 import { type JsonRouteName, type ReplyOf, routes } from '../../contract/routes.ts';
 import { isBlixardError } from '../../domain/errors.ts';
+import type { JobState } from '../../domain/job.ts';
 import { startTestSystem, type TestSystem, TestWorker, textRecord } from './test-system.suite.ts';
 
 /** Runs the contract of the API over a transport. */
@@ -119,12 +120,32 @@ export function apiSuite(name: string, makeTransport: (system: TestSystem) => Tr
       expect(cancelled.state).toBe('cancelled');
       expect(await call('cancelJob', { params: { id } })).toEqual(cancelled);
       const retry = { params: { id }, body: { delayMs: 3_600_000 } };
-      expect(await call('retryJob', retry)).toMatchObject({ state: 'scheduled' });
+      expect(await refusal(call('retryJob', { params: { id }, body: { attempt: 1 } }))).toEqual({
+        code: 'JOB_CHANGED',
+        details: { jobId: id, found: 0, attempt: 1 },
+      });
+      const keyed = { ...retry, headers: { 'idempotency-key': 'once' } };
+      const retried = await call('retryJob', keyed);
+      expect(retried).toMatchObject({ state: 'scheduled' });
+      expect(await call('retryJob', keyed)).toEqual(retried);
       expect(await refusal(call('retryJob', retry))).toEqual({
         code: 'JOB_INVALID_TRANSITION',
         details: { jobId: id, from: 'scheduled', to: 'scheduled', allowed: 'pending, failed, cancelled' },
       });
       await call('cancelJob', { params: { id } });
+    });
+
+    it('lists the jobs of several states', async () => {
+      const ids: string[] = [];
+      for (let n = 0; n < 3; n++)
+        ids.unshift((await call('submitJob', { body: { command: ['true'], queue: 'several' } })).id);
+      await call('cancelJob', { params: { id: ids[1] ?? '' } });
+      const listed = async (...state: JobState[]) =>
+        (await call('listJobs', { query: { queue: 'several', state } })).jobs.map(({ id }) => id);
+      expect(await listed('pending', 'cancelled')).toEqual(ids);
+      expect(await listed('cancelled', 'failed')).toEqual([ids[1]]);
+      expect(await listed('failed', 'running')).toEqual([]);
+      for (const id of ids) await call('cancelJob', { params: { id } });
     });
 
     it('names what is not there', async () => {

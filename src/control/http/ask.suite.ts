@@ -23,10 +23,10 @@ export async function ask(
   return { status: response.status, headers: response.headers, problem: JSON.parse(text) as Problem };
 }
 
-/** Submits any body as JSON. */
-export function submit(url: string, body: unknown): Promise<Answer> {
+/** Submits any body, by default as JSON. */
+export function submit(url: string, body: unknown, contentType = 'application/json'): Promise<Answer> {
   return ask(url, 'POST', '/v1/jobs', {
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': contentType },
     body: typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
   });
 }

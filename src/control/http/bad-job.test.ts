@@ -26,6 +26,25 @@ describe('a job with a bad field is refused by name, value and what is allowed',
       { field: 'command', value: null, problem: 'is required: a list of 1 to 1000 entries' },
     ],
     [
+      'a misspelt command',
+      { queue: 'q', x: 1, comand: ['true'] },
+      {
+        field: 'command',
+        value: null,
+        problem: 'is required: a list of 1 to 1000 entries; comand: no such field, did you mean command?',
+      },
+    ],
+    [
+      'no command, and a field like no other',
+      { zzzzzzzzzzzz: 1 },
+      { field: 'command', problem: 'is required: a list of 1 to 1000 entries; zzzzzzzzzzzz: no such field' },
+    ],
+    [
+      'a misspelt command behind more fields than are looked at',
+      { ...Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`zzzzzzzzzzzz${n}`, n])), comand: [] },
+      { field: 'command', problem: expect.stringMatching(/; zzzzzzzzzzzz0: no such field$/) as string },
+    ],
+    [
       'an empty argv',
       { command: [] },
       { field: 'command', value: '0 entries', allowed: 'a list of 1 to 1000 entries' },

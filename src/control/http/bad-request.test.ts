@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
+import { cursorOf } from '../cursor.ts';
 import { ask, raw, submit } from './ask.suite.ts';
 import { startTestSystem, type TestSystem } from './test-system.suite.ts';
 
@@ -22,8 +23,10 @@ describe('a bad path or query is refused by name', () => {
     [
       'GET',
       '/v1/jobs?state=done',
-      { field: 'state', value: '"done"', allowed: expect.stringContaining('one of: blocked') },
+      { field: 'state.0', value: '"done"', allowed: expect.stringContaining('one of: blocked') },
     ],
+    ['GET', '/v1/jobs?state=failed,done', { field: 'state.1', value: '"done"' }],
+    ['GET', '/v1/jobs?state=failed&state=', { field: 'state.1', value: '""' }],
     [
       'GET',
       '/v1/jobs?stat=failed',
@@ -32,8 +35,16 @@ describe('a bad path or query is refused by name', () => {
     [
       'GET',
       '/v1/jobs?cursor=nonsense',
-      { field: 'cursor', value: '"nonsense"', allowed: 'the nextCursor of the page before' },
+      { field: 'cursor', value: '"nonsense"', allowed: 'the nextCursor of the page before, of this list' },
     ],
+    ...['groups?', 'queues?', 'schedules?', 'events?follow=false&'].map(
+      (list): [string, string, Record<string, unknown>] => [
+        'GET',
+        `/v1/${list}cursor=${cursorOf('jobs', 1)}`,
+        { field: 'cursor', allowed: 'the nextCursor of the page before, of this list' },
+      ],
+    ),
+    ['GET', `/v1/jobs?cursor=${cursorOf('groups', 'g')}`, { field: 'cursor' }],
     ['GET', '/v1/jobs/NOT-AN-ID', { field: 'id', value: '"NOT-AN-ID"' }],
     ['GET', `/v1/jobs/${'f'.repeat(3_000)}`, { field: 'id' }],
     ['GET', '/v1/jobs/..%2f..%2fetc%2fpasswd', { field: 'id' }],
@@ -164,6 +175,15 @@ describe('a bad body is refused', () => {
         status: 415,
         problem: { code: 'MEDIA_TYPE_UNSUPPORTED', details: { contentType, allowed: 'application/json' } },
       });
+    }
+    for (const charset of ['latin1', '"iso-8859-1"', 'utf-16', 'utf-8; charset=ascii', '']) {
+      const answer = await submit(system.url, '{}', `application/json; charset=${charset}`);
+      expect(answer.problem.code, charset).toBe('MEDIA_TYPE_UNSUPPORTED');
+      expect(answer.problem.details, charset).toMatchObject({ allowed: 'application/json in UTF-8' });
+    }
+    for (const charset of ['utf-8', '"UTF-8"', 'utf8 ; x=y']) {
+      const answer = await submit(system.url, '{}', `application/json; charset=${charset}`);
+      expect(answer.problem.code, charset).toBe('VALIDATION_FAILED');
     }
     const untyped = await raw(
       system.url,

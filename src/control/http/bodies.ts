@@ -10,8 +10,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** Routes of this instance take JSON; an empty body is `{}`. */
 export function acceptJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body: Buffer, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     try {
+      assertUtf8(request.headers['content-type'], 'application/json');
       const text = decodeJsonText(body);
       done(null, text.trim() === '' ? {} : parseJsonSafely(text));
     } catch (error) {
@@ -119,7 +120,17 @@ function hasPrototype(value: unknown): boolean {
 /** Every other content type of this instance is refused. */
 export function refuseOthers(app: FastifyInstance, allowed: string): void {
   app.addContentTypeParser('*', (request: FastifyRequest, _, done) => {
-    const contentType = request.headers['content-type'] ?? 'none';
-    done(new BlixardError('MEDIA_TYPE_UNSUPPORTED', { contentType, allowed }));
+    done(unsupported(request.headers['content-type'], allowed));
   });
+}
+
+/** Throws MEDIA_TYPE_UNSUPPORTED for a content type with another charset, whose bytes would be misread. */
+export function assertUtf8(contentType: string | undefined, allowed: string): void {
+  const charsets = (contentType ?? '').matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;]*)/gi);
+  const isUtf8 = ([, value = '']: RegExpExecArray): boolean => /^"?utf-?8"?$/i.test(value.trim());
+  if (![...charsets].every(isUtf8)) throw unsupported(contentType, `${allowed} in UTF-8`);
+}
+
+function unsupported(contentType: string | undefined, allowed: string): BlixardError {
+  return new BlixardError('MEDIA_TYPE_UNSUPPORTED', { contentType: contentType ?? 'none', allowed });
 }

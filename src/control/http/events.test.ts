@@ -5,6 +5,7 @@ import { defaults } from '../../domain/defaults.ts';
 import { limits } from '../../domain/limits.ts';
 import { FakeClock } from '../../platform/clock.ts';
 import type { SqliteDatabase } from '../../store/sqlite/sqlite.ts';
+import { forgetEvents } from '../../store/statements/forget.ts';
 import { appTransport } from './app-transport.ts';
 import { CuttingProxy } from './cutting-proxy.suite.ts';
 import { startTestSystem, type TestSystem, TestWorker } from './test-system.suite.ts';
@@ -94,6 +95,70 @@ describe('a page of events', () => {
   });
 });
 
+describe('events that are no longer kept', () => {
+  const gone = (after: number, oldest: number) => ({ code: 'EVENTS_GONE', details: { after, oldest } });
+
+  /** Five jobs, and the events 1 to 3 forgotten. */
+  const forgotten = async () => {
+    const jobs: string[] = [];
+    for (let i = 0; i < 5; i++) jobs.push((await submit()).id);
+    await system.db.batch([forgetEvents.with({ before: 4 })]);
+    return jobs;
+  };
+
+  it('are told to who goes on behind them, by page, cursor and stream', async () => {
+    for (let i = 0; i < 5; i++) await submit();
+    const first = await client.listEvents({ limit: 2 });
+    await system.db.batch([forgetEvents.with({ before: 4 })]);
+    const cursor = first.nextCursor ?? '';
+    await expect(client.listEvents({ cursor })).rejects.toMatchObject(gone(2, 4));
+    await expect(client.listEvents({ after: 1, kind: 'job.' })).rejects.toMatchObject(gone(1, 4));
+    await expect(take(1, { after: 2, queue: 'default' })).rejects.toMatchObject(gone(2, 4));
+    const answer = await fetch(`${system.url}/v1/events`, { headers: { 'last-event-id': '1' } });
+    expect(answer.status).toBe(410);
+    expect(await answer.json()).toMatchObject({
+      ...gone(1, 4),
+      status: 410,
+    });
+  });
+
+  it('are not missed by who begins at the oldest, at the last of those gone, or from the newest back', async () => {
+    await forgotten();
+    for (const start of [{ after: 0 }, { after: 3 }, { last: 9 }, {}])
+      expect(seqs((await client.listEvents(start)).events), JSON.stringify(start)).toEqual([4, 5]);
+    for (const start of [{ after: 0 }, { after: 3 }, { last: 9 }])
+      expect(seqs(await take(2, start)), JSON.stringify(start)).toEqual([4, 5]);
+    const page = await client.listEvents({ limit: 1 });
+    expect(seqs((await client.listEvents({ cursor: page.nextCursor ?? '' })).events)).toEqual([5]);
+  });
+
+  it('are none of a job whose first is kept, and may be of another', async () => {
+    const [old = '', , , , job = ''] = await forgotten();
+    expect(seqs((await client.listEvents({ job, after: 1 })).events)).toEqual([5]);
+    expect(seqs(await take(1, { job, after: 1 }))).toEqual([5]);
+    await client.call('cancelJob', { params: { id: old } });
+    await expect(client.listEvents({ job: old, after: 1 })).rejects.toMatchObject(gone(1, 4));
+    expect(seqs((await client.listEvents({ job: old })).events)).toEqual([6, 7]);
+  });
+
+  it('cut a follower off that did not take them in time', async () => {
+    const following = client.followEvents({ after: 0 })[Symbol.asyncIterator]();
+    const big = JSON.stringify({ text: 'x'.repeat(1_000) });
+    const count = 50 * limits.eventPage;
+    const rows = JSON.stringify(Array.from({ length: count }, () => 0));
+    const sql = `INSERT INTO events (at_ms, kind, data) SELECT 1, 'test.noise', ? FROM json_each(?)`;
+    await system.db.batch([{ sql, args: [big, rows] }]);
+    expect((await following.next()).value).toMatchObject({ seq: 1 });
+    await system.db.batch([forgetEvents.with({ before: count })]);
+    let last = 1;
+    const rest = async () => {
+      for (;;) last = ((await following.next()).value as JobEvent).seq;
+    };
+    await expect(rest()).rejects.toMatchObject({ code: 'EVENTS_GONE', details: { oldest: count } });
+    expect(last).toBeLessThan(count - 1);
+  });
+});
+
 describe('a follower of events', () => {
   it('hears at once of what is committed, and of all before it when it asks', async () => {
     await submit();
@@ -147,8 +212,10 @@ describe('a follower of events', () => {
     });
     await eventually(() => text === ': following\nid: 0\n\n');
     for (let i = 0; i < 3; i++) await own.call('submitJob', { body: { command: ['true'] } });
-    clock.advance(defaults.followHeartbeatMs);
-    await eventually(() => text.endsWith(': still here\nid: 3\n\n'));
+    await eventually(() => {
+      clock.advance(defaults.followHeartbeatMs);
+      return text.endsWith(': still here\nid: 3\n\n');
+    });
     await new TestWorker(own, quiet.ids).register();
     await eventually(() => text.includes('event: event\nid: 4\ndata: {"seq":4,'));
     body.destroy();

@@ -43,7 +43,9 @@ describe('queues over HTTP', () => {
     const { id } = await call('submitJob', { body: { command: ['true'] } });
     expect((await call('getJob', { params: { id } })).waiting).toContain('paused');
     expect((await call('listQueues')).queues.map(({ name }) => name)).toEqual(['a', 'default']);
-    expect((await call('listQueues', { query: { limit: 1 } })).nextCursor).toBe('a');
+    const { nextCursor } = await call('listQueues', { query: { limit: 1 } });
+    const rest = await call('listQueues', { query: { cursor: nextCursor ?? '' } });
+    expect(rest.queues.map(({ name }) => name)).toEqual(['default']);
     expect(await call('resumeQueue', { params })).toMatchObject({ paused: false, counts: { pending: 1 } });
     expect(await call('getQueueStats', { params })).toMatchObject({ held: 0, counts: { pending: 1 } });
     await worker.end(await worker.start(), 1);

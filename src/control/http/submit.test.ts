@@ -102,7 +102,8 @@ describe('POST /v1/jobs/batch', () => {
       code: 'VALIDATION_FAILED',
       details: { field: 'body', value: '1001 entries' },
     });
-    expect((await send(line, 'application/json')).problem.code).toBe('MEDIA_TYPE_UNSUPPORTED');
+    for (const type of ['application/json', 'application/x-ndjson; charset=latin1'])
+      expect((await send(line, type)).problem.code).toBe('MEDIA_TYPE_UNSUPPORTED');
   });
 });
 

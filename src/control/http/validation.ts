@@ -23,6 +23,9 @@ interface Complaint {
   readonly problem: string;
 }
 
+/** Unknown fields among which a missing one is looked for. */
+const unknownCompared = 20;
+
 /** Longest part of a value that an error repeats, in characters. */
 const shownCharacters = 80;
 
@@ -54,7 +57,8 @@ function complaintOf(finding: Finding, part: string): Complaint {
     case 'required': {
       const name = String(finding.params['missingProperty']);
       const allowed = allowedBy(schema.properties?.[name] ?? {});
-      return { field: fieldAt(name), value: null, allowed, problem: `is required: ${allowed}` };
+      const problem = `is required: ${allowed}${misspelt(name, finding)}`;
+      return { field: fieldAt(name), value: null, allowed, problem };
     }
     case 'additionalProperties':
       return unknownField(finding, schema, fieldAt);
@@ -71,6 +75,22 @@ function complaintOf(finding: Finding, part: string): Complaint {
     default:
       return misfit(fieldAt(), schema.writeOnly ? 'not shown' : shorten(finding.data), allowedBy(schema));
   }
+}
+
+/** Which unknown field stands in the place of a missing one, or at least beside it; nothing when there is none. */
+function misspelt(missing: string, { data, parentSchema }: Finding): string {
+  if (parentSchema?.additionalProperties !== false) return '';
+  const known = Object.keys(parentSchema.properties ?? {});
+  const unknown: string[] = [];
+  for (const name of Object.keys(data ?? {})) {
+    if (!known.includes(name)) unknown.push(cut(name));
+    if (unknown.length === unknownCompared) break;
+  }
+  const meant = nearest(missing, unknown);
+  const [name = meant] = meant === undefined ? unknown : [meant];
+  if (name === undefined) return '';
+  const guess = nearest(name, known);
+  return `; ${name}: no such field${guess === undefined ? '' : `, did you mean ${guess}?`}`;
 }
 
 function unknownField(finding: Finding, schema: SchemaWords, fieldAt: (name: string) => string): Complaint {

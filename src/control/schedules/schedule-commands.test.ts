@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
+import { cursorOf } from '../cursor.ts';
 import { everyMinute, firedSlots, pass } from './schedules.suite.ts';
 
 const minute = 60_000;
@@ -156,6 +157,31 @@ describe('trigger', () => {
     expect((await control.schedules.trigger('weekly', 'k')).id).not.toBe(job?.id);
   });
 
+  it('with an id for its job is the same job again, and refuses the id of another', async () => {
+    await control.schedules.set('nightly', nightly);
+    const id = control.ids();
+    const [job, again] = await Promise.all(
+      [id, id].map((each) => control.schedules.trigger('nightly', undefined, each)),
+    );
+    expect([job?.id, again?.id]).toEqual([id, id]);
+    await control.schedules.set('nightly', { ...nightly, job: { command: ['other'] } });
+    expect((await control.schedules.trigger('nightly', undefined, id)).spec.command).toEqual(['true']);
+    expect(await control.schedules.get('nightly')).toMatchObject({ fired: 1, failed: 0, lastJobId: id });
+    const foreign = await control.jobs.submit({ command: ['other'] });
+    await control.schedules.set('weekly', nightly);
+    for (const [name, taken] of [
+      ['nightly', foreign.id],
+      ['weekly', id],
+    ] as const)
+      await expect(control.schedules.trigger(name, undefined, taken)).rejects.toMatchObject({
+        code: 'JOB_ID_CONFLICT',
+      });
+    await expect(control.schedules.trigger('nightly', 'k', control.ids())).rejects.toMatchObject({
+      code: 'VALIDATION_FAILED',
+      details: { field: 'id' },
+    });
+  });
+
   it('with the key of one that was refused, or is forgotten, is a job anew', async () => {
     await control.schedules.set('nightly', nightly);
     const images = [{ name: 'other:latest', digest: `sha256:${'0'.repeat(64)}` }];
@@ -216,8 +242,11 @@ describe('list', () => {
   it('gives pages by name', async () => {
     for (const name of ['c', 'a', 'b']) await control.schedules.set(name, nightly);
     const first = await control.schedules.list({ limit: 2 });
-    expect([first.schedules.map(({ name }) => name), first.nextCursor]).toEqual([['a', 'b'], 'b']);
-    const rest = await control.schedules.list({ limit: 2, cursor: 'b' });
+    expect([first.schedules.map(({ name }) => name), first.nextCursor]).toEqual([
+      ['a', 'b'],
+      cursorOf('schedules', 'b'),
+    ]);
+    const rest = await control.schedules.list({ limit: 2, cursor: first.nextCursor ?? '' });
     expect([rest.schedules.map(({ name }) => name), rest.nextCursor]).toEqual([['c'], null]);
   });
 });

@@ -17,11 +17,13 @@ import {
   insertSchedule,
   insertTriggered,
   listSchedules,
+  runOfJob,
   runsOfSchedule,
   scheduleByName,
   tellDeleted,
   updateSchedule,
 } from '../../store/statements/schedules.ts';
+import { cursorOf, nameOf } from '../cursor.ts';
 import { badValue } from '../http/validation.ts';
 import type { JobCommands } from '../job-commands.ts';
 import type { Signals } from '../signals.ts';
@@ -88,15 +90,22 @@ export class ScheduleCommands {
   }
 
   /**
-   * Submits its job now; the same key gives that job again, as long as it is kept. Throws SCHEDULE_NOT_FOUND, and what
-   * a submit throws.
+   * Submits its job now; the same key, or id of the job, gives that job again, as long as it is kept. Throws
+   * SCHEDULE_NOT_FOUND, VALIDATION_FAILED for both at once, JOB_ID_CONFLICT for the id of a job that is not of it,
+   * and what a submit throws.
    */
-  async trigger(name: string, idempotencyKey?: string): Promise<Job> {
+  async trigger(name: string, idempotencyKey?: string, givenId?: string): Promise<Job> {
+    if (idempotencyKey !== undefined && givenId !== undefined)
+      throw badValue('id', givenId, 'none beside an Idempotency-Key, which makes one');
     const { job, createdAtMs } = await this.#read(name);
-    if (idempotencyKey === undefined) return await this.#fire(this.#ids(), name, job);
-    const id = triggeredJobId(name, createdAtMs, idempotencyKey);
+    const key = idempotencyKey === undefined ? undefined : triggeredJobId(name, createdAtMs, idempotencyKey);
+    const id = key ?? givenId;
+    if (id === undefined) return await this.#fire(this.#ids(), name, job);
     const before = await this.#findJob(id);
-    if (before !== undefined) return before;
+    if (before !== undefined) {
+      if (id === givenId) await this.#assertTriggered(id, name);
+      return before;
+    }
     try {
       return await this.#fire(id, name, job);
     } catch (error) {
@@ -105,6 +114,11 @@ export class ScheduleCommands {
       if (now === undefined) throw error;
       return now;
     }
+  }
+
+  async #assertTriggered(id: string, name: string): Promise<void> {
+    const [row] = await this.#db.query(runOfJob.with({ id, name }), { level: 'linearizable' });
+    if (row === undefined) throw new BlixardError('JOB_ID_CONFLICT', { jobId: id });
   }
 
   async #fire(id: string, name: string, job: Schedule['job']): Promise<Job> {
@@ -146,17 +160,18 @@ export class ScheduleCommands {
     return { ...schedule, runs: runs.map(runOf) };
   }
 
-  /** A page by name. */
+  /** A page by name. Throws VALIDATION_FAILED for a bad cursor. */
   async list(query: { limit?: number; cursor?: string }): Promise<SchedulePage> {
     const { rows, next } = await readSpecPage({
-      from: query.cursor ?? '',
+      from: query.cursor === undefined ? '' : nameOf('schedules', query.cursor),
       limit: query.limit ?? defaults.pageSize,
       read: (after, limit) => this.#db.query(listSchedules.with({ after, limit })),
       keyOf: (row) => text(row, 'name'),
       spec: 'job',
     });
     const nowMs = this.#clock.nowMs();
-    return { schedules: rows.map((row) => scheduleOf(row, nowMs)), nextCursor: next };
+    const nextCursor = next === null ? null : cursorOf('schedules', next);
+    return { schedules: rows.map((row) => scheduleOf(row, nowMs)), nextCursor };
   }
 
   async #read(name: string): Promise<Schedule> {

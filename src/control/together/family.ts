@@ -19,8 +19,8 @@ export async function readChildren(
   query: QueryOf<'listChildren'>,
 ): Promise<JobPage> {
   const limit = query.limit ?? defaults.pageSize;
-  const after = query.cursor === undefined ? 0 : seqOf(query.cursor);
-  const { rows, nextCursor } = await readJobRows(after, limit, (from, most) =>
+  const after = query.cursor === undefined ? 0 : seqOf('children', query.cursor);
+  const { rows, nextCursor } = await readJobRows('children', after, limit, (from, most) =>
     db.query(childrenOf.with({ id, after: from, limit: most })),
   );
   return { jobs: rows.map((row) => jobOf(row)), nextCursor };

@@ -9,6 +9,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Database, Row } from '../../store/database.ts';
 import { integer, integerOrNull, text } from '../../store/statements/columns.ts';
 import { cancelOfGroup, groupByName, groupsAfter } from '../../store/statements/together.ts';
+import { cursorOf, nameOf } from '../cursor.ts';
 import { tellMoved } from '../moved.ts';
 import type { Signals } from '../signals.ts';
 import { jobStateOf } from '../views.ts';
@@ -26,11 +27,13 @@ export class Groups {
     this.#signals = deps.signals;
   }
 
-  /** A page of the groups that have jobs, by name. */
+  /** A page of the groups that have jobs, by name. Throws VALIDATION_FAILED for a bad cursor. */
   async list(query: QueryOf<'listGroups'> = {}): Promise<GroupPage> {
-    const { limit = defaults.pageSize, cursor: after = '' } = query;
+    const { limit = defaults.pageSize, cursor } = query;
+    const after = cursor === undefined ? '' : nameOf('groups', cursor);
     const groups = (await this.#db.query(groupsAfter.with({ after, limit }))).map(groupOf);
-    return { groups, nextCursor: groups.length < limit ? null : (groups.at(-1)?.name ?? null) };
+    const last = groups.length < limit ? undefined : groups.at(-1);
+    return { groups, nextCursor: last === undefined ? null : cursorOf('groups', last.name) };
   }
 
   /** Throws GROUP_NOT_FOUND. */

@@ -84,6 +84,11 @@ export class HookLoop {
     let position = stored;
     while (!this.#stopped.signal.aborted) {
       const stretch = await this.#deps.events.read({ kinds, queue }, position, limits.webhookPage);
+      if (stretch.goneBefore !== null)
+        this.#deps.log.warn(
+          { webhook: this.#name, after: position, oldest: stretch.goneBefore },
+          'events that a webhook has not had are no longer kept',
+        );
       for (const event of stretch.events) {
         const message = messageOf(hook.id, event);
         await this.#deliver(hook, event, message, retry?.deliveryId === message.id ? retry : undefined);

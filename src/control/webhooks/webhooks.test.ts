@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import { silentLog } from '../../platform/log.ts';
 import type { SqliteDatabase } from '../../store/sqlite/sqlite.ts';
+import { forgetEvents } from '../../store/statements/forget.ts';
 import { webhookByName } from '../../store/statements/webhooks.ts';
 import { isSigned } from './receiver.suite.ts';
 import {
@@ -123,6 +125,22 @@ describe('a webhook', () => {
     await put();
     await eventually(() => receiver.received.length === 3);
     expect(receiver.received.map(({ data }) => data['seq'])).toEqual([1, 2, 3]);
+  });
+
+  it('that has missed what is not kept any more goes on behind it, and the log says so', async () => {
+    await put();
+    await submit();
+    await eventually(async () => (await get()).seq === 1);
+    await put({ paused: true });
+    for (let i = 0; i < 3; i++) await submit();
+    await system.db.batch([forgetEvents.with({ before: 4 })]);
+    const warn = vi.spyOn(silentLog, 'warn');
+    await put();
+    await eventually(() => receiver.received.length === 2);
+    expect(receiver.received[1]?.data).toMatchObject({ seq: 4 });
+    const missed = { webhook: name, after: 1, oldest: 4 };
+    expect(warn.mock.calls).toEqual([[missed, expect.stringContaining('no longer kept')]]);
+    warn.mockRestore();
   });
 
   it('goes on delivering when it could not be read after it was changed', async () => {

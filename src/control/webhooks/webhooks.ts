@@ -109,10 +109,10 @@ export class Webhooks {
   async deliveries(name: string, query: { limit?: number; cursor?: string }): Promise<DeliveryPage> {
     await this.get(name);
     const limit = query.limit ?? defaults.pageSize;
-    const before = query.cursor === undefined ? limits.integerMax : seqOf(query.cursor);
+    const before = query.cursor === undefined ? limits.integerMax : seqOf('deliveries', query.cursor);
     const rows = await this.#deps.db.query(listDeliveries.with({ name, before, limit }));
     const last = rows.length < limit ? undefined : rows.at(-1);
-    const nextCursor = last === undefined ? null : cursorOf(integer(last, 'seq'));
+    const nextCursor = last === undefined ? null : cursorOf('deliveries', integer(last, 'seq'));
     return { deliveries: rows.map(deliveryOf), nextCursor };
   }
 

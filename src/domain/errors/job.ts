@@ -23,6 +23,13 @@ export const jobErrors = {
     message: 'More than one job id starts with {prefix}: {matches}.',
     hint: 'Give more characters of the id.',
   },
+  JOB_CHANGED: {
+    fault: 'caller',
+    status: 409,
+    exitCode: 125,
+    message: 'The newest attempt of job {jobId} is {found}, not {attempt}.',
+    hint: 'Look at the job again (blixard job get), then send your call with its attempt, or with none.',
+  },
   JOB_ID_CONFLICT: {
     fault: 'caller',
     status: 409,

@@ -1,7 +1,14 @@
-/** Errors about webhooks and their deliveries. */
+/** Errors about events, webhooks and their deliveries. */
 import type { ErrorEntry } from './entry.ts';
 
 export const webhookErrors = {
+  EVENTS_GONE: {
+    fault: 'caller',
+    status: 410,
+    exitCode: 125,
+    message: 'Not all events after {after} are kept any more; the oldest that is has the number {oldest}.',
+    hint: 'Look at the jobs for what you missed, then start at the oldest event (after=0) or with those to come.',
+  },
   WEBHOOK_NOT_FOUND: {
     fault: 'caller',
     status: 404,

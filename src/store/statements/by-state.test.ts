@@ -6,13 +6,14 @@ import { migrate } from '../migrate.ts';
 import { loadMigrations } from '../migration-files.ts';
 import { openSqlite } from '../sqlite/sqlite.ts';
 import { kindOf, stateKinds } from './by-state.ts';
-import { listJobsByQueue, listJobsByQueueAndState, listJobsByState } from './lists.ts';
+import { listJobsByQueue, listJobsByQueueAndState, listJobsByStates } from './lists.ts';
 import { searches } from './search.ts';
 
 const { states } = jobMachine;
 const page = { before: 99, limit: 9 };
 const anyJob = {
   ...{ floor: 0, tenant: null, group: null, text: null, labels: '[]', labelName: null, labelValue: null },
+  states: null,
   ...{ createdAfterMs: null, createdBeforeMs: null },
 };
 
@@ -37,11 +38,21 @@ it.each(['0015_by_state', '0016'])('lists find the jobs of each state, stored be
   const ids = async (statement: Parameters<typeof db.query>[0]) =>
     (await db.query(statement)).map((row) => row['id']);
 
-  expect(await ids(listJobsByQueue.with({ ...page, queue: 'q' }))).toEqual(
-    states.map((_, index) => `${index}`).reverse(),
-  );
+  const newestFirst = states.map((_, index) => `${index}`).reverse();
+  const all = { ...page, states: JSON.stringify(states) };
+  expect(await ids(listJobsByQueue.with({ ...all, queue: 'q' }))).toEqual(newestFirst);
+  expect(await ids(listJobsByStates.with(all))).toEqual(newestFirst);
+  const some = JSON.stringify(states.filter((_, index) => index % 3 === 0));
+  for (const found of [
+    await ids(listJobsByStates.with({ ...page, states: some })),
+    await ids(listJobsByQueue.with({ ...page, states: some, queue: 'q' })),
+    await ids(searches.all.with({ ...anyJob, ...page, states: some, queue: 'q', state: null })),
+  ])
+    expect(found).toEqual(['6', '3', '0']);
   for (const [index, state] of states.entries()) {
-    expect(await ids(listJobsByState.with({ ...page, state }))).toEqual([`${index}`]);
+    expect(await ids(listJobsByStates.with({ ...page, states: JSON.stringify([state]) }))).toEqual([
+      `${index}`,
+    ]);
     for (const kind of stateKinds) {
       const found = kind === kindOf(state) ? [`${index}`] : [];
       const values = { ...page, queue: 'q', state };

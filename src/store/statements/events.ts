@@ -11,6 +11,12 @@ export const newestEvent = define<Record<never, never>>(
   'SELECT max(seq) AS seq FROM events',
 );
 
+/** Number of the oldest event that is kept, which may be the first of a set. */
+export const oldestEvent = define<Record<never, never>>(
+  'events.oldest',
+  'SELECT seq - job_count + 1 AS seq FROM events WHERE seq > 0 ORDER BY events.seq LIMIT 1',
+);
+
 /**
  * The events after one and up to another, oldest first, whose kind lies from `kindFrom` to `kindTo`, of one queue if
  * given. What does not pass costs next to nothing: a filter has to get past every event there is.

@@ -128,13 +128,16 @@ export const requestCancel = define<Cancel>(
 );
 
 /**
- * Puts an ended job back with all its attempts allowed anew, unless another has taken its unique key; the number
- * of its next attempt goes on, and it expires no more. It is blocked while a job it runs after has not ended.
+ * Puts an ended job back with all its attempts allowed anew, unless another has taken its unique key, its newest
+ * attempt is another than `attempt`, or its newest retry had this key; the number of its next attempt goes on, and it
+ * expires no more. It is blocked while a job it runs after has not ended.
  */
 export const retryJob = define<{
   id: string;
   state: 'pending' | 'scheduled';
   runAtMs: number;
+  attempt: number | null;
+  key: string | null;
   nowMs: number;
 }>(
   'jobs.retry',
@@ -142,11 +145,19 @@ export const retryJob = define<{
      attempts_used = 0, infra_failures = 0,
      reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
      cancel_requested_at_ms = NULL, cancel_reason = NULL, cancelled_by = NULL, memory_mib = NULL,
-     used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs
-   WHERE id = :id AND +state IN (${literals(retried)}) AND NOT EXISTS (
+     used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, retry_key = coalesce(:key, retry_key),
+     updated_at_ms = :nowMs
+   WHERE id = :id AND +state IN (${literals(retried)}) AND +attempt = coalesce(:attempt, attempt)
+     AND (:key IS NULL OR +retry_key IS NOT :key) AND NOT EXISTS (
      SELECT 1 FROM jobs AS other INDEXED BY jobs_unique
      WHERE other.queue = jobs.queue AND other.unique_key = jobs.unique_key AND other.ended_at_ms IS NULL)
    RETURNING ${jobColumns}`,
+);
+
+/** The job, if its newest retry had this key. */
+export const jobRetriedBy = define<{ id: string; key: string }>(
+  'jobs.retriedBy',
+  `SELECT ${jobColumns} FROM jobs WHERE id = :id AND +retry_key = :key`,
 );
 
 /** A claimed attempt begins to run, for its holder only. */

@@ -1,5 +1,5 @@
 /** Pages of jobs, attempts and events, and totals: each page starts at a key and reads only what it shows. */
-import { heldStates, jobMachine } from '../../domain/job.ts';
+import { heldStates } from '../../domain/job.ts';
 import { inState, type StateKind, stateKinds } from './by-state.ts';
 import { define, literals } from './define.ts';
 import { jobColumns } from './jobs.ts';
@@ -27,21 +27,22 @@ const pageOf = (candidates: string): string =>
   `SELECT ${jobColumns} FROM jobs WHERE seq IN (${candidates} ORDER BY best.seq DESC LIMIT +:limit) ORDER BY seq DESC`;
 
 /**
- * The same of one state. Only as many queues as a page has jobs can have a part in it: those whose newest is newest.
- * An index of states alone would be written at every step of every job.
+ * The same of some states, a JSON list. Only as many pairs of queue and state as a page has jobs can have a part in it:
+ * those whose newest is newest. An index of states alone would be written at every step of every job.
  */
-export const listJobsByState = define<Page & { state: string }>(
-  'lists.jobsByState',
+export const listJobsByStates = define<Page & { states: string }>(
+  'lists.jobsByStates',
   pageOf(`SELECT best.seq FROM (
-      SELECT c.queue, (${newestIn(':state', '1')}) AS newest FROM queue_counts AS c
-      WHERE c.queue > '' ORDER BY newest DESC, c.queue LIMIT +:limit) AS c
-    CROSS JOIN jobs AS best WHERE best.seq IN (${newestIn(':state', '+:limit')})`),
+      SELECT c.queue, s.value AS state, (${newestIn('s.value', '1')}) AS newest
+      FROM queue_counts AS c CROSS JOIN json_each(:states) AS s
+      WHERE c.queue > '' ORDER BY newest DESC, c.queue, s.value LIMIT +:limit) AS c
+    CROSS JOIN jobs AS best WHERE best.seq IN (${newestIn('c.state', '+:limit')})`),
 );
 
-/** The same of one queue: out of the newest of each state. */
-export const listJobsByQueue = define<Page & { queue: string }>(
+/** The same of one queue and some states: out of the newest of each. */
+export const listJobsByQueue = define<Page & { queue: string; states: string }>(
   'lists.jobsByQueue',
-  pageOf(`SELECT best.seq FROM queue_counts AS c CROSS JOIN json_each('${JSON.stringify(jobMachine.states)}') AS s
+  pageOf(`SELECT best.seq FROM queue_counts AS c CROSS JOIN json_each(:states) AS s
     CROSS JOIN jobs AS best WHERE c.queue = :queue AND best.seq IN (${newestIn('s.value', '+:limit')})`),
 );
 

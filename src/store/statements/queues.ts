@@ -171,15 +171,29 @@ export const failedByReasonAfter = define<{ name: string; reason: string; after:
  * unique key another has by now stays as it is. Rows change one after another in the order of seq, so a child finds
  * those it runs after put back before it.
  */
-export const redriveNamed = define<{ name: string; reason: string | null; ids: string; nowMs: number }>(
+export const redriveNamed = define<{
+  name: string;
+  reason: string | null;
+  ids: string;
+  key: string | null;
+  nowMs: number;
+}>(
   'queues.redriveNamed',
   `UPDATE OR IGNORE jobs SET state = ${stateAgain("'pending'")}, run_at_ms = :nowMs, expires_at_ms = NULL,
      attempts_used = 0, infra_failures = 0, reason = NULL, exit_code = NULL, signal = NULL, message = NULL,
      cancel_requested_at_ms = NULL, cancel_reason = NULL, cancelled_by = NULL, memory_mib = NULL,
-     used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, updated_at_ms = :nowMs
+     used_by_reason = NULL, started_at_ms = NULL, ended_at_ms = NULL, retry_key = coalesce(:key, retry_key),
+     updated_at_ms = :nowMs
    WHERE seq IN (
      SELECT named.seq FROM json_each(:ids) AS d CROSS JOIN jobs AS named
      WHERE named.id = d.value AND +named.queue = :name AND +named.state = 'failed'
-       AND (:reason IS NULL OR +named.reason = :reason))
+       AND (:reason IS NULL OR +named.reason = :reason) AND (:key IS NULL OR +named.retry_key IS NOT :key))
    RETURNING id, state, queue, executor`,
+);
+
+/** How many of these jobs of a queue, each named once, were put back with this key, and with no other since. */
+export const redrivenBy = define<{ name: string; ids: string; key: string }>(
+  'queues.redrivenBy',
+  `SELECT count(*) AS n FROM json_each(:ids) AS d CROSS JOIN jobs AS named
+   WHERE named.id = d.value AND +named.queue = :name AND +named.retry_key = :key`,
 );

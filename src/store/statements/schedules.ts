@@ -129,6 +129,12 @@ export const insertRuns = define<{ name: string; token: string; runs: string; no
    ON CONFLICT (id) DO NOTHING`,
 );
 
+/** The run of this job, if this schedule has it. */
+export const runOfJob = define<{ id: string; name: string }>(
+  'schedules.runOfJob',
+  'SELECT id FROM schedule_runs WHERE id = :id AND +schedule = :name',
+);
+
 /** A run whose job never was, or is forgotten, makes room for one of the same id. */
 export const deleteJoblessRun = define<{ id: string }>(
   'schedules.deleteJoblessRun',

@@ -8,9 +8,9 @@ import { jobColumns } from './jobs.ts';
 
 /** A stretch of seq: `floor` and `before` themselves are outside. */
 type Stretch = { floor: number; before: number };
-/** What each job on the way must meet; null asks nothing. `labels` is `[[name, value], …]`. */
+/** What each job on the way must meet; null asks nothing. `states` is a JSON list, `labels` `[[name, value], …]`. */
 type Conditions = {
-  state: string | null;
+  states: string | null;
   queue: string | null;
   tenant: string | null;
   group: string | null;
@@ -65,7 +65,7 @@ const commandText = `(SELECT group_concat(part.value, ' ') FROM job_data
   CROSS JOIN json_each(job_data.spec, '$.command') AS part WHERE job_data.seq = jobs.seq)`;
 
 /** `+` keeps the planner on the index of the walk. */
-const conditions = `(:state IS NULL OR +jobs.state = :state)
+const conditions = `(:states IS NULL OR instr(:states, '"' || jobs.state || '"') > 0)
   AND (:queue IS NULL OR +jobs.queue = :queue)
   AND (:tenant IS NULL OR +jobs.tenant = :tenant)
   AND (:group IS NULL OR +jobs.group_name = :group)

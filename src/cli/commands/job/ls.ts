@@ -1,18 +1,18 @@
 /** blixard job ls: the newest jobs. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Job } from '../../../contract/job.ts';
 import { defaults } from '../../../domain/defaults.ts';
-import { type JobState, jobMachine } from '../../../domain/job.ts';
+import { jobMachine } from '../../../domain/job.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
 import { commandText } from '../../output/command-text.ts';
 import { endOf } from '../../output/job-end.ts';
 import { colourOfState } from '../../output/style.ts';
 import { type Column, renderTable } from '../../output/table.ts';
 import type { ShowTime } from '../../output/time.ts';
-import { collect, readInteger, readPastMs } from '../../parse.ts';
+import { collect, readInteger, readPastMs, readWords } from '../../parse.ts';
 
 interface Options {
-  readonly state?: JobState;
+  readonly state?: readonly string[];
   readonly queue?: string;
   readonly label?: readonly string[];
   readonly tenant?: string;
@@ -32,12 +32,17 @@ export function addJobLs(parent: Command, home: CommandHome): void {
     printsData: true,
     examples: [
       'blixard job ls --state running',
+      'blixard job ls --state failed,cancelled --queue builds',
       'blixard job ls --label team=a --since 2h --text pytest',
       'blixard job ls -n 500 -o json',
     ],
     setUp: (command) =>
       command
-        .addOption(new Option('--state <state>', 'only jobs in this state').choices(jobMachine.states))
+        .option(
+          '--state <states>',
+          `only jobs in one of these states, commas between: ${jobMachine.states.join(', ')}`,
+          collect,
+        )
         .option('--queue <name>', 'only jobs of this queue')
         .option('--label <name=value>', 'only jobs with this label; may be given often', collect)
         .option('--tenant <name>', 'only jobs of this tenant')
@@ -55,7 +60,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   const { state, queue, limit, cursor } = call.options;
   const query = {
     ...searchOf(call),
-    ...(state === undefined ? {} : { state }),
+    ...(state === undefined ? {} : { state: readWords('--state', state, jobMachine.states) }),
     ...(queue === undefined ? {} : { queue }),
     ...(limit === undefined ? {} : { limit: readInteger('--limit', limit) }),
     ...(cursor === undefined ? {} : { cursor }),

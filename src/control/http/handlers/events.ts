@@ -4,6 +4,7 @@ import type { QueryOf } from '../../../contract/routes.ts';
 import { defaults } from '../../../domain/defaults.ts';
 import { cursorOf, seqOf } from '../../cursor.ts';
 import { assertKinds } from '../../events/assert-kinds.ts';
+import type { EventFeed } from '../../events/event-feed.ts';
 import type { EventFilter } from '../../events/filter.ts';
 import { wireEventOf } from '../../events/filter.ts';
 import { followEvents } from '../../events/follow-events.ts';
@@ -28,7 +29,7 @@ export function eventHandlers(deps: AppDeps): Pick<Handlers, 'listEvents'> {
     const found = await events.page(filter, after, query.limit ?? defaults.pageSize);
     const answer: EventPage = {
       events: found.events.map(wireEventOf),
-      nextCursor: found.more ? cursorOf(found.position) : null,
+      nextCursor: found.more ? cursorOf('events', found.position) : null,
     };
     return { headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(answer) };
   };
@@ -37,8 +38,9 @@ export function eventHandlers(deps: AppDeps): Pick<Handlers, 'listEvents'> {
     listEvents: async (call) => {
       assertKinds([call.query.kind ?? ''], () => 'kind');
       const filter = await filterOf(call.query);
-      const after = placeOf(call, await events.newest());
+      const after = await placeOf(call, events);
       if (call.query.follow === false) return page(filter, after, call.query);
+      await events.assertKept(filter, after);
       return followers.reply(followEvents(deps, filter, after, call.signal));
     },
   };
@@ -48,11 +50,15 @@ export function eventHandlers(deps: AppDeps): Pick<Handlers, 'listEvents'> {
  * Where to start: after what the client had last, else where it asks for, else now for followers and at the
  * oldest event for pages. Throws VALIDATION_FAILED for a place that only another store can have named.
  */
-function placeOf({ query, lastEventId }: Call<'listEvents'>, newest: number): number {
+async function placeOf({ query, lastEventId }: Call<'listEvents'>, events: EventFeed): Promise<number> {
+  const newest = await events.newest();
   if (lastEventId !== undefined) return within('last-event-id', lastEventId, newest);
-  if (query.cursor !== undefined) return seqOf(query.cursor);
+  if (query.cursor !== undefined) return seqOf('events', query.cursor);
   if (query.after !== undefined) return within('after', String(query.after), newest);
-  if (query.last !== undefined) return Math.max(0, newest - query.last);
+  if (query.last !== undefined) {
+    const place = newest - query.last;
+    return place < (await events.oldest()) ? 0 : place;
+  }
   return query.follow === false ? 0 : newest;
 }
 

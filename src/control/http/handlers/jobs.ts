@@ -39,7 +39,8 @@ export function jobHandlers({
     listJobs: ({ query }) => queries.list(query),
     getJob: ({ params, query, signal }) => queries.waitEnded(params.id, query.waitMs ?? 0, signal),
     cancelJob: ({ params, body }) => jobs.cancel(params.id, body.reason, body.by),
-    retryJob: ({ params, body }) => jobs.retry(params.id, body.delayMs),
+    retryJob: ({ params, headers, body: { delayMs, attempt } }) =>
+      jobs.retry(params.id, delayMs, { attempt, idempotencyKey: headers['idempotency-key'] }),
     listAttempts: async ({ params }) => {
       const attempts: Attempt[] = [];
       // One after another: a job may have hundreds, each with files to look at.

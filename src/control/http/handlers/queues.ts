@@ -25,8 +25,8 @@ export function queueHandlers({
     pauseQueue: ({ params }) => queues.pause(params.name),
     resumeQueue: ({ params }) => queues.resume(params.name),
     getQueueStats: ({ params }) => queueQueries.stats(params.name),
-    redriveQueue: async ({ params, body }) => {
-      const redriven = await queues.redrive(params.name, body);
+    redriveQueue: async ({ params, headers, body }) => {
+      const redriven = await queues.redrive(params.name, body, headers['idempotency-key']);
       if (redriven.redriven === 0) await queueQueries.assertKnown(params.name);
       return redriven;
     },

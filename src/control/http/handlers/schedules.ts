@@ -22,7 +22,8 @@ export function scheduleHandlers({ schedules }: Pick<AppDeps, 'schedules'>): Pic
       return schedules.set(params.name, body);
     },
     deleteSchedule: ({ params }) => schedules.delete(params.name),
-    triggerSchedule: ({ params, headers }) => schedules.trigger(params.name, headers['idempotency-key']),
+    triggerSchedule: ({ params, headers, body }) =>
+      schedules.trigger(params.name, headers['idempotency-key'], body.id),
     pauseSchedule: ({ params }) => schedules.pause(params.name),
     resumeSchedule: ({ params }) => schedules.resume(params.name),
   };
