@@ -12,8 +12,19 @@ const patience = { testTimeout: long ? 1_800_000 : 120_000, hookTimeout: 120_000
 
 export default defineConfig({
   test: {
+    // Left to itself vitest leaves a core unused, which of two is half.
+    maxWorkers: '100%',
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/*.test.ts'],
+          // As long as there are cores, files run side by side: what takes a second alone may take some.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          expect: { poll: { timeout: 10_000 } },
+        },
+      },
       {
         test: {
           name: 'sim',
