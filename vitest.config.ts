@@ -19,7 +19,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/*.test.ts'],
-          // As long as there are cores, files run side by side: what takes a second alone may take some.
+          // A process of its own costs a file more than most of its tests; each leaves all it met as it was.
+          isolate: false,
+          // Files run side by side on all cores: what takes a second alone may take some.
           testTimeout: 30_000,
           hookTimeout: 30_000,
           expect: { poll: { timeout: 10_000 } },
