@@ -5,8 +5,8 @@ const long = process.env['BLIXARD_TEST_LONG'] === '1';
 /** Chaos among real processes without a VM: these wait more than they work, so two run side by side. */
 const withoutVms = [
   'test/integration/**/*.test.ts',
-  'test/chaos/{cancel-storm,clock-jump,disk-full,frozen-worker,herd,lost-wal,starvation}.test.ts',
-  'test/chaos/{store-crash,twice-sent,worker-kill}.test.ts',
+  'test/chaos/{cancel-storm,clock-jump,disk-full,frozen-worker,herd,lost-wal}.test.ts',
+  'test/chaos/{noisy-neighbour,starvation,store-crash,twice-sent,worker-kill}.test.ts',
 ];
 const patience = { testTimeout: long ? 1_800_000 : 120_000, hookTimeout: 120_000 };
 
