@@ -109,6 +109,48 @@ describe('blixard queue', () => {
     expect((await blixard('job', 'get', id)).stderr).toContain('There is no job');
   });
 
+  it('rm removes the settings of queues that are not in use, and says what stays', async () => {
+    await blixard('queue', 'set', 'default', '--concurrency', '4');
+    await blixard('run', '-d', '--', 'exit', '0');
+    expect(await blixard('queue', 'rm', 'default')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('in use: it has jobs that have not ended (1 pending)'),
+    });
+    await world.startWorker();
+    await world.ended(await lastJob());
+    const stays =
+      'queue default stays listed until its ended job is forgotten: blixard queue purge default\n';
+    expect(await blixard('queue', 'rm', 'default')).toEqual({
+      code: 0,
+      stdout: 'default  removed\n',
+      stderr: `blixard: ${stays}`,
+    });
+    expect(await blixard('queue', 'rm', 'default')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: `blixard: queue default has no settings; ${stays}`,
+    });
+    expect((await blixard('queue', 'get', 'default')).stdout).toMatch(/concurrency +no limit/);
+    await blixard('queue', 'purge', 'default');
+    expect((await blixard('queue', 'ls', '-o', 'json')).stdout).toContain('"queues": []');
+  });
+
+  it('pause and resume say when they have made the queue', async () => {
+    expect(await blixard('queue', 'pause', 'typo')).toEqual({
+      code: 0,
+      stdout: 'typo  paused\n',
+      stderr: 'blixard: queue typo did not exist; it was made, paused (blixard queue rm typo)\n',
+    });
+    expect((await blixard('queue', 'pause', 'typo')).stderr).toBe('');
+    expect((await blixard('queue', 'resume', 'other')).stderr).toContain('queue other did not exist');
+    expect(await blixard('queue', 'rm', 'typo', 'other')).toEqual({
+      code: 0,
+      stdout: 'typo  removed\nother  removed\n',
+      stderr: '',
+    });
+    expect((await blixard('queue', 'ls', '-o', 'json')).stdout).toContain('"queues": []');
+  });
+
   it('tells when there is no such queue', async () => {
     expect(await blixard('queue', 'get', 'typo')).toMatchObject({
       code: 125,

@@ -72,6 +72,13 @@ export const jobErrors = {
     message: 'There is no queue {queue}: it has no settings and no jobs.',
     hint: 'blixard queue ls lists the queues.',
   },
+  QUEUE_IN_USE: {
+    fault: 'caller',
+    status: 409,
+    exitCode: 125,
+    message: 'Queue {queue} is in use: {problem}.',
+    hint: 'Let its jobs end or cancel them, and change or remove the schedules that submit to it.',
+  },
   ATTEMPT_NOT_FOUND: {
     fault: 'caller',
     status: 404,
