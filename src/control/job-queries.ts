@@ -67,7 +67,7 @@ export class JobQueries {
     return resolveJobId(this.#db, idOrPrefix);
   }
 
-  /** One job; a pending, claimed, blocked or backed-off one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
+  /** One job; one that is pending, claimed, blocked or backed off says why. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
   async get(idOrPrefix: string): Promise<Job> {
     const id = await this.resolveId(idOrPrefix);
     const job = jobOf(await readJob(this.#db, id));

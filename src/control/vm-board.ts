@@ -1,4 +1,4 @@
-/** The VMs that workers tell of with their work calls, and what jobs lack there; kept in memory, since both end with them. */
+/** The VMs that workers tell of with their work calls, and what jobs lack there; in memory, as both end with them. */
 import type { Job } from '../contract/job.ts';
 import type { JobLacking, Vm, VmPage, VmReport, VmStats, VmStop } from '../contract/vm.ts';
 import type { Worker, WorkRequest } from '../contract/worker.ts';

@@ -41,8 +41,9 @@ export class Processors {
   }
 
   /**
-   * Starts a VM for a job, for this `purpose`, when it is the job's turn. They are the VM's until `giveBack`, or it has ended. Rejects with
-   * VM_TOO_LARGE when so many are never free; VM_LIMIT when too many wait; the signal's reason; and as `start` does.
+   * Starts a VM for a job when it is the job's turn. They are the VM's until `giveBack`, or it has ended. `purpose`:
+   * see `StartOrder`. Rejects with VM_TOO_LARGE when so many are never free; VM_LIMIT when too many wait; the signal's
+   * reason; and as `start` does.
    */
   async lend<V extends Lent>(
     vcpus: number,

@@ -41,7 +41,7 @@ export interface VmOrder {
 /** The parts of a manager, built by `openVmService`. */
 export interface VmManagerDeps {
   readonly host: ProbedHost;
-  readonly images: Pick<ImageStore, 'find' | 'list'>;
+  readonly images: Pick<ImageStore, 'find' | 'list'> & Partial<Pick<ImageStore, 'dir'>>;
   readonly admission: Admission;
   readonly starter: VmStarter;
   readonly health: HealthChecker;
@@ -266,7 +266,8 @@ export class VmManager {
     }
     const images = await wellImages(this.#deps);
     const known = images.map((one) => `${one.name}:${one.tag}`).join(', ');
-    throw new BlixardError('IMAGE_MISSING', { image: name, known: known || 'none' });
+    const { dir = 'the folder of this host' } = this.#deps.images;
+    throw new BlixardError('IMAGE_MISSING', { image: name, dir, known: known || 'none' });
   }
 
   #assertOpen(): void {

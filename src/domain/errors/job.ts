@@ -91,7 +91,7 @@ export const jobErrors = {
     status: 422,
     exitCode: 125,
     message: 'image: no worker has the image {image}; there are: {known}.',
-    hint: 'Name one of these images, or build it on a worker.',
+    hint: 'Name one of these images, or have blixard image build make it in the folder that a worker reads.',
   },
   WORKER_NOT_FOUND: {
     fault: 'caller',
