@@ -16,7 +16,16 @@ export interface ConfigFlag {
 }
 
 /** The groups of commands that share configuration flags. */
-export type FlagGroup = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'verify' | 'all';
+export type FlagGroup =
+  | 'client'
+  | 'up'
+  | 'server'
+  | 'worker'
+  | 'image'
+  | 'warm'
+  | 'doctor'
+  | 'verify'
+  | 'all';
 
 /** One line of `blixard doctor`. */
 export interface Finding {

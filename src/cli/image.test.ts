@@ -98,7 +98,9 @@ describe('the commands of images', () => {
       return names.map((image) => ({ image, blobs: 2, packages: 0, bytes: 1_024 }));
     };
     const { stdout, stderr } = await call(['image', 'rm', 'a:latest', 'b:v1'], { host: { removeImages } });
-    expect(stdout).toBe('a:latest  2 files, 1.0 KiB freed\nb:v1  2 files, 1.0 KiB freed\n');
+    expect(stdout).toBe(
+      'a:latest  removed, 2 files and 1.0 KiB freed\nb:v1  removed, 2 files and 1.0 KiB freed\n',
+    );
     expect(stderr).toBe('blixard: Waiting\n');
     expect((await call(['image', 'rm'], { host: { removeImages } })).code).toBe(125);
   });

@@ -96,7 +96,7 @@ describe('blixard queue', () => {
     for (const job of (await world.client.call('listJobs')).jobs) await world.ended(job.id);
     const logs = join(world.dir, 'logs');
     expect(existsSync(join(logs, id))).toBe(true);
-    expect((await blixard('job', 'rm', id.slice(0, -1))).stdout).toBe(`${id}\n`);
+    expect((await blixard('job', 'rm', id.slice(0, -1))).stdout).toBe(`${id}  removed\n`);
     expect(existsSync(join(logs, id))).toBe(false);
     expect((await blixard('queue', 'purge', 'default', '--older-than', '1h')).stdout).toBe('0 purged\n');
     expect((await blixard('queue', 'purge', 'default', '--state', 'failed')).stdout).toBe('2 purged\n');
@@ -149,6 +149,27 @@ describe('blixard queue', () => {
       stderr: '',
     });
     expect((await blixard('queue', 'ls', '-o', 'json')).stdout).toContain('"queues": []');
+  });
+
+  it.each([
+    [['queue', 'set', 'q', '--rate', '5/2d'], '--rate: it is 2d; allowed: a duration from 1ms to 1d'],
+    [
+      ['queue', 'set', 'q', '--keep-failed', '20000d'],
+      '--keep-failed: it is 20000d; allowed: a duration from 0ms',
+    ],
+    [
+      ['queue', 'purge', 'q', '--older-than', '4000d'],
+      '--older-than: it is 4000d; allowed: a duration from 0ms',
+    ],
+    [['run', '--timeout', '48h', '--', 'true'], '--timeout: it is 2d; allowed: a duration from 1ms to 1d'],
+    [
+      ['run', '--retry', 'oom=2,backoff=400d', '--', 'true'],
+      '--retry: it is 400d; allowed: a duration from 0ms to 365d',
+    ],
+  ])('%j is refused in the units of its flag', async (args, problem) => {
+    const { code, stderr } = await blixard(...args);
+    expect(code).toBe(125);
+    expect(stderr).toContain(`blixard: ${problem}`);
   });
 
   it('tells when there is no such queue', async () => {

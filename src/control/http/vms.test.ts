@@ -93,7 +93,7 @@ describe('the VMs that workers tell of', () => {
     await tell(worker, [busy]);
     expect((await call('listVms')).vms).toHaveLength(1);
     expect(await blixard('vm', 'get', waiting[0]?.id ?? '')).toMatchObject({
-      code: 1,
+      code: 125,
       stderr: expect.stringContaining('vm ls lists them'),
     });
   });
@@ -130,7 +130,7 @@ describe('the VMs that workers tell of', () => {
     expect([...first.vms, ...second.vms].map(({ id }) => id)).toEqual(jobs.map(({ id }) => id).sort());
     expect(second.nextCursor).toBeNull();
     const page = await blixard('vm', 'ls', '--worker', other.id, '--use', 'job', '--limit', '2');
-    expect(page.stdout).toContain(`more: blixard vm ls --cursor ${cursor}`);
+    expect(page.stderr).toContain(`there are more: --cursor ${cursor}`);
     await client.call('removeWorker', { params: { id: other.id }, query: { generation: other.generation } });
     expect((await call('listVms', { query })).vms).toEqual([]);
   });

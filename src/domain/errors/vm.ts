@@ -33,7 +33,7 @@ export const vmErrors = {
   VM_NOT_FOUND: {
     fault: 'caller',
     status: 404,
-    exitCode: 1,
+    exitCode: 125,
     message: 'No worker that is online tells of one VM {vmId}.',
     hint: 'blixard vm ls lists them; those that have ended are not kept.',
   },
