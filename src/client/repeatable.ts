@@ -1,4 +1,4 @@
-/** Which calls may be sent again when no answer came, and what is told of one that may not. */
+/** Which calls may be sent again when no answer came, and what is told of one that is not. */
 import { type Route, type RouteName, routes } from '../contract/routes.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import type { AnyInput } from './wire.ts';
@@ -42,6 +42,20 @@ export function unanswered(error: unknown): unknown {
   if (!isBlixardError(error, 'SERVER_UNREACHABLE') || wasNeverSent(error)) return error;
   const problem = `${String(error.details['problem'])}; the call was sent and may have been carried out`;
   return new BlixardError('SERVER_UNREACHABLE', { ...error.details, problem }, { cause: error });
+}
+
+/** The error of what is asked of a client that was closed. */
+export function closed(problem: string, cause?: unknown): BlixardError {
+  return new BlixardError('CLIENT_CLOSED', { problem }, { cause });
+}
+
+/** The error of what ended because its client was closed; what the server or the caller has said stays as it is. */
+export function endOfClosed(error: unknown): unknown {
+  if (!isBlixardError(error, 'SERVER_UNREACHABLE')) return error;
+  const what = wasNeverSent(error)
+    ? 'the call was not sent'
+    : 'no answer had come, the call may have been carried out';
+  return closed(what, error);
 }
 
 function wasNeverSent(error: Error): boolean {
