@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Queue } from '../../../contract/queue.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
+import { eachOf } from '../../each-job.ts';
 
 export function addQueueRm(parent: Command, home: CommandHome): void {
   addCommand(parent, home, {
@@ -17,7 +18,7 @@ export function addQueueRm(parent: Command, home: CommandHome): void {
 
 async function run(call: Call): Promise<undefined> {
   await withClient(call, async (client) => {
-    for (const name of call.args) {
+    await eachOf(call, call.args, async (name) => {
       const queue = await client.call('deleteQueue', { params: { name } });
       const isRemoved = queue.updatedAtMs !== null;
       if (call.json) await printJson(call, queue);
@@ -25,7 +26,7 @@ async function run(call: Call): Promise<undefined> {
       const why = whyListed(queue);
       if (why !== undefined)
         await say(call.context, isRemoved ? why : `queue ${name} has no settings; ${why}`);
-    }
+    });
   });
 }
 
