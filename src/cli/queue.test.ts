@@ -118,17 +118,16 @@ describe('blixard queue', () => {
     });
     await world.startWorker();
     await world.ended(await lastJob());
-    const stays =
-      'queue default stays listed until its ended job is forgotten: blixard queue purge default\n';
+    const stays = 'stays listed until its ended job is forgotten: blixard queue purge default\n';
     expect(await blixard('queue', 'rm', 'default')).toEqual({
       code: 0,
       stdout: 'default  removed\n',
-      stderr: `blixard: ${stays}`,
+      stderr: `blixard: queue default ${stays}`,
     });
     expect(await blixard('queue', 'rm', 'default')).toEqual({
       code: 0,
       stdout: '',
-      stderr: `blixard: queue default has no settings; ${stays}`,
+      stderr: `blixard: queue default has no settings; it ${stays}`,
     });
     expect((await blixard('queue', 'get', 'default')).stdout).toMatch(/concurrency +no limit/);
     await blixard('queue', 'purge', 'default');

@@ -24,8 +24,8 @@ async function run(call: Call): Promise<undefined> {
       if (call.json) await printJson(call, queue);
       else if (isRemoved) await print(call, `${name}  removed\n`);
       const why = whyListed(queue);
-      if (why !== undefined)
-        await say(call.context, isRemoved ? why : `queue ${name} has no settings; ${why}`);
+      const first = isRemoved ? `queue ${name}` : `queue ${name} has no settings; it`;
+      if (why !== undefined) await say(call.context, `${first} ${why}`);
     });
   });
 }
@@ -35,5 +35,5 @@ function whyListed({ name, counts }: Queue): string | undefined {
   const jobs = Object.values(counts).reduce((sum, count) => sum + count, 0);
   if (jobs === 0) return undefined;
   const until = `until ${jobs === 1 ? 'its ended job is' : `its ${jobs} ended jobs are`} forgotten`;
-  return `queue ${name} stays listed ${until}: blixard queue purge ${name}`;
+  return `stays listed ${until}: blixard queue purge ${name}`;
 }
