@@ -82,9 +82,17 @@ export function addCommand<Options extends object>(
   });
 }
 
+/** `blixard job help get` is `blixard job get --help`. */
+export const helpVerb = ['help [command]', 'print the help of a command'] as const;
+
 /** Adds a noun, a command that only holds others. */
 export function addNoun(parent: Command, name: string, summary: string): Command {
-  return tellComplaints(parent.command(name).description(summary).helpCommand(false));
+  return tellComplaints(
+    parent
+      .command(name)
+      .description(summary)
+      .helpCommand(...helpVerb),
+  );
 }
 
 /** Runs `use` with a client and closes the client whatever happens. */

@@ -16,7 +16,16 @@ export interface ConfigFlag {
 }
 
 /** The groups of commands that share configuration flags. */
-export type FlagGroup = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'verify' | 'all';
+export type FlagGroup =
+  | 'client'
+  | 'up'
+  | 'server'
+  | 'worker'
+  | 'image'
+  | 'warm'
+  | 'doctor'
+  | 'verify'
+  | 'all';
 
 /** One line of `blixard doctor`. */
 export interface Finding {
@@ -78,6 +87,13 @@ export interface ImageFacts extends ImageLine {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** All images of a host. */
+export interface ImageFolder {
+  /** Where they are. */
+  readonly dir: string;
+  readonly images: readonly ImageLine[];
+}
+
 /** What a removal of images, or of what no image needs, has freed. */
 export interface ImageGarbage {
   readonly blobs: number;
@@ -117,7 +133,7 @@ export interface HostCommands {
   /** Changes nothing, and may run while a server does. */
   verify(flags: Flags, files: VerifyFiles): Promise<readonly VerifyLine[]>;
   config(flags: Flags): Promise<readonly ConfigLine[]>;
-  listImages(flags: Flags, onDamaged: (problem: string) => void): Promise<readonly ImageLine[]>;
+  listImages(flags: Flags, onDamaged: (problem: string) => void): Promise<ImageFolder>;
   /** Rejects with USAGE, IMAGE_MISSING, IMAGE_INVALID. */
   getImage(flags: Flags, name: string): Promise<ImageFacts>;
   /** Once no build runs. Rejects with USAGE before anything is removed, with IMAGE_MISSING at the first such one. */

@@ -1,4 +1,4 @@
-/** Does the same with each of several jobs: one that is refused keeps none of the others from it. */
+/** Does the same with each of several jobs, queues or schedules: one that is refused keeps no other from it. */
 import { BlixardError } from '../domain/errors.ts';
 import { type Call, say } from './command.ts';
 import { readJobId } from './job-id.ts';
@@ -9,10 +9,19 @@ import { printable } from './output/style.ts';
  * told; rejects with the last of them, and at once with any other error.
  */
 export async function eachJob(call: Call, act: (id: string) => Promise<void>): Promise<void> {
+  await eachOf(call, call.args.map(readJobId), act);
+}
+
+/** As `eachJob`, with each of these names. */
+export async function eachOf(
+  call: Call,
+  names: readonly string[],
+  act: (name: string) => Promise<void>,
+): Promise<void> {
   let refused: BlixardError | undefined;
-  for (const id of call.args.map(readJobId)) {
+  for (const name of names) {
     try {
-      await act(id);
+      await act(name);
     } catch (error) {
       if (!(error instanceof BlixardError) || error.entry.fault !== 'caller') throw error;
       if (refused !== undefined) await say(call.context, printable(refused.message));

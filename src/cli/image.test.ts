@@ -59,12 +59,20 @@ describe('the commands of images', () => {
   it('image ls lists the whole ones, and says which are damaged', async () => {
     const listImages = async (_flags: unknown, onDamaged: (problem: string) => void) => {
       onDamaged('The image a:latest on this host is damaged: x');
-      return [facts];
+      return { dir: '/i', images: [facts] };
     };
     const { stdout, stderr, code } = await call(['image', 'ls'], { host: { listImages } });
     expect(code).toBe(0);
     expect(stdout).toMatch(/^IMAGE .*\nnode:v1 +2\.0 KiB .*sha256:1\n$/);
     expect(stderr).toBe('blixard: The image a:latest on this host is damaged: x\n');
+  });
+
+  it('image ls names the folder where it finds none', async () => {
+    const listImages = async () => ({ dir: '/some/where', images: [] });
+    const { stderr } = await call(['image', 'ls'], { host: { listImages } });
+    expect(stderr).toBe('blixard: there is no image in /some/where; blixard image build makes one\n');
+    const asJson = await call(['image', 'ls', '-o', 'json'], { host: { listImages } });
+    expect(JSON.parse(asJson.stdout)).toEqual({ images: [] });
   });
 
   it('image get shows all that is known, with nothing a terminal would obey', async () => {
@@ -90,7 +98,9 @@ describe('the commands of images', () => {
       return names.map((image) => ({ image, blobs: 2, packages: 0, bytes: 1_024 }));
     };
     const { stdout, stderr } = await call(['image', 'rm', 'a:latest', 'b:v1'], { host: { removeImages } });
-    expect(stdout).toBe('a:latest  2 files, 1.0 KiB freed\nb:v1  2 files, 1.0 KiB freed\n');
+    expect(stdout).toBe(
+      'a:latest  removed, 2 files and 1.0 KiB freed\nb:v1  removed, 2 files and 1.0 KiB freed\n',
+    );
     expect(stderr).toBe('blixard: Waiting\n');
     expect((await call(['image', 'rm'], { host: { removeImages } })).code).toBe(125);
   });

@@ -37,6 +37,17 @@ describe('the program', () => {
   );
 
   it.each([
+    [['job', 'help', 'get'], 'Usage: blixard job get '],
+    [['job', 'help'], 'Usage: blixard job '],
+    [['worker', 'help', 'drain'], 'Usage: blixard worker drain '],
+    [['help', 'run'], 'Usage: blixard run '],
+  ])('%j is help, too', async (args, usage) => {
+    const { code, stdout } = await call(args);
+    expect(code).toBe(0);
+    expect(stdout).toContain(usage);
+  });
+
+  it.each([
     [['rnu', 'true'], "unknown command 'rnu'", 'did you mean run?'],
     [['job', 'cancle', 'x'], "unknown command 'cancle'", 'did you mean cancel?'],
     [['job', 'ls', '--stat', 'x'], "unknown option '--stat'", 'did you mean --state?'],

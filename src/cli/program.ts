@@ -1,7 +1,7 @@
 /** The program `blixard`: all commands, and what one run of it comes to. */
 import { Command, CommanderError } from 'commander';
 import { errorCatalogue } from '../domain/errors.ts';
-import { addNoun, type CommandHome, type Outcome } from './command.ts';
+import { addNoun, type CommandHome, helpVerb, type Outcome } from './command.ts';
 import { addConfig } from './commands/config.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
@@ -107,7 +107,7 @@ function newProgram(context: CliContext): Command {
     .description('Durable jobs in microVMs.')
     .version(context.version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand('help [command]', 'print the help of a command')
+    .helpCommand(...helpVerb)
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({
@@ -135,6 +135,7 @@ function addJobCommands(job: Command, home: CommandHome): void {
 }
 
 function addWorkerCommands(worker: Command, home: CommandHome): void {
+  worker.helpCommand(...helpVerb);
   addWorkerLs(worker, home);
   addWorkerDrain(worker, home);
 }

@@ -96,7 +96,7 @@ describe('blixard queue', () => {
     for (const job of (await world.client.call('listJobs')).jobs) await world.ended(job.id);
     const logs = join(world.dir, 'logs');
     expect(existsSync(join(logs, id))).toBe(true);
-    expect((await blixard('job', 'rm', id.slice(0, -1))).stdout).toBe(`${id}\n`);
+    expect((await blixard('job', 'rm', id.slice(0, -1))).stdout).toBe(`${id}  removed\n`);
     expect(existsSync(join(logs, id))).toBe(false);
     expect((await blixard('queue', 'purge', 'default', '--older-than', '1h')).stdout).toBe('0 purged\n');
     expect((await blixard('queue', 'purge', 'default', '--state', 'failed')).stdout).toBe('2 purged\n');
@@ -107,6 +107,70 @@ describe('blixard queue', () => {
       });
     expect((await world.client.call('listJobs')).jobs).toEqual([]);
     expect((await blixard('job', 'get', id)).stderr).toContain('There is no job');
+  });
+
+  it('rm removes the settings of queues that are not in use, and says what stays', async () => {
+    await blixard('queue', 'set', 'default', '--concurrency', '4');
+    await blixard('run', '-d', '--', 'exit', '0');
+    expect(await blixard('queue', 'rm', 'default')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('in use: it has jobs that have not ended (1 pending)'),
+    });
+    await world.startWorker();
+    await world.ended(await lastJob());
+    const stays = 'stays listed until its ended job is forgotten: blixard queue purge default\n';
+    expect(await blixard('queue', 'rm', 'default')).toEqual({
+      code: 0,
+      stdout: 'default  removed\n',
+      stderr: `blixard: queue default ${stays}`,
+    });
+    expect(await blixard('queue', 'rm', 'default')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: `blixard: queue default has no settings; it ${stays}`,
+    });
+    expect((await blixard('queue', 'get', 'default')).stdout).toMatch(/concurrency +no limit/);
+    await blixard('queue', 'purge', 'default');
+    expect((await blixard('queue', 'ls', '-o', 'json')).stdout).toContain('"queues": []');
+  });
+
+  it('pause and resume say when they have made the queue', async () => {
+    expect(await blixard('queue', 'pause', 'typo')).toEqual({
+      code: 0,
+      stdout: 'typo  paused\n',
+      stderr: 'blixard: queue typo did not exist; it was made, paused (blixard queue rm typo)\n',
+    });
+    expect((await blixard('queue', 'pause', 'typo')).stderr).toBe('');
+    expect((await blixard('queue', 'resume', 'other')).stderr).toContain('queue other did not exist');
+    expect(await blixard('queue', 'rm', 'typo', 'absent', 'other')).toMatchObject({
+      code: 125,
+      stdout: 'typo  removed\nother  removed\n',
+      stderr: expect.stringContaining('There is no queue absent'),
+    });
+    expect((await blixard('queue', 'ls', '-o', 'json')).stdout).toContain('"queues": []');
+  });
+
+  it('durations out of bounds are refused in the units of their flag', async () => {
+    for (const [args, problem] of [
+      [['queue', 'set', 'q', '--rate', '5/2d'], '--rate: it is 2d; allowed: a duration from 1ms to 1d'],
+      [
+        ['queue', 'set', 'q', '--keep-failed', '20000d'],
+        '--keep-failed: it is 20000d; allowed: a duration from 0ms',
+      ],
+      [
+        ['queue', 'purge', 'q', '--older-than', '4000d'],
+        '--older-than: it is 4000d; allowed: a duration from 0ms',
+      ],
+      [['run', '--timeout', '48h', '--', 'true'], '--timeout: it is 2d; allowed: a duration from 1ms to 1d'],
+      [
+        ['run', '--retry', 'oom=2,backoff=400d', '--', 'true'],
+        '--retry: it is 400d; allowed: a duration from 0ms to 365d',
+      ],
+    ] as const) {
+      const { code, stderr } = await blixard(...args);
+      expect(code).toBe(125);
+      expect(stderr).toContain(`blixard: ${problem}`);
+    }
   });
 
   it('tells when there is no such queue', async () => {

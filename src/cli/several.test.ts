@@ -38,7 +38,7 @@ describe('a command about several jobs', () => {
     expect(code).toBe(125);
     expect(await blixard('job', 'rm', first, done, last)).toMatchObject({
       code: 125,
-      stdout: `${first}\n${last}\n`,
+      stdout: `${first}  removed\n${last}  removed\n`,
     });
   });
 

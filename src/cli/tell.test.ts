@@ -112,7 +112,7 @@ describe('blixard webhook', () => {
     const shown = await blixard('webhook', 'get', 'ci');
     expect(shown.stdout).toContain(receiver.url);
     expect(shown.stdout).not.toContain(secret);
-    expect(await blixard('webhook', 'rm', 'ci')).toEqual({ code: 0, stdout: 'ci\n', stderr: '' });
+    expect(await blixard('webhook', 'rm', 'ci')).toEqual({ code: 0, stdout: 'ci  removed\n', stderr: '' });
     expect((await blixard('webhook', 'get', 'ci')).stderr).toContain('There is no webhook ci.');
   });
 

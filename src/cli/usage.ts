@@ -1,6 +1,7 @@
 /** Wrong calls, told in the words of the command line: which flag is meant, and whose help says more. */
 import type { Command } from 'commander';
 import { BlixardError, errorCatalogue, isBlixardError } from '../domain/errors.ts';
+import { formatDurationMs } from '../domain/units.ts';
 
 /** Field of the API → how it is given here. */
 const flagOfField: Readonly<Record<string, string>> = {
@@ -19,9 +20,11 @@ const flagOfField: Readonly<Record<string, string>> = {
   stdinBase64: '--interactive',
   attemptsMax: '--attempts',
   backoff: '--backoff',
+  'backoff.delayMs': '--backoff',
   'backoff.delayMaxMs': '--backoff-max',
   'backoff.jitter': '--backoff-jitter',
   attempt: '--attempt',
+  olderThanMs: '--older-than',
   limit: '--limit',
   cursor: '--cursor',
   reason: '--reason',
@@ -61,6 +64,9 @@ const flagOfField: Readonly<Record<string, string>> = {
   kinds: '--kind',
 };
 
+/** Fields that are a time that passes, not one on the clock. */
+const duration = /(?<!At|After|Before)Ms$/;
+
 /** The whole name of a command, for example `blixard job get`. */
 export function nameOf(command: Command): string {
   return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
@@ -74,11 +80,22 @@ export function helpHint(name: string): string {
 /** What the server refused, as a wrong call that names the flag; any other error as it is. */
 export function inFlags(error: unknown): unknown {
   if (!isBlixardError(error, 'VALIDATION_FAILED')) return error;
-  const { field, problem } = error.details;
+  const { field, problem, value, allowed } = error.details;
   const path = String(field).replace(/^job\./, '');
   const flag = flagOfField[path] ?? flagOfField[path.split('.')[0] ?? ''];
   if (flag === undefined) return error;
-  return new BlixardError('USAGE', { problem: `${flag}: ${field} ${problem}` }, { cause: error });
+  const wrong =
+    duration.test(path) && /^-?\d+$/.test(String(value)) ? inUnits(value, allowed) : `${field} ${problem}`;
+  return new BlixardError('USAGE', { problem: `${flag}: ${wrong}` }, { cause: error });
+}
+
+/** As flags take it. */
+function inUnits(valueMs: unknown, allowed: unknown): string {
+  const bounds = String(allowed)
+    .replace('an integer', 'a duration')
+    .replace(/[\w.]+Ms\b/g, (field) => flagOfField[field] ?? field);
+  const units = (text: string): string => text.replace(/\d+/g, (ms) => formatDurationMs(Number(ms)));
+  return `it is ${units(String(valueMs))}; allowed: ${units(bounds)}`;
 }
 
 /** commander's complaints about `command` in the form of every other error. */

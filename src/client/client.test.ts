@@ -146,7 +146,7 @@ describe('a call', () => {
     const call = client.call('getJob', { params: { id }, query: { waitMs: 60_000 } });
     const outcome = expect(call).rejects.toMatchObject({
       code: 'SERVER_UNREACHABLE',
-      details: { problem: 'no answer within 90000 ms' },
+      details: { problem: 'no answer within 1m30s' },
     });
     await Promise.resolve();
     clock.advance(60_000 + defaults.callTimeoutMs - 1);
@@ -154,6 +154,56 @@ describe('a call', () => {
     clock.advance(1);
     await outcome;
     expect(clock.waiting).toBe(0);
+  });
+});
+
+describe('a client that is closed', () => {
+  const cut = () => {
+    const clock = new FakeClock();
+    let sent = 0;
+    const send = async () => {
+      sent++;
+      return lost();
+    };
+    const transport: Transport = { url: 'test', send, close: () => Promise.resolve() };
+    return { client: new BlixardClient({ transport, clock }), clock, sent: () => sent };
+  };
+  const waits = async (clock: FakeClock, timers: number) => {
+    while (clock.waiting < timers) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it('ends a call that waits to be tried again at once, and says so', async () => {
+    const { client, clock, sent } = cut();
+    const call = expect(client.call('getJob', { params: { id } })).rejects.toMatchObject({
+      code: 'CLIENT_CLOSED',
+      message: 'This client was closed: no answer had come, the call may have been carried out',
+    });
+    await waits(clock, 2);
+    await client.close();
+    await call;
+    expect([sent(), clock.waiting]).toEqual([1, 0]);
+  });
+
+  it('ends who follows through it at once', async () => {
+    const { client, clock, sent } = cut();
+    const following = expect(client.followLogs(id)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: 'CLIENT_CLOSED',
+    });
+    await waits(clock, 1);
+    await client.close();
+    await following;
+    expect([sent(), clock.waiting]).toEqual([1, 0]);
+  });
+
+  it('sends nothing more', async () => {
+    const { client, sent } = cut();
+    await client.close();
+    await client.close();
+    await expect(client.call('getStats')).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });
+    await expect(client.followEvents()[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: 'CLIENT_CLOSED',
+    });
+    expect(sent()).toBe(0);
   });
 });
 

@@ -14,6 +14,7 @@ import type { Group } from '../contract/together.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import { formatDurationMs } from '../domain/units.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
 import type { LazySignal } from '../platform/lazy-signal.ts';
 import { type Ids, makeIds, type Random, realRandom } from '../platform/random.ts';
@@ -22,7 +23,8 @@ import { type DownloadOptions, downloadArtifact, type ReadArtifact } from './art
 import { Deadline } from './deadline.ts';
 import { type FollowEventsOptions, followEvents } from './follow-events.ts';
 import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
-import { isRepeatable, madeRepeatable, unanswered } from './repeatable.ts';
+import type { FollowDeps } from './follow-stream.ts';
+import { closed, endOfClosed, isRepeatable, madeRepeatable, unanswered } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireResponse } from './transport.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
@@ -51,7 +53,8 @@ export interface LogRange {
 
 /**
  * Calls a control node through a Transport. Every method rejects with a BlixardError: the one the server told
- * of, SERVER_UNREACHABLE, or SERVER_ANSWER_INVALID; and with an AbortError when the caller's signal aborts.
+ * of, SERVER_UNREACHABLE, SERVER_ANSWER_INVALID, or CLIENT_CLOSED; and with an AbortError when the caller's signal
+ * aborts.
  *
  * @example
  * const client = new BlixardClient({ transport: socketTransport({ url: 'http://127.0.0.1:3020' }) });
@@ -67,6 +70,7 @@ export class BlixardClient {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #ids: Ids;
+  readonly #closing = new AbortController();
 
   constructor(deps: { readonly transport: Transport; readonly clock?: Clock; readonly random?: Random }) {
     this.#transport = deps.transport;
@@ -98,7 +102,7 @@ export class BlixardClient {
    * it rejects with SERVER_UNREACHABLE. Returns after the event `end`.
    */
   followLogs(jobId: string, options: FollowOptions = {}): AsyncIterable<FollowEvent> {
-    return followLogs({ transport: this.#transport, clock: this.#clock }, jobId, options);
+    return followLogs(this.#followDeps, jobId, options);
   }
 
   /** One range of the log of an attempt. */
@@ -137,7 +141,7 @@ export class BlixardClient {
    * EVENTS_GONE when events after its place are not kept any more.
    */
   followEvents(options: FollowEventsOptions = {}): AsyncIterable<JobEvent> {
-    return followEvents({ transport: this.#transport, clock: this.#clock }, options);
+    return followEvents(this.#followDeps, options);
   }
 
   /**
@@ -169,8 +173,14 @@ export class BlixardClient {
     }
   }
 
-  close(): Promise<void> {
-    return this.#transport.close();
+  /** Ends what is under way, and what waits to be tried again, with CLIENT_CLOSED. Safe to call again. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#transport.close();
+  }
+
+  get #followDeps(): FollowDeps {
+    return { transport: this.#transport, clock: this.#clock, closing: this.#closing.signal };
   }
 
   async #callOnce(name: JsonRouteName, input: AnyInput, gone: LazySignal): Promise<unknown> {
@@ -193,7 +203,7 @@ export class BlixardClient {
       return await this.#tryTimes(isRepeatable(name, input) ? limits.callTries : 1, deadline.gone, attempt);
     } catch (error) {
       if (!deadline.isOver) throw error;
-      const problem = `no answer within ${timeoutMs} ms`;
+      const problem = `no answer within ${formatDurationMs(timeoutMs)}`;
       throw new BlixardError('SERVER_UNREACHABLE', { url: this.#transport.url, problem }, { cause: error });
     } finally {
       deadline.stop();
@@ -201,14 +211,19 @@ export class BlixardClient {
   }
 
   async #tryTimes<T>(tries: number, gone: LazySignal, attempt: (gone: LazySignal) => Promise<T>): Promise<T> {
+    const { signal: closing } = this.#closing;
+    if (closing.aborted) throw closed('no call can be made with it any more');
     for (let failures = 0; ; ) {
       try {
         return await attempt(gone);
       } catch (error) {
         failures++;
+        if (closing.aborted) throw endOfClosed(error);
         if (tries === 1) throw unanswered(error);
         if (failures >= tries || !isBlixardError(error, 'SERVER_UNREACHABLE')) throw error;
-        await sleep(this.#clock, retryDelayMs(failures, this.#random), gone.signal);
+        const delayMs = retryDelayMs(failures, this.#random);
+        await sleep(this.#clock, delayMs, AbortSignal.any([gone.signal, closing]));
+        if (closing.aborted) throw endOfClosed(error);
       }
     }
   }

@@ -6,6 +6,7 @@ import { limits } from '../domain/limits.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import { chunksOf, errorOf, unreachable } from './answer.ts';
 import { Deadline } from './deadline.ts';
+import { closed, endOfClosed } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import { type SseMessage, SseParser } from './sse.ts';
 import type { Transport, WireRequest } from './transport.ts';
@@ -14,6 +15,8 @@ import type { Transport, WireRequest } from './transport.ts';
 export interface FollowDeps {
   readonly transport: Transport;
   readonly clock: Clock;
+  /** Aborts when the client is closed. */
+  readonly closing: AbortSignal;
 }
 
 /** What is followed. */
@@ -30,9 +33,11 @@ interface Place {
 /**
  * Every message once and in order, for as long as the caller reads. Rejects with the error the server told of,
  * and with SERVER_UNREACHABLE after `limits.followTries` in a row that gave nothing and did not hold for a heartbeat
- * (`limits.callTries` when none ever connected).
+ * (`limits.callTries` when none ever connected); with CLIENT_CLOSED at once.
  */
 export async function* followStream(deps: FollowDeps, options: StreamOptions): AsyncGenerator<SseMessage> {
+  const { closing } = deps;
+  if (closing.aborted) throw closed('nothing can be followed with it any more');
   const place: Place = {};
   let tries: number = limits.callTries;
   for (let failures = 0; ; ) {
@@ -46,13 +51,19 @@ export async function* followStream(deps: FollowDeps, options: StreamOptions): A
       }
       throw unreachable(deps.transport.url, 'the stream ended');
     } catch (error) {
+      if (closing.aborted) throw endOfClosed(error);
       // A comment may have carried a new place, too.
       failures = place.lastEventId === from ? failures + 1 : 1;
       const isLost = isBlixardError(error) && error.entry.fault === 'transient';
       if (!isLost || failures >= tries) throw error;
-      await sleep(deps.clock, retryDelayMs(failures), options.signal);
+      await sleep(deps.clock, retryDelayMs(failures), AbortSignal.any([closing, ...signalsOf(options)]));
+      if (closing.aborted) throw endOfClosed(error);
     }
   }
+}
+
+function signalsOf({ signal }: StreamOptions): AbortSignal[] {
+  return signal === undefined ? [] : [signal];
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Which calls may be sent again when no answer came, and what is told of one that may not. */
+/** Which calls may be sent again when no answer came, and what is told of one that is not. */
 import { type Route, type RouteName, routes } from '../contract/routes.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import type { Ids } from '../platform/random.ts';
@@ -58,6 +58,20 @@ export function unanswered(error: unknown): unknown {
 
 function isKeyed({ headers }: AnyInput): boolean {
   return headers?.['idempotency-key'] !== undefined;
+}
+
+/** The error of what is asked of a client that was closed. */
+export function closed(problem: string, cause?: unknown): BlixardError {
+  return new BlixardError('CLIENT_CLOSED', { problem }, { cause });
+}
+
+/** The error of what ended because its client was closed; what the server or the caller has said stays as it is. */
+export function endOfClosed(error: unknown): unknown {
+  if (!isBlixardError(error, 'SERVER_UNREACHABLE')) return error;
+  const what = wasNeverSent(error)
+    ? 'the call was not sent'
+    : 'no answer had come, the call may have been carried out';
+  return closed(what, error);
 }
 
 function wasNeverSent(error: Error): boolean {

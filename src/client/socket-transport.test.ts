@@ -103,7 +103,7 @@ describe('one connection', () => {
     const refused = client.call('removeJob', { params: { id: 'abcd' } });
     await expect(refused).rejects.toMatchObject({ code: 'OVERLOADED' });
     await client.close();
-    expect(new Set(await Promise.all(calls))).toEqual(new Set(['SERVER_UNREACHABLE']));
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(['CLIENT_CLOSED']));
   }, 20_000);
 
   it('whose server answers nonsense is given up', async () => {

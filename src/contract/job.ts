@@ -225,7 +225,9 @@ export const Job = strict({
   cancelledBy: nullable(Type.String({ description: 'who, as it was told; or for example schedule:NAME' })),
   progress: nullable(Progress),
   waiting: nullable(
-    Type.String({ description: 'why a pending, blocked or backed-off job does not start, in words' }),
+    Type.String({
+      description: 'why a pending, claimed, blocked or backed-off job does not start, in words',
+    }),
   ),
 });
 export type Job = Static<typeof Job>;

@@ -2,7 +2,17 @@
 import { Type } from 'typebox';
 import { limits } from '../domain/limits.ts';
 import { JobId, namePattern } from './job.ts';
-import { Purge, Purged, Queue, QueuePage, QueueStats, Redrive, Redriven, SetQueue } from './queue.ts';
+import {
+  Purge,
+  Purged,
+  Queue,
+  QueuePage,
+  QueueStats,
+  Redrive,
+  Redriven,
+  SetQueue,
+  SwitchedQueue,
+} from './queue.ts';
 import type { Route } from './routes.ts';
 import { cursor, strict } from './schema.ts';
 import { idempotencyHeaders } from './submit-options.ts';
@@ -42,13 +52,23 @@ export const queueRoutes = {
     reply: Queue,
     errors: ['VALIDATION_FAILED', 'STORE_UNAVAILABLE'],
   },
+  deleteQueue: {
+    method: 'DELETE',
+    path: '/v1/queues/{name}',
+    summary:
+      'Remove the settings of a queue that is not in use; its ended jobs stay as long as those of any queue.',
+    params: queueParams,
+    status: 200,
+    reply: Queue,
+    errors: ['QUEUE_NOT_FOUND', 'QUEUE_IN_USE', 'STORE_UNAVAILABLE'],
+  },
   pauseQueue: {
     method: 'POST',
     path: '/v1/queues/{name}/pause',
     summary: 'Start no more jobs of this queue until it is resumed; those that run go on.',
     params: queueParams,
     status: 200,
-    reply: Queue,
+    reply: SwitchedQueue,
     errors: ['STORE_UNAVAILABLE'],
   },
   resumeQueue: {
@@ -57,7 +77,7 @@ export const queueRoutes = {
     summary: 'Let a paused queue go on.',
     params: queueParams,
     status: 200,
-    reply: Queue,
+    reply: SwitchedQueue,
     errors: ['STORE_UNAVAILABLE'],
   },
   getQueueStats: {

@@ -100,6 +100,15 @@ export const Queue = strict({
 });
 export type Queue = Static<typeof Queue>;
 
+/** A queue that was paused or resumed. */
+export const SwitchedQueue = strict({
+  ...Queue.properties,
+  isNew: Type.Optional(
+    Type.Boolean({ description: 'true: the call has made it, it had neither settings nor jobs before' }),
+  ),
+});
+export type SwitchedQueue = Static<typeof SwitchedQueue>;
+
 export const QueuePage = strict({
   queues: Type.Array(Queue),
   nextCursor: nullable(Type.String({ description: 'give it as cursor for the next page' })),

@@ -11,6 +11,11 @@ const VmId = Type.String({ pattern: uuidPattern });
 /** What VMs are there for. */
 export const vmUses = ['job', 'pool', 'service'] as const;
 
+/** What a claimed job may wait for on its worker: CPUs, memory, the end of another VM, its turn to start. */
+export const lackedParts = ['cpus', 'memory', 'vms', 'starts'] as const;
+/** One of them. */
+export type LackedPart = (typeof lackedParts)[number];
+
 const count = wholeNumber(0);
 
 /** What a VMM process uses of its host. */
@@ -38,6 +43,18 @@ export const VmStop = strict({
   why: Type.String({ maxLength: limits.reasonLength, description: 'what failed last' }),
 });
 export type VmStop = Static<typeof VmStop>;
+
+/** A claimed job whose VM is not started yet, because its worker has no room for it. */
+export const JobLacking = strict({
+  jobId: JobId,
+  attempt: wholeNumber(1),
+  what: oneOf(lackedParts),
+  text: Type.String({
+    maxLength: limits.reasonLength,
+    description: 'what its worker has instead, for example 0 of 2 CPUs free',
+  }),
+});
+export type JobLacking = Static<typeof JobLacking>;
 
 /** One VM of a worker. */
 export const VmReport = strict({
@@ -119,3 +136,6 @@ export const VmReports = Type.Optional(Type.Array(VmReport, { maxItems: limits.v
 
 /** What a work call tells of VMs that are not started for now. */
 export const VmStops = Type.Optional(Type.Array(VmStop, { maxItems: limits.vmStopsTold }));
+
+/** The jobs a work call tells of that wait on its worker; left out where none does. */
+export const JobsLacking = Type.Optional(Type.Array(JobLacking, { maxItems: limits.lackingTold }));

@@ -4,7 +4,7 @@ import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
-import { VmReports, VmStops } from './vm.ts';
+import { JobsLacking, VmReports, VmStops } from './vm.ts';
 
 export const WorkerId = Type.String({
   pattern: uuidPattern,
@@ -104,6 +104,7 @@ export const WorkRequest = strict({
   waitMs: Type.Integer({ minimum: 0, maximum: limits.waitMsMax, description: 'how long to wait for work' }),
   vms: VmReports,
   vmsStopped: VmStops,
+  lacking: JobsLacking,
   executors: Type.Optional(
     Type.Array(ExecutorOffer, { maxItems: 16, description: 'as they are now, where that has changed' }),
   ),

@@ -36,19 +36,31 @@ import type { Signals } from './signals.ts';
 import { readJobRows } from './spec-pages.ts';
 import { readChildren, whyBlocked } from './together/family.ts';
 import { attemptOf, eventOf, jobOf, workerOf } from './views.ts';
-import { whyNobody, whyWaiting } from './waiting.ts';
+import type { VmBoard } from './vm-board.ts';
+import { whyHeld, whyNobody, whyWaiting } from './waiting.ts';
 import { Wakeup } from './wakeup.ts';
+
+/** What the answers are made from. */
+export interface JobQueriesDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly signals: Signals;
+  /** What workers say that jobs lack; without, a claimed job does not say why it has not started. */
+  readonly vms?: Pick<VmBoard, 'lacking'>;
+}
 
 /** The questions. Each may also reject with STORE_UNAVAILABLE. */
 export class JobQueries {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #signals: Signals;
+  readonly #vms: JobQueriesDeps['vms'];
 
-  constructor(deps: { db: Database; clock: Clock; signals: Signals }) {
+  constructor(deps: JobQueriesDeps) {
     this.#db = deps.db;
     this.#clock = deps.clock;
     this.#signals = deps.signals;
+    this.#vms = deps.vms;
   }
 
   /** The full id. Throws JOB_NOT_FOUND (for a start of an id only) or JOB_ID_AMBIGUOUS. */
@@ -56,16 +68,24 @@ export class JobQueries {
     return resolveJobId(this.#db, idOrPrefix);
   }
 
-  /** One job; a pending, blocked or backed-off one says why it waits. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
+  /** One job; one that is pending, claimed, blocked or backed off says why. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
   async get(idOrPrefix: string): Promise<Job> {
     const id = await this.resolveId(idOrPrefix);
     const job = jobOf(await readJob(this.#db, id));
     if (job.state === 'blocked') return { ...job, waiting: await whyBlocked(this.#db, id) };
     if (job.state === 'scheduled') return { ...job, waiting: whyBackedOff(job) };
+    if (job.state === 'claimed') return { ...job, waiting: await this.#whyNotStarted(job) };
     if (job.state !== 'pending') return job;
     const [gate] = await this.#db.query(gateOfJob.with({ id }));
     const held = gate === undefined ? null : whyQueueWaits(gate);
     return { ...job, waiting: held ?? (await this.#whyNobodyTakes(job)) };
+  }
+
+  async #whyNotStarted(job: Job): Promise<string | null> {
+    const lacking = this.#vms?.lacking(job);
+    if (lacking === undefined || job.workerId === null) return null;
+    const [worker] = await this.#db.query(workerById.with({ id: job.workerId }));
+    return worker === undefined ? null : whyHeld(text(worker, 'name'), lacking);
   }
 
   async #whyNobodyTakes({ spec, memoryMiB }: Job): Promise<string | null> {

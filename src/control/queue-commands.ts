@@ -1,5 +1,7 @@
-/** What users do to queues: set, pause, resume, redrive; each one batch. */
-import type { Queue, Redrive, Redriven, SetQueue } from '../contract/queue.ts';
+/** What users do to queues: set, delete, pause, resume, redrive; each one batch. */
+import type { Queue, Redrive, Redriven, SetQueue, SwitchedQueue } from '../contract/queue.ts';
+import { BlixardError } from '../domain/errors.ts';
+import { isEnded, type JobState } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Row } from '../store/database.ts';
@@ -7,19 +9,24 @@ import { integer, text, textOrNull } from '../store/statements/columns.ts';
 import { joinLines, renewLines, unfinishedLines, useLines } from '../store/statements/lines.ts';
 import {
   admitKeys,
+  deleteQueue,
   failedAfter,
   failedByReasonAfter,
   parkKeys,
   pauseQueue,
   redriveNamed,
   redrivenBy,
+  schedulesOfQueue,
   setQueue,
 } from '../store/statements/queues.ts';
 import { badValue } from './http/validation.ts';
-import { QueueQueries } from './queue-queries.ts';
-import { settingsOf, valuesOf } from './queue-rows.ts';
+import { isThere, QueueQueries } from './queue-queries.ts';
+import { queueOf, settingsOf, valuesOf } from './queue-rows.ts';
 import type { Signals } from './signals.ts';
 import { jobStateOf } from './views.ts';
+
+/** Schedules named of a queue that has more. */
+const schedulesShown = 5;
 
 /** The commands of users. Each may also reject with STORE_UNAVAILABLE. */
 export class QueueCommands {
@@ -86,13 +93,47 @@ export class QueueCommands {
     await this.#db.batch([useLines.with({ name, linesBy })]);
   }
 
+  /**
+   * Takes the settings of a queue, and gives it back as it was; one without settings stays as it is. Its ended jobs are
+   * kept as long as the defaults say from then on. Throws QUEUE_IN_USE while it has jobs that have not ended, or
+   * schedules submit to it; QUEUE_NOT_FOUND.
+   */
+  async delete(name: string): Promise<Queue> {
+    const values = { name, nowMs: this.#clock.nowMs() };
+    const { tell, settings, buckets } = deleteQueue;
+    const batch = [tell.with(values), settings.with({ name }), buckets.with({ name })];
+    const row = (await this.#db.batch(batch))[1]?.rows[0];
+    const queue = await this.#queues.read(name);
+    this.#signals.queueSet();
+    if (row !== undefined) return { ...queueOf(name, row, undefined), counts: queue.counts };
+    await this.#assertUnused(queue);
+    await this.#queues.assertKnown(name);
+    if (queue.updatedAtMs === null) return queue;
+    throw new BlixardError('QUEUE_IN_USE', { queue: name, problem: 'it was until now, try again' });
+  }
+
+  async #assertUnused({ name, counts }: Queue): Promise<void> {
+    const unended = Object.entries(counts).filter(([state]) => !isEnded(state as JobState));
+    const rows = await this.#db.query(schedulesOfQueue.with({ name, limit: schedulesShown }), {
+      level: 'linearizable',
+    });
+    const jobs = unended.map(([state, count]) => `${count} ${state}`).join(', ');
+    const schedules = rows.map((row) => text(row, 'name')).join(', ');
+    const problem = [
+      ...(jobs === '' ? [] : [`it has jobs that have not ended (${jobs})`]),
+      ...(schedules === '' ? [] : [`schedules submit to it (${schedules})`]),
+    ];
+    if (problem.length > 0)
+      throw new BlixardError('QUEUE_IN_USE', { queue: name, problem: problem.join(' and ') });
+  }
+
   /** No more jobs of the queue are started; those that run go on. The same again changes nothing. */
-  pause(name: string): Promise<Queue> {
+  pause(name: string): Promise<SwitchedQueue> {
     return this.#pause(name, 1);
   }
 
   /** The queue goes on, and who waits for its jobs is woken. The same again changes nothing. */
-  async resume(name: string): Promise<Queue> {
+  async resume(name: string): Promise<SwitchedQueue> {
     const queue = await this.#pause(name, 0);
     this.#signals.room(name, limits.slotsMax);
     return queue;
@@ -145,10 +186,12 @@ export class QueueCommands {
     return [...free.values()].slice(0, count);
   }
 
-  async #pause(name: string, paused: 0 | 1): Promise<Queue> {
+  async #pause(name: string, paused: 0 | 1): Promise<SwitchedQueue> {
+    const isNew = !isThere(await this.#queues.read(name));
     const values = { name, paused, nowMs: this.#clock.nowMs(), ...valuesOf(settingsOf({})) };
     await this.#db.batch([pauseQueue.with(values)]);
-    return this.#queues.read(name);
+    const queue = await this.#queues.read(name);
+    return isNew ? { ...queue, isNew } : queue;
   }
 
   #tellRedriven(name: string, rows: readonly Row[]): void {

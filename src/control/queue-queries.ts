@@ -16,6 +16,11 @@ import {
 import { cursorOf, nameOf } from './cursor.ts';
 import { queueOf } from './queue-rows.ts';
 
+/** Whether it has settings or jobs. */
+export function isThere({ updatedAtMs, counts }: Queue): boolean {
+  return updatedAtMs !== null || Object.keys(counts).length > 0;
+}
+
 /** The questions. Each may also reject with STORE_UNAVAILABLE. */
 export class QueueQueries {
   readonly #db: Database;
@@ -45,7 +50,7 @@ export class QueueQueries {
   /** Throws QUEUE_NOT_FOUND for one without settings and without jobs. */
   async get(name: string): Promise<Queue> {
     const queue = await this.read(name);
-    if (queue.updatedAtMs !== null || Object.keys(queue.counts).length > 0) return queue;
+    if (isThere(queue)) return queue;
     throw new BlixardError('QUEUE_NOT_FOUND', { queue: name });
   }
 

@@ -1,5 +1,6 @@
-/** The VMs that workers tell of with their work calls; kept in memory, since they end with their workers. */
-import type { Vm, VmPage, VmReport, VmStats, VmStop } from '../contract/vm.ts';
+/** The VMs that workers tell of with their work calls, and what jobs lack there; in memory, as both end with them. */
+import type { Job } from '../contract/job.ts';
+import type { JobLacking, Vm, VmPage, VmReport, VmStats, VmStop } from '../contract/vm.ts';
 import type { Worker, WorkRequest } from '../contract/worker.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
@@ -11,6 +12,7 @@ interface Told {
   readonly atMs: number;
   readonly vms: ReadonlyMap<string, VmReport>;
   readonly stopped: readonly VmStop[];
+  readonly lacking: readonly JobLacking[];
 }
 
 /** What a page of VMs is asked for with. */
@@ -70,6 +72,12 @@ export class VmBoard {
     throw new BlixardError('VM_NOT_FOUND', { vmId: start });
   }
 
+  /** What a claimed job lacks on its worker, as that has told last; undefined when nothing, or nothing was told. */
+  lacking({ id, attempt, workerId }: Pick<Job, 'id' | 'attempt' | 'workerId'>): JobLacking | undefined {
+    const lacking = workerId === null ? undefined : this.#told.get(workerId)?.lacking;
+    return lacking?.find((one) => one.jobId === id && one.attempt === attempt);
+  }
+
   async stats(): Promise<VmStats> {
     const vms = await this.#all();
     const byState = { starting: 0, ready: 0, busy: 0, idle: 0, draining: 0, terminated: 0, failed: 0 };
@@ -90,10 +98,16 @@ export class VmBoard {
   #take(workerId: string): void {
     const body = this.#offered.get(workerId);
     if (body?.vms === undefined) return;
-    const { generation, vms, vmsStopped: stopped = [] } = body;
+    const { generation, vms, vmsStopped: stopped = [], lacking = [] } = body;
     const atMs = this.#deps.clock.nowMs();
     if ((this.#told.get(workerId)?.generation ?? 0) > generation) return;
-    this.#told.set(workerId, { generation, atMs, vms: new Map(vms.map((vm) => [vm.id, vm])), stopped });
+    this.#told.set(workerId, {
+      generation,
+      atMs,
+      vms: new Map(vms.map((vm) => [vm.id, vm])),
+      stopped,
+      lacking,
+    });
   }
 
   async #all(): Promise<Vm[]> {

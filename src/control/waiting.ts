@@ -1,5 +1,6 @@
-/** Says in words why a pending job does not start, from the workers that are online. */
+/** Says in words why a pending or claimed job does not start, from the workers that are online and what they tell. */
 import type { Job } from '../contract/job.ts';
+import type { JobLacking } from '../contract/vm.ts';
 import type { Worker } from '../contract/worker.ts';
 import { fullImageName } from './image-name.ts';
 import { hasRoom, offerOf, tooLargeText } from './placement.ts';
@@ -21,6 +22,11 @@ export function whyWaiting(spec: Job['spec'], online: readonly Worker[]): string
   if (serving.length === 0)
     return `No online worker with the executor ${spec.executor} serves the queue ${spec.queue}.`;
   return imageText(spec.image, serving) ?? roomText(spec, serving);
+}
+
+/** Why a job that has a worker is not started by it yet. */
+export function whyHeld(workerName: string, { text }: Pick<JobLacking, 'text'>): string {
+  return `Its worker ${workerName} has ${text}.`;
 }
 
 function unableText(executor: string, offering: readonly Worker[]): string {

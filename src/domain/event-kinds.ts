@@ -27,6 +27,7 @@ export const eventKindWords = {
   'job.cancelled': { when: 'it was cancelled', data: ended },
   'job.forgotten': { when: 'an ended job was purged, or kept long enough', data: 'from, queue' },
   'queue.changed': { when: 'a queue was made or set', data: queueSettings },
+  'queue.deleted': { when: 'the settings of a queue were removed', data: 'queue' },
   'schedule.created': { when: 'a schedule was made', data: 'schedule, cron, timeZone' },
   'schedule.changed': {
     when: 'it was changed, paused or resumed',

@@ -153,6 +153,8 @@ export const limits = {
   vmsToldMax: 4_000,
   /** Images and sizes one worker tells of whose VMs are not started for now. */
   vmStopsTold: 20,
+  /** Jobs one worker tells of that wait there for CPUs, memory or a VM: the first in line. */
+  lackingTold: 200,
   /** Templates that wait to be built on one host; a start that wants one more goes without. */
   templatesWaiting: 16,
   /** Templates that commands ask one worker for at once, how long one waits, and what is said on the way. */

@@ -3,6 +3,7 @@ import type { JobSpec } from '../contract/job.ts';
 import { defaults } from '../domain/defaults.ts';
 import { asBlixardError } from '../domain/errors.ts';
 import type { EndReason } from '../domain/job.ts';
+import { formatDurationMs } from '../domain/units.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Execution, Outcome } from './executor.ts';
 import { outcome, outcomeOfError } from './outcome.ts';
@@ -88,7 +89,7 @@ export class FunctionRun implements FunctionJob {
     const { stop, kill, spec } = this.#execution;
     this.#hook(kill, () => this.#cutShort('internal', 'killed', 0));
     this.#hook(stop, () => this.#cutShort('cancelled', 'the function was told to stop'));
-    const late = `the function ran longer than ${spec.timeoutMs} ms`;
+    const late = `the function ran longer than ${formatDurationMs(spec.timeoutMs)}`;
     this.#after(spec.timeoutMs, () => this.#cutShort('timeout', late));
     this.#after(defaults.lightStartToldMs, () => void this.#tellStart());
   }

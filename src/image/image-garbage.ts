@@ -32,7 +32,7 @@ export async function removeImage(deps: GarbageDeps, image: Tag): Promise<Remove
   const lock = await lockFolder(deps);
   try {
     const tags = await listTags(dir);
-    if (!hasTag(tags, image)) throw missingImage(image, tags);
+    if (!hasTag(tags, image)) throw missingImage(image, dir, tags);
     await clearBuilds(dir);
     const own = await blobsOf(dir, [image]);
     const path = tagPath(dir, image.name, image.tag);

@@ -36,6 +36,11 @@ export class ImageStore {
     this.#dir = deps.dir;
   }
 
+  /** The folder it reads. */
+  get dir(): string {
+    return this.#dir;
+  }
+
   /**
    * Every image, by name and tag. Damaged ones are left out when `onDamaged` is told of them, and else the reason to
    * reject with IMAGE_INVALID.

@@ -34,10 +34,10 @@ export function hasTag(tags: readonly Tag[], wanted: Tag): boolean {
   return tags.some(({ name, tag }) => name === wanted.name && tag === wanted.tag);
 }
 
-/** The error of an image that is not there. */
-export function missingImage({ name, tag }: Tag, known: readonly Tag[]): BlixardError {
+/** The error of an image that is not in the folder `dir`. */
+export function missingImage({ name, tag }: Tag, dir: string, known: readonly Tag[]): BlixardError {
   const names = known.map((one) => `${one.name}:${one.tag}`).join(', ') || 'none';
-  return new BlixardError('IMAGE_MISSING', { image: `${name}:${tag}`, known: names });
+  return new BlixardError('IMAGE_MISSING', { image: `${name}:${tag}`, dir, known: names });
 }
 
 /** The digest that a name stands for; undefined when there is no such name. Throws TypeError when it is damaged. */

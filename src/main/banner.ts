@@ -4,6 +4,7 @@ import { renderFacts } from '../cli/output/table.ts';
 import type { Image } from '../image/image-store.ts';
 import type { VmService } from '../vm/vm-service.ts';
 import type { Config } from './config-keys.ts';
+import { buildBaseCommand } from './images.ts';
 import type { Machine } from './machine.ts';
 
 /** What the banner tells of. */
@@ -24,13 +25,16 @@ export async function printBanner({ terminal, version }: Machine, ready: Ready):
       ['data', config.dataDir],
       ['VMs', vmText(ready.vms)],
       ['starts', startsText(ready)],
-      ['images', ready.images.map(({ name, tag }) => `${name}:${tag}`).join(', ') || 'none'],
+      [
+        'images',
+        ready.images.map(({ name, tag }) => `${name}:${tag}`).join(', ') || `none in ${config.imagesDir}`,
+      ],
       ['worker', `${config.workerName}, ${config.slots} jobs at once, queues ${config.queues.join(', ')}`],
     ],
     paint,
   );
   const server = config.server === ready.url ? '' : ` --server ${ready.url}`;
-  const first = ready.images.length > 0 ? '' : 'Make an image:  blixard image build base\n';
+  const first = ready.images.length > 0 ? '' : `Make an image:  ${buildBaseCommand(config.imagesDir)}\n`;
   const next = `${first}Run something:  blixard run${server} -- sh -c 'echo hello; uname -r'`;
   await terminal.write('stderr', `${paint('bold', `Blixard ${version}`)}\n\n${facts}\n${next}\n\n`);
 }

@@ -17,7 +17,7 @@ export interface Leading {
 }
 
 /** The commands that read a key and so have its flag. */
-type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'doctor' | 'verify';
+type Reader = 'client' | 'up' | 'server' | 'worker' | 'image' | 'warm' | 'doctor' | 'verify';
 
 /** One key: its name, what is allowed, and its value where nobody said otherwise. */
 export interface ConfigKey<V> {

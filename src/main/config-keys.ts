@@ -23,14 +23,14 @@ export const configKeys = {
     name: 'data-dir',
     kind: path('<dir>'),
     about: 'where store, logs and VM run files are kept',
-    readers: ['up', 'server', 'worker', 'image', 'doctor', 'verify'],
+    readers: ['up', 'server', 'worker', 'image', 'warm', 'doctor', 'verify'],
     fallback: ({ homeDir }) => join(homeDir, '.local', 'share', 'blixard'),
   }),
   imagesDir: key({
     name: 'images-dir',
     kind: path('<dir>'),
     about: 'where images are kept',
-    readers: ['up', 'worker', 'image', 'doctor'],
+    readers: ['up', 'worker', 'image', 'warm', 'doctor'],
     fallback: ({ dataDir }) => join(dataDir, 'images'),
   }),
   host: key({
@@ -116,14 +116,14 @@ export const configKeys = {
     name: 'accel',
     kind: choice('<how>', ['auto', 'kvm', 'tcg']),
     about: 'how VMs are run: kvm, tcg (software emulation), or auto to find out',
-    readers: ['up', 'worker', 'image', 'doctor'],
+    readers: ['up', 'worker', 'warm', 'doctor'],
     fallback: () => 'auto' as const,
   }),
   qemu: key({
     name: 'qemu',
     kind: text('<program>', /^\S.*$/, 'a program'),
     about: 'the QEMU program',
-    readers: ['up', 'worker', 'image', 'doctor'],
+    readers: ['up', 'worker', 'warm', 'doctor'],
     fallback: () => 'qemu-system-x86_64',
   }),
   sandbox: key({
@@ -131,7 +131,7 @@ export const configKeys = {
     kind: choice('<how>', ['auto', 'required', 'off']),
     about:
       'whether each QEMU is locked in by bubblewrap: auto where that works, required (else no VMs), or off',
-    readers: ['up', 'worker', 'image', 'doctor'],
+    readers: ['up', 'worker', 'warm', 'doctor'],
     fallback: () => 'auto' as const,
   }),
   vmsMax: key({
@@ -154,7 +154,7 @@ export const configKeys = {
     name: 'boot-timeout',
     kind: durationMs(second, 10 * minute),
     about: 'how long a VM may take to start',
-    readers: ['up', 'worker', 'image'],
+    readers: ['up', 'worker', 'warm'],
     fallback: () => defaults.bootTimeoutMs as number,
   }),
   pingEveryMs: key({

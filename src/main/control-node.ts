@@ -76,7 +76,8 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> 
   const jobs = new JobCommands(shared);
   const workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
   const results = new Results({ ...shared, workers, files: artifacts });
-  const queries = new JobQueries(shared);
+  const vms = new VmBoard({ signals, clock, workers: () => queries.workers() });
+  const queries = new JobQueries({ ...shared, vms });
   const scheduler = new Scheduler({ ...shared, leaseMs });
   scheduler.start();
   teardown.add(() => scheduler.stop());
@@ -112,7 +113,7 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> 
     artifacts,
     events,
     webhooks,
-    vms: new VmBoard({ signals, clock, workers: () => queries.workers() }),
+    vms,
     signals,
     clock,
     log,

@@ -47,7 +47,7 @@ describe('a host with damaged images', () => {
     for (const name of ['broken', 'old']) await addImage(dir, name, 'latest');
     expect(await damagedImagesCheck.look(surgery)).toMatchObject({
       result: 'ok',
-      text: '3, none of them damaged',
+      text: `3 in ${dir}, none of them damaged`,
     });
   });
 });

@@ -13,14 +13,14 @@ export const fastStartKeys = {
     name: 'templates',
     kind: choice('<on|off>', ['on', 'off']),
     about: 'whether VMs are started from saved ones, where QEMU can; off boots every VM and keeps no pool',
-    readers: ['up', 'worker', 'image', 'doctor'],
+    readers: ['up', 'worker', 'warm', 'doctor'],
     fallback: () => 'on' as const,
   }),
   templatesMaxMiB: key({
     name: 'templates-max',
     kind: sizeMiB(1, 1_024 * 1_024),
     about: 'room on disk for templates; the least recently used goes first',
-    readers: ['up', 'worker', 'image', 'doctor'],
+    readers: ['up', 'worker', 'warm', 'doctor'],
     fallback: () => defaults.templateBytes / 1_024 ** 2,
   }),
   poolMin: key({

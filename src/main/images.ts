@@ -1,5 +1,7 @@
 /** Images of this host for the CLI. */
-import type { ImageFacts, ImageGarbage, ImageLine, ImageWish } from '../cli/context.ts';
+import type { ImageFacts, ImageFolder, ImageGarbage, ImageLine, ImageWish } from '../cli/context.ts';
+import { commandText } from '../cli/output/command-text.ts';
+import { defaults } from '../domain/defaults.ts';
 import { buildImage } from '../image/build-image.ts';
 import { collectGarbage, removeImage } from '../image/image-garbage.ts';
 import { imageOrder, parseImageName } from '../image/image-order.ts';
@@ -15,12 +17,15 @@ interface Folder {
   readonly step: (title: string) => void;
 }
 
+/** What a user types to have the base image in the folder `dir`. */
+export function buildBaseCommand(dir: string): string {
+  return commandText(['blixard', 'image', 'build', defaults.image, '--images-dir', dir]);
+}
+
 /** All images in the folder `dir`; damaged ones are told instead. */
-export async function listImages(
-  dir: string,
-  onDamaged: (problem: string) => void,
-): Promise<readonly ImageLine[]> {
-  return (await new ImageStore({ dir }).list(({ message }) => onDamaged(message))).map(lineOf);
+export async function listImages(dir: string, onDamaged: (problem: string) => void): Promise<ImageFolder> {
+  const images = await new ImageStore({ dir }).list(({ message }) => onDamaged(message));
+  return { dir, images: images.map(lineOf) };
 }
 
 /** Rejects with USAGE, IMAGE_MISSING, IMAGE_INVALID. */
@@ -28,7 +33,7 @@ export async function getImage(dir: string, text: string): Promise<ImageFacts> {
   const { name, tag } = parseImageName(text);
   const image = await new ImageStore({ dir }).find(`${name}:${tag}`);
   if (image !== undefined) return image;
-  throw missingImage({ name, tag }, await listTags(dir));
+  throw missingImage({ name, tag }, dir, await listTags(dir));
 }
 
 /** Rejects with USAGE, or with IMAGE_MISSING when one is not there, before anything is removed. */
@@ -38,7 +43,7 @@ export async function removeImages(
 ): Promise<readonly (ImageGarbage & { image: string })[]> {
   const tags = texts.map(parseImageName);
   const known = await listTags(folder.dir);
-  for (const tag of tags) if (!hasTag(known, tag)) throw missingImage(tag, known);
+  for (const tag of tags) if (!hasTag(known, tag)) throw missingImage(tag, folder.dir, known);
   const removed: (ImageGarbage & { image: string })[] = [];
   for (const tag of tags) {
     const garbage = await removeImage({ ...folder, progress: { step } }, tag);

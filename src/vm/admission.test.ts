@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FakeClock } from '../platform/clock.ts';
-import { Admission, boundsOfThisHost, type Place, vmmOverheadMiB } from './admission.ts';
+import { Admission, type Place, vmmOverheadMiB } from './admission.ts';
+import { boundsOfThisHost } from './host-bounds.ts';
 import type { HostMemory } from './host-memory.ts';
 
 const never = new AbortController().signal;

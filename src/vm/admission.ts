@@ -2,22 +2,20 @@
  * Who may start a VM now: live VMs, their memory and starts in flight are bounded, and so are the processors of jobs,
  * and memory by what the host really has left; first come, first served.
  */
-import { availableParallelism, totalmem } from 'node:os';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import type { VmSize } from '../domain/vm-size.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
+import { type HostBounds, hostReserveMiB } from './host-bounds.ts';
 import type { HostMemory } from './host-memory.ts';
+import { type Lack, lacksOfPlaces } from './lacking.ts';
 import { Processors } from './processors.ts';
 import { Shortage } from './shortage.ts';
 
 /** Of the VMM besides the guest's memory: 96 MiB translation buffer and 60 MiB of its own (measured, QEMU 7.2). */
 export const vmmOverheadMiB = 156;
-/** Left to the host and this process. */
-const hostReserveMiB = 512;
 /** Others take and give back memory without a word, so whoever lacks it looks again; a job does so for a while. */
 const memoryLook = { everyMs: 1_000, looksMax: 30 };
-const mib = 1024 * 1024;
 
 /** A VM's place on the host, from before its start until it is gone. */
 export interface Place {
@@ -29,34 +27,10 @@ export interface Place {
   leave(): void;
 }
 
-/** Bounds of one host. */
-export interface HostBounds {
-  /** Live VMs, those starting included. */
-  readonly vmsMax: number;
-  readonly startsMax: number;
-  /** For all VMs together, VMMs included. */
-  readonly memoryMiB: number;
-  /** Virtual processors of one VM. */
-  readonly vcpusMax: number;
-  /** Of all VMs that run a job together. */
-  readonly cpusMax: number;
-}
-
-/**
- * Bounds of this host: as many starts, and processors of a VM, as cores; memory up to what the host or its container
- * has less a reserve. `cpusMax` by default: the cores, or one for each VM.
- */
-export function boundsOfThisHost(vmsMax: number, cpusMax?: number): HostBounds {
-  const cores = availableParallelism();
-  const together = cpusMax ?? Math.max(cores, vmsMax);
-  const constrained = process.constrainedMemory();
-  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  const memoryMiB = Math.floor(bytes / mib) - hostReserveMiB;
-  return { vmsMax, startsMax: cores, memoryMiB, vcpusMax: Math.min(cores, together), cpusMax: together };
-}
-
 interface Waiter {
   readonly needMiB: number;
+  /** See `StartOrder`. */
+  readonly purpose: string | undefined;
   readonly ticket: number;
   /** Nobody waits for the VM: it is started ahead. */
   readonly idle: boolean;
@@ -65,6 +39,8 @@ interface Waiter {
   /** Looks at the memory of the host that found too little for it. */
   looks: number;
 }
+
+type Whose = Pick<Waiter, 'idle' | 'purpose'>;
 
 /** What an admission is made with; without `memory` only the bounds count. */
 export interface AdmissionDeps {
@@ -121,6 +97,16 @@ export class Admission {
     return first === undefined || this.#shortageOf(first).isMet ? undefined : first.ticket;
   }
 
+  /** What each job in line lacks: first those that wait for processors, who take no place yet. */
+  lacking(): readonly Lack[] {
+    const lacks = this.processors.lacking();
+    if (this.#waiting.length === 0) return lacks;
+    const { vmsMax, startsMax } = this.#bounds;
+    const taken = { live: this.#live, starting: this.#starting, usedMiB: this.#usedMiB };
+    const room = { vmsMax, startsMax, memoryMiB: this.#memoryMiB, ...taken };
+    return [...lacks, ...lacksOfPlaces(this.#waiting, room)];
+  }
+
   /** Tells of a shortage again: a VM has become idle that could not give way before. */
   lookAgain(): void {
     this.#tellShortage();
@@ -140,15 +126,16 @@ export class Admission {
 
   /**
    * Waits for a place. Rejects with VM_TOO_LARGE when the guest can never fit on this host; VM_LIMIT when too many
-   * wait, or the host has no memory left for it for a while; and the signal's reason when it aborts first.
+   * wait, or the host has no memory left for it for a while; and the signal's reason when it aborts first. `purpose`:
+   * see `StartOrder`.
    */
-  async enter(memoryMiB: number, signal: AbortSignal): Promise<Place> {
-    return await this.#enter(memoryMiB, false, signal);
+  async enter(memoryMiB: number, signal: AbortSignal, purpose?: string): Promise<Place> {
+    return await this.#enter(memoryMiB, { idle: false, purpose }, signal);
   }
 
   /** As `enter`, for a VM that nobody waits for: jobs go first, and one start at least is left to them. */
   async enterIdle(memoryMiB: number, signal: AbortSignal): Promise<Place> {
-    return await this.#enter(memoryMiB, true, signal);
+    return await this.#enter(memoryMiB, { idle: true, purpose: undefined }, signal);
   }
 
   /** A place at once, where nobody waits for one and as large a VM would fit beside it; else undefined. */
@@ -159,20 +146,20 @@ export class Admission {
     return fits ? this.#place({ needMiB, idle: true }) : undefined;
   }
 
-  async #enter(memoryMiB: number, idle: boolean, signal: AbortSignal): Promise<Place> {
+  async #enter(memoryMiB: number, whose: Whose, signal: AbortSignal): Promise<Place> {
     signal.throwIfAborted();
     const needMiB = memoryMiB + vmmOverheadMiB;
     if (needMiB > this.#bounds.memoryMiB) {
       const has = `a VM of ${memoryMiB} MiB needs ${needMiB} MiB, the host gives ${this.#bounds.memoryMiB} MiB`;
       throw new BlixardError('VM_TOO_LARGE', { problem: has });
     }
-    const line = idle ? this.#idleWaiting : this.#waiting;
+    const line = whose.idle ? this.#idleWaiting : this.#waiting;
     const isFull = line.length >= limits.vmStartsWaiting;
     if (isFull) throw new BlixardError('VM_LIMIT', { problem: `${line.length} starts wait already` });
-    return await this.#inLine(line, needMiB, idle, signal);
+    return await this.#inLine(line, { ...whose, needMiB }, signal);
   }
 
-  #inLine(line: Waiter[], needMiB: number, idle: boolean, signal: AbortSignal): Promise<Place> {
+  #inLine(line: Waiter[], who: Whose & { readonly needMiB: number }, signal: AbortSignal): Promise<Place> {
     return new Promise((resolve, reject) => {
       const leaveLine = (): void => {
         line.splice(line.indexOf(waiter), 1);
@@ -180,9 +167,8 @@ export class Admission {
         this.#letIn();
       };
       const waiter: Waiter = {
-        needMiB,
+        ...who,
         ticket: this.#tickets++,
-        idle,
         enter: (place) => {
           signal.removeEventListener('abort', leaveLine);
           resolve(place);

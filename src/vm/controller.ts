@@ -30,6 +30,8 @@ export interface StartOrder {
   readonly vcpus: number;
   /** Whose alone its template and the pool of it are; undefined: everybody's but theirs. */
   readonly tenant?: string;
+  /** For whom, told while it waits for room; nothing else goes by it. */
+  readonly purpose?: string;
 }
 
 /** A started VM, and the moment after which nothing of it is left on the host. */

@@ -90,7 +90,7 @@ describe('an identity for a guest', () => {
     const { session } = open(clock, () => undefined);
     const resume = session.resume(identity, 1_000);
     clock.advance(1_000);
-    await expect(resume).rejects.toMatchObject({ code: 'VM_BOOT_FAILED', message: /within 1000 ms/ });
+    await expect(resume).rejects.toMatchObject({ code: 'VM_BOOT_FAILED', message: /within 1s/ });
   });
 });
 

@@ -17,6 +17,7 @@ import {
 } from '../contract/guest.ts';
 import { asBlixardError, BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import { formatDurationMs } from '../domain/units.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { ExecStream, type GuestCommand, type GuestExec, type StartVerb } from './guest-exec.ts';
 import type { GuestOutput } from './guest-output.ts';
@@ -95,7 +96,7 @@ export class GuestSession {
   async hello(timeoutMs: number): Promise<HelloReply> {
     const failed = (problem: string) => new BlixardError('VM_BOOT_FAILED', { problem });
     if (this.#over !== undefined) throw failed('its channel is over');
-    const late = () => failed(`its agent did not answer within ${timeoutMs} ms`);
+    const late = () => failed(`its agent did not answer within ${formatDurationMs(timeoutMs)}`);
     this.#hello = new Pending({ clock: this.#clock, timeoutMs, late });
     const words = JSON.stringify({ version: guestProtocolVersion, token: this.#token });
     this.#send([encodeFrame(hostFrames.hello, controlStreamId, Buffer.from(words))]);
@@ -109,7 +110,7 @@ export class GuestSession {
   /** Makes the guest one of its own. Rejects with VM_BOOT_FAILED when it does not take it, or not in time. */
   async resume(identity: GuestIdentity, timeoutMs: number): Promise<void> {
     const frame = encodeFrame(hostFrames.resume, controlStreamId, encodeIdentity(identity));
-    const lateProblem = `its agent did not take its identity within ${timeoutMs} ms`;
+    const lateProblem = `its agent did not take its identity within ${formatDurationMs(timeoutMs)}`;
     const asked = { words: 'a resume', answer: guestFrames.resumed, failure: 'VM_BOOT_FAILED' } as const;
     await this.#ask({ ...asked, lateProblem, timeoutMs }, frame);
   }
@@ -128,7 +129,9 @@ export class GuestSession {
   async ping(timeoutMs: number): Promise<Pong> {
     if (this.#over !== undefined) throw this.#over;
     const late = () =>
-      new BlixardError('VM_CRASHED', { problem: `its agent did not answer a ping within ${timeoutMs} ms` });
+      new BlixardError('VM_CRASHED', {
+        problem: `its agent did not answer a ping within ${formatDurationMs(timeoutMs)}`,
+      });
     if (this.#pings.length >= limits.pingsInFlight) throw late();
     const payload = Buffer.alloc(pingBytes);
     payload.writeBigUInt64LE(++this.#lastPing);
@@ -154,7 +157,7 @@ export class GuestSession {
   }
 
   async #askDone(verb: 'note' | 'reset', timeoutMs: number): Promise<void> {
-    const lateProblem = `its agent did not answer a ${verb} within ${timeoutMs} ms`;
+    const lateProblem = `its agent did not answer a ${verb} within ${formatDurationMs(timeoutMs)}`;
     const asked = { words: `a ${verb}`, answer: guestFrames.done, failure: 'VM_CRASHED' } as const;
     await this.#ask({ ...asked, lateProblem, timeoutMs }, encodeFrame(hostFrames[verb], controlStreamId));
   }

@@ -7,10 +7,11 @@ import type { Clock } from '../platform/clock.ts';
 import { type DirectoryLock, lockDirectory } from '../platform/directory-lock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ids, Random } from '../platform/random.ts';
-import { Admission, boundsOfThisHost } from './admission.ts';
+import { Admission } from './admission.ts';
 import { VmController } from './controller.ts';
 import { type FastStartConfig, openFastStarts } from './fast-starts.ts';
 import { HealthChecker, type HealthConfig } from './health.ts';
+import { boundsOfThisHost } from './host-bounds.ts';
 import { hostMemory } from './host-memory.ts';
 import { type HypervisorFor, probeHost } from './host-probe.ts';
 import { LateOpening } from './late-opening.ts';
@@ -33,8 +34,8 @@ const noFastStarts: FastStartConfig = {
 export interface OpenVmServiceDeps {
   /** Holds `vms/` and `host.json`. */
   readonly dataDir: string;
-  /** With `watch`, what had no VMs at its start may have some when these have changed. */
-  readonly images: Pick<ImageStore, 'find' | 'list'> & Partial<Pick<ImageStore, 'watch'>>;
+  /** With `watch`, what had no VMs at its start may have some when these have changed; `dir` is told. */
+  readonly images: Pick<ImageStore, 'find' | 'list'> & Partial<Pick<ImageStore, 'watch' | 'dir'>>;
   readonly hypervisorFor: HypervisorFor;
   /** Read for SKIP_VM_MANAGER; set to anything but the empty text it means no VMs. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -155,10 +156,12 @@ async function imageToProbe({ images, log }: OpenVmServiceDeps): Promise<Image> 
   });
   const image = well.find(({ name, tag }) => name === defaults.image && tag === 'latest') ?? well[0];
   if (image !== undefined) return image;
-  throw (
-    damaged ??
-    unavailable('there is no image yet; blixard image build base makes one, and this worker notices it')
-  );
+  throw damaged ?? unavailable(noImage(images.dir));
+}
+
+function noImage(dir: string | undefined): string {
+  const [where, flag] = dir === undefined ? ['', ''] : [` in ${dir}`, ` --images-dir ${dir}`];
+  return `there is no image${where} yet; blixard image build base${flag} makes one, and this worker notices it`;
 }
 
 function unavailable(reason: string): BlixardError {

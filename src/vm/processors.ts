@@ -1,6 +1,7 @@
 /** Whose job may use the host's processors now: VMs that run one have so many together; first come, first served. */
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import { type Lack, lacksOfCpus } from './lacking.ts';
 
 /** What is known here of a VM that was started. */
 interface Lent {
@@ -9,6 +10,8 @@ interface Lent {
 
 interface Waiter {
   readonly vcpus: number;
+  /** See `StartOrder`. */
+  readonly purpose: string | undefined;
   readonly enter: () => void;
 }
 
@@ -32,12 +35,23 @@ export class Processors {
     return this.#used;
   }
 
+  /** What each job in line lacks. */
+  lacking(): readonly Lack[] {
+    return lacksOfCpus(this.#waiting, { max: this.#max, free: this.#max - this.#used });
+  }
+
   /**
-   * Starts a VM for a job when it is the job's turn. They are the VM's until `giveBack`, or it has ended. Rejects with
-   * VM_TOO_LARGE when so many are never free; VM_LIMIT when too many wait; the signal's reason; and as `start` does.
+   * Starts a VM for a job when it is the job's turn. They are the VM's until `giveBack`, or it has ended. `purpose`:
+   * see `StartOrder`. Rejects with VM_TOO_LARGE when so many are never free; VM_LIMIT when too many wait; the signal's
+   * reason; and as `start` does.
    */
-  async lend<V extends Lent>(vcpus: number, signal: AbortSignal, start: () => Promise<V>): Promise<V> {
-    await this.#enter(vcpus, signal);
+  async lend<V extends Lent>(
+    vcpus: number,
+    signal: AbortSignal,
+    start: () => Promise<V>,
+    purpose?: string,
+  ): Promise<V> {
+    await this.#enter(vcpus, signal, purpose);
     try {
       const placed = await start();
       this.#hold(placed.started.vm, vcpus);
@@ -56,7 +70,7 @@ export class Processors {
     this.#leave(vcpus);
   }
 
-  async #enter(vcpus: number, signal: AbortSignal): Promise<void> {
+  async #enter(vcpus: number, signal: AbortSignal, purpose: string | undefined): Promise<void> {
     signal.throwIfAborted();
     if (vcpus > this.#max) {
       const problem = `a VM of ${vcpus} CPUs; the host gives ${this.#max}`;
@@ -69,10 +83,10 @@ export class Processors {
       this.#used += vcpus;
       return;
     }
-    await this.#inLine(vcpus, signal);
+    await this.#inLine(vcpus, signal, purpose);
   }
 
-  #inLine(vcpus: number, signal: AbortSignal): Promise<void> {
+  #inLine(vcpus: number, signal: AbortSignal, purpose: string | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leaveLine = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
@@ -83,7 +97,7 @@ export class Processors {
         signal.removeEventListener('abort', leaveLine);
         resolve();
       };
-      const waiter: Waiter = { vcpus, enter };
+      const waiter: Waiter = { vcpus, purpose, enter };
       signal.addEventListener('abort', leaveLine, { once: true });
       this.#waiting.push(waiter);
     });

@@ -22,6 +22,16 @@ export interface VmRouterDeps {
   readonly services: VmServices | undefined;
 }
 
+/** A job that looks for a VM of its lane. */
+interface Looking {
+  readonly lane: ServiceLane;
+  /** As all of its lane, but for whom it is. */
+  readonly order: StartOrder;
+  readonly services: VmServices;
+  readonly settle: () => void;
+  readonly signal: AbortSignal;
+}
+
 /** The one way from a job to a VM. */
 export class VmRouter {
   readonly #deps: VmRouterDeps;
@@ -37,40 +47,33 @@ export class VmRouter {
     if (services === undefined || lane === undefined) return await starter.start(order, signal);
     const settle = services.vms.looking(lane);
     try {
-      return await this.#find(lane, services, settle, signal);
+      return await this.#find({ lane, order, services, settle, signal });
     } finally {
       settle();
       services.fleet.replan();
     }
   }
 
-  async #find(
-    lane: ServiceLane,
-    services: VmServices,
-    settle: () => void,
-    signal: AbortSignal,
-  ): Promise<PlacedVm> {
-    const { vms } = services;
+  async #find(looking: Looking): Promise<PlacedVm> {
+    const { lane, order, settle, signal } = looking;
+    const { vms } = looking.services;
     const taken = await vms.take(lane, settle, signal);
     if (taken !== undefined) return taken;
     for (let handed = 0; handed < handedMax; handed++) {
-      const found = await this.#startOrBeHanded(lane, services, settle, signal);
+      const found = await this.#startOrBeHanded(looking);
       if (found !== undefined) return found;
       signal.throwIfAborted();
     }
-    return await vms.adopt(lane, await this.#deps.starter.start(lane.order, signal), settle);
+    return await vms.adopt(lane, await this.#deps.starter.start(order, signal), settle);
   }
 
   /** Whichever comes first: a start, or a VM of the lane that has become idle. Undefined: that one was broken. */
-  async #startOrBeHanded(
-    lane: ServiceLane,
-    { fleet, vms }: VmServices,
-    settle: () => void,
-    signal: AbortSignal,
-  ): Promise<PlacedVm | undefined> {
+  async #startOrBeHanded(looking: Looking): Promise<PlacedVm | undefined> {
+    const { lane, order, settle, signal } = looking;
+    const { fleet, vms } = looking.services;
     const wait = fleet.wait(lane);
     const handedOver = new AbortController();
-    const starting = this.#deps.starter.start(lane.order, AbortSignal.any([signal, handedOver.signal]));
+    const starting = this.#deps.starter.start(order, AbortSignal.any([signal, handedOver.signal]));
     try {
       const started = await Promise.race([starting, wait.handed.then(() => undefined)]);
       const given = wait.leave();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
 import { silentLog } from '../platform/log.ts';
-import { Admission, boundsOfThisHost } from './admission.ts';
+import { Admission } from './admission.ts';
 import {
   FastScene,
   never,
@@ -14,6 +14,7 @@ import {
   quickClock,
   waitUntil,
 } from './fast-scene.suite.ts';
+import { boundsOfThisHost } from './host-bounds.ts';
 import type { MicroVm } from './micro-vm.ts';
 import type { OpenVmServiceDeps } from './open-vm-service.ts';
 import { ServiceFleet } from './service-fleet.ts';

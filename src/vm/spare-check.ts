@@ -1,5 +1,6 @@
 /** Asks a VMM that has waited for long whether it still answers, so that no job waits for one that is frozen. */
 import { BlixardError } from '../domain/errors.ts';
+import { formatDurationMs } from '../domain/units.ts';
 import { type Clock, sleep } from '../platform/clock.ts';
 import type { WaitingVm } from './controller.ts';
 
@@ -10,7 +11,7 @@ const answerMsMax = 200;
 export async function assertAnswers(waiting: Pick<WaitingVm, 'answers'>, clock: Clock): Promise<void> {
   const over = new AbortController();
   const late = sleep(clock, answerMsMax, over.signal).then(() => {
-    const problem = `nothing came within ${answerMsMax} ms`;
+    const problem = `nothing came within ${formatDurationMs(answerMsMax)}`;
     if (!over.signal.aborted) throw new BlixardError('VMM_REFUSED', { act: 'answer', problem });
   });
   try {

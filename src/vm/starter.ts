@@ -144,13 +144,15 @@ export class VmStarter {
   }
 
   async #place(
-    { memoryMiB }: StartOrder,
+    { memoryMiB, purpose }: StartOrder,
     signal: AbortSignal,
     start: () => Promise<Begun>,
     ahead = false,
   ): Promise<PlacedVm> {
     const { admission } = this.#deps;
-    const place = await (ahead ? admission.enterIdle(memoryMiB, signal) : admission.enter(memoryMiB, signal));
+    const place = ahead
+      ? await admission.enterIdle(memoryMiB, signal)
+      : await admission.enter(memoryMiB, signal, purpose);
     try {
       const begun = await start();
       void begun.started.gone.then(() => place.leave());

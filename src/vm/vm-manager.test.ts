@@ -87,7 +87,7 @@ describe('VmManager', () => {
     const vms = await host.open({}, { bootOf: afterProbe(() => ({ outcome: 'hang', afterMs: 0 })) });
     const failure = await vms.start(order, never).catch((error) => error);
     expect(failure).toMatchObject({ code: 'VM_BOOT_FAILED' });
-    expect(failure.message).toMatch(/did not answer within 2000 ms; console: fake VM .* booted/);
+    expect(failure.message).toMatch(/did not answer within 2s; console: fake VM .* booted/);
     expect(host.drivers.at(-1)?.starts).toBe(3);
     expect(vms.count()).toBe(0);
     expect(await host.folders()).toEqual([]);

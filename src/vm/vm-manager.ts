@@ -2,9 +2,7 @@
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { Isolation } from '../domain/isolation.ts';
-import { limits } from '../domain/limits.ts';
 import type { VmSize } from '../domain/vm-size.ts';
-import type { VmExit } from '../hypervisor/hypervisor.ts';
 import type { ImageStore } from '../image/image-store.ts';
 import { wellImages } from '../image/well-images.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -13,10 +11,11 @@ import type { Admission } from './admission.ts';
 import type { BreakerTold } from './breaker-words.ts';
 import { Breakers, type Trial } from './breakers.ts';
 import type { TellStep } from './build-steps.ts';
-import { lastWords } from './console-tail.ts';
 import type { StartedVm, StartOrder } from './controller.ts';
+import { followTrial } from './follow-trial.ts';
 import type { HealthChecker } from './health.ts';
 import type { ProbedHost } from './host-probe.ts';
+import type { Lack } from './lacking.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
 import type { PlacedVm } from './ready-vm.ts';
@@ -42,7 +41,7 @@ export interface VmOrder {
 /** The parts of a manager, built by `openVmService`. */
 export interface VmManagerDeps {
   readonly host: ProbedHost;
-  readonly images: Pick<ImageStore, 'find' | 'list'>;
+  readonly images: Pick<ImageStore, 'find' | 'list'> & Partial<Pick<ImageStore, 'dir'>>;
   readonly admission: Admission;
   readonly starter: VmStarter;
   readonly health: HealthChecker;
@@ -149,6 +148,11 @@ export class VmManager {
     return this.#breakers.told();
   }
 
+  /** See `Admission.lacking`. */
+  lacking(): readonly Lack[] {
+    return this.#deps.admission.lacking();
+  }
+
   /** VMs that wait for a job, and those on their way there. */
   pooled(): PoolStats {
     return this.#deps.starter.pooled();
@@ -218,9 +222,9 @@ export class VmManager {
   ): Promise<PlacedVm> {
     try {
       const start = () => this.#router.start(order, owner, signal);
-      const placed = await this.#deps.admission.processors.lend(order.vcpus, signal, start);
+      const placed = await this.#deps.admission.processors.lend(order.vcpus, signal, start, order.purpose);
       this.#keep(placed);
-      follow(placed.started.vm, trial);
+      followTrial(placed.started.vm, trial);
       return placed;
     } catch (error) {
       trial.failed(signal.aborted ? signal.reason : error);
@@ -254,14 +258,16 @@ export class VmManager {
   }
 
   async #startOrder(order: VmOrder): Promise<StartOrder> {
-    const { image: name, memoryMiB, vcpus, isolation, tenant = defaults.tenant } = order;
+    const { image: name, memoryMiB, vcpus, isolation, purpose, tenant = defaults.tenant } = order;
     const image = await this.#deps.images.find(name);
     if (image !== undefined) {
-      return { image, memoryMiB, vcpus, ...(isolation === 'maximum' ? { tenant } : {}) };
+      const whose = isolation === 'maximum' ? { tenant } : {};
+      return { image, memoryMiB, vcpus, ...whose, ...(purpose === undefined ? {} : { purpose }) };
     }
     const images = await wellImages(this.#deps);
     const known = images.map((one) => `${one.name}:${one.tag}`).join(', ');
-    throw new BlixardError('IMAGE_MISSING', { image: name, known: known || 'none' });
+    const { dir = 'the folder of this host' } = this.#deps.images;
+    throw new BlixardError('IMAGE_MISSING', { image: name, dir, known: known || 'none' });
   }
 
   #assertOpen(): void {
@@ -281,20 +287,4 @@ export class VmManager {
     await Promise.all([this.#breakers.close(), starter.close(), services?.fleet.close(), ...ended]);
     await this.#deps.release();
   }
-}
-
-/** What ends before its first command speaks against its image; one that was given a command speaks for it. */
-function follow(vm: MicroVm, trial: Trial): void {
-  // It was started long ago, and says nothing of a start now.
-  if (vm.facts.start === 'service') trial.dropped();
-  void vm.used.then(() => trial.succeeded());
-  void vm.exited.then((exit) => {
-    if (vm.state === 'failed') trial.failed(crashOf(vm, exit));
-    else trial.dropped();
-  });
-}
-
-function crashOf(vm: MicroVm, exit: VmExit): BlixardError {
-  const words = lastWords(vm.console(), exit, limits.reasonLength);
-  return new BlixardError('VM_CRASHED', { problem: `before its first command${words}` });
 }

@@ -4,6 +4,7 @@ import type { VmSize } from '../domain/vm-size.ts';
 import type { BreakerTold } from './breaker-words.ts';
 import type { TellStep } from './build-steps.ts';
 import type { ProbedHost } from './host-probe.ts';
+import type { Lack } from './lacking.ts';
 import type { LateOpening } from './late-opening.ts';
 import type { MicroVm, VmTold } from './micro-vm.ts';
 import type { PoolStats } from './pool.ts';
@@ -14,6 +15,8 @@ import type { VmManager, VmOrder } from './vm-manager.ts';
 export type Door =
   | { readonly manager: VmManager }
   | { readonly unavailable: string; readonly isLocked?: boolean };
+
+const nothing: readonly never[] = [];
 
 /** Without a manager every command rejects with VM_MANAGER_UNAVAILABLE, finders find nothing, counts are 0. */
 export class VmService {
@@ -55,6 +58,11 @@ export class VmService {
   /** See `VmManager.breakers`. */
   breakers(): readonly BreakerTold[] {
     return this.#manager()?.breakers() ?? [];
+  }
+
+  /** What each job that waits for room on this host lacks. */
+  lacking(): readonly Lack[] {
+    return this.#manager()?.lacking() ?? nothing;
   }
 
   /** See `VmManager.start`. */

@@ -2,6 +2,7 @@
 
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import { formatDurationMs } from '../domain/units.ts';
 import type { Timer } from '../platform/clock.ts';
 import { type CallerDeps, untilAnswered } from './until-answered.ts';
 
@@ -36,7 +37,7 @@ export class AttemptCaller {
     } catch (error) {
       if (isBlixardError(error, 'FENCED')) this.#deps.onFenced();
       if (late.signal.aborted && !this.#deps.kill.aborted) {
-        const problem = `the server has not taken it within ${defaults.outputDrainMs} ms`;
+        const problem = `the server has not taken it within ${formatDurationMs(defaults.outputDrainMs)}`;
         throw new BlixardError('OVERLOADED', { problem }, { cause: error });
       }
       throw error;

@@ -49,7 +49,9 @@ async function startWorker(fake: Partial<FakeHypervisorDeps> = {}): Promise<VmSe
 it('a worker that had no image at its start runs jobs after the first image build, without a restart', async () => {
   const vms = await startWorker();
   const job = await world.submit(['exit', '0']);
-  expect((await world.get(job.id)).waiting).toContain('there is no image yet; blixard image build base');
+  expect((await world.get(job.id)).waiting).toContain(
+    `there is no image in ${dir} yet; blixard image build base --images-dir ${dir} makes one`,
+  );
   expect(vms.isAvailable()).toBe(false);
   await addImage(dir, 'base', 'latest');
   expect(await world.ended(job.id)).toMatchObject({ state: 'completed', attempt: 1 });

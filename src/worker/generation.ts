@@ -22,7 +22,7 @@ export interface GenerationDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
   readonly ids: Ids;
-  readonly vms: Pick<VmService, 'told' | 'breakers'>;
+  readonly vms: Pick<VmService, 'told' | 'breakers' | 'lacking'>;
   readonly workerId: string;
   readonly slots: number;
   /** Most jobs to claim ahead, where all executors are light; default `limits.claimAheadMax`. */

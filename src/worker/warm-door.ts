@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { problemOfError } from '../contract/problem.ts';
 import { asBlixardError, BlixardError, problemOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
+import { formatDurationMs } from '../domain/units.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { VmService } from '../vm/vm-service.ts';
@@ -104,7 +105,9 @@ export class WarmDoor {
         timer.cancel();
         reject(new BlixardError('USAGE', { problem }));
       };
-      const timer = this.#deps.clock.after(orderMs, () => refuse(`no order came within ${orderMs} ms`));
+      const timer = this.#deps.clock.after(orderMs, () =>
+        refuse(`no order came within ${formatDurationMs(orderMs)}`),
+      );
       socket.once('close', () => refuse('the command went away before its order came'));
       eachLine(socket, limits.warmOrderBytes, (line) => {
         timer.cancel();

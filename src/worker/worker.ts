@@ -32,7 +32,7 @@ export interface WorkerDeps extends CallerDeps {
   readonly client: BlixardClient;
   readonly executors: ExecutorRegistry;
   readonly images: ImageList;
-  readonly vms: Pick<VmService, 'told' | 'breakers'>;
+  readonly vms: Pick<VmService, 'told' | 'breakers' | 'lacking'>;
   readonly identity: WorkerIdentity;
   readonly ids: Ids;
   readonly config: WorkerConfig;

@@ -139,7 +139,8 @@ export class World {
     const artifacts = new ArtifactFiles({ dir: join(dir, 'artifacts') });
     const workers = new WorkerCommands(deps);
     const jobs = new JobCommands(deps);
-    const queries = new JobQueries(deps);
+    const vms = new VmBoard({ ...deps, workers: () => queries.workers() });
+    const queries = new JobQueries({ ...deps, vms });
     const app = await buildApp({
       ...deps,
       logs,
@@ -151,7 +152,7 @@ export class World {
       schedules: makeSchedules({ ...deps, jobs }).schedules,
       workers,
       queries,
-      vms: new VmBoard({ ...deps, workers: () => queries.workers() }),
+      vms,
       queues: new QueueCommands(deps),
       queueQueries: new QueueQueries(deps),
       groups: new Groups(deps),

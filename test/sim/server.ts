@@ -99,9 +99,9 @@ export class SimServer {
       new Forgetter({ ...shared, forget }),
     ];
     const watch = new ParentWatch({ ...shared, parentEnds: new ParentEnds(shared) });
-    const queries = new JobQueries(shared);
-    const queues = new QueueCommands(shared);
     const vms = new VmBoard({ ...shared, workers: () => queries.workers() });
+    const queries = new JobQueries({ ...shared, vms });
+    const queues = new QueueCommands(shared);
     // Artifacts are files, and no simulated worker sends one.
     const artifacts = new ArtifactFiles({ dir: '/none' });
     const results = new Results({ ...shared, workers: this.workers, files: artifacts });

@@ -26,6 +26,7 @@ const expected: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'WORKER_NOT_FOUND',
   'SCHEDULE_NOT_FOUND',
   'QUEUE_NOT_FOUND',
+  'QUEUE_IN_USE',
   'PARENT_UNKNOWN',
   'GROUP_NOT_FOUND',
 ]);
@@ -138,6 +139,12 @@ export class Users {
     await this.client.call('setQueue', { params: { name: this.#queue() }, body });
   };
 
+  readonly #deleteQueue = async (): Promise<void> => {
+    // Its ended jobs are kept as long as the defaults say from then on.
+    this.mayForget = true;
+    await this.client.call('deleteQueue', { params: { name: this.#queue() } });
+  };
+
   readonly #redrive = async (): Promise<void> => {
     const { chance } = this.#deps;
     const reason = chance.any(endReasonNames) ?? 'exit';
@@ -211,6 +218,7 @@ export class Users {
     [0.5, this.#pause],
     [0.8, this.#resume],
     [1.2, this.#setQueue],
+    [0.3, this.#deleteQueue],
     [0.4, this.#redrive],
     [0.3, this.#purge],
     [0.3, this.#remove],

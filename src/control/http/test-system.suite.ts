@@ -73,13 +73,14 @@ export async function startTestSystem(
   webhooks.start();
   const watch = new ParentWatch({ ...shared, parentEnds: new ParentEnds(shared) });
   watch.start();
-  const queries = new JobQueries(shared);
+  const vms = new VmBoard({ ...shared, workers: () => queries.workers() });
+  const queries = new JobQueries({ ...shared, vms });
   const deps: AppDeps = {
     jobs,
     schedules: makeSchedules({ ...shared, jobs }).schedules,
     workers,
     queries,
-    vms: new VmBoard({ ...shared, workers: () => queries.workers() }),
+    vms,
     queues: new QueueCommands(shared),
     queueQueries: new QueueQueries(shared),
     groups: new Groups(shared),

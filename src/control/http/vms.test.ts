@@ -5,7 +5,7 @@ import { CliScene } from '../../cli/cli-scene.suite.ts';
 import { BlixardClient } from '../../client/client.ts';
 import type { CallArgs } from '../../client/wire.ts';
 import { type JsonRouteName, type ReplyOf, routes } from '../../contract/routes.ts';
-import type { VmReport } from '../../contract/vm.ts';
+import type { JobLacking, VmReport } from '../../contract/vm.ts';
 import { limits } from '../../domain/limits.ts';
 import { appTransport } from './app-transport.ts';
 import { startTestSystem, type TestSystem, TestWorker } from './test-system.suite.ts';
@@ -93,7 +93,7 @@ describe('the VMs that workers tell of', () => {
     await tell(worker, [busy]);
     expect((await call('listVms')).vms).toHaveLength(1);
     expect(await blixard('vm', 'get', waiting[0]?.id ?? '')).toMatchObject({
-      code: 1,
+      code: 125,
       stderr: expect.stringContaining('vm ls lists them'),
     });
   });
@@ -130,7 +130,7 @@ describe('the VMs that workers tell of', () => {
     expect([...first.vms, ...second.vms].map(({ id }) => id)).toEqual(jobs.map(({ id }) => id).sort());
     expect(second.nextCursor).toBeNull();
     const page = await blixard('vm', 'ls', '--worker', other.id, '--use', 'job', '--limit', '2');
-    expect(page.stdout).toContain(`more: blixard vm ls --cursor ${cursor}`);
+    expect(page.stderr).toContain(`there are more: --cursor ${cursor}`);
     await client.call('removeWorker', { params: { id: other.id }, query: { generation: other.generation } });
     expect((await call('listVms', { query })).vms).toEqual([]);
   });
@@ -201,6 +201,54 @@ describe('the VMs that workers tell of', () => {
     await expect(call('getVm', { params: { id: 'zz' } })).rejects.toMatchObject({
       code: 'VALIDATION_FAILED',
     });
+  });
+});
+
+describe('what a worker says that a claimed job lacks', () => {
+  const tellLacking = (lacking: JobLacking[] | undefined) =>
+    client.call('work', {
+      params: { id: worker.id },
+      body: {
+        ...{
+          generation: worker.generation,
+          token: system.ids(),
+          repeat: false,
+          done: [],
+          want: 0,
+          waitMs: 0,
+        },
+        ...{ vms: [], ...(lacking === undefined ? {} : { lacking }) },
+      },
+    });
+  const lacks = (jobId: string, attempt: number): JobLacking[] => [
+    { jobId, attempt, what: 'memory', text: '100 of 900 MiB left for VMs' },
+  ];
+
+  it('is told with its job, of this attempt only, and as long as the worker says so', async () => {
+    const { id } = await call('submitJob', { body: { command: ['true'] } });
+    await worker.work([], 1);
+    const waits = async () => (await call('getJob', { params: { id } })).waiting;
+    expect(await waits()).toBeNull();
+    await tellLacking(lacks(id, 1));
+    expect(await waits()).toBe('Its worker test has 100 of 900 MiB left for VMs.');
+    await tellLacking(lacks(id, 2));
+    expect(await waits()).toBeNull();
+    await tellLacking(lacks(id, 1));
+    await tellLacking(undefined);
+    expect(await waits()).toBeNull();
+    await tellLacking(lacks(id, 1));
+    const params = { id, attempt: 1 };
+    await client.call('startAttempt', {
+      params,
+      body: { workerId: worker.id, generation: worker.generation },
+    });
+    expect(await waits()).toBeNull();
+    await worker.end({ jobId: id, attempt: 1, spec: (await call('getJob', { params: { id } })).spec }, 0);
+  });
+
+  it(`is refused for more than ${limits.lackingTold} jobs`, async () => {
+    const many = Array.from({ length: limits.lackingTold + 1 }, () => lacks(system.ids(), 1)).flat();
+    await expect(tellLacking(many)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
   });
 });
 

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { type FairBy, fairBys, keyPolicies, type QueueSettings } from '../../contract/queue.ts';
 import { defaults } from '../../domain/defaults.ts';
-import { endedStates } from '../../domain/job.ts';
-import type { ModelJob } from './model-parts.suite.ts';
+import { isBlixardError } from '../../domain/errors.ts';
+import { endedStates, isEnded } from '../../domain/job.ts';
+import { type ModelJob, unsetQueue } from './model-parts.suite.ts';
 import { queueNames, step } from './pair.suite.ts';
 
 interface OfQueue {
@@ -27,6 +28,25 @@ const set = step('set', async (pair, { queue, ...given }: OfQueue & Partial<Queu
   pair.model.set(queue, settings, pair.nowMs);
   // The first call after it may claim from other queues only; it learns that this one takes turns.
   for (const index of pair.model.workers.keys()) await pair.work(index, 0, []);
+});
+
+const remove = step('delete', async (pair, { queue }: OfQueue) => {
+  const { model } = pair;
+  const isUsed =
+    model.schedule?.settings.queue === queue ||
+    model.jobs.some((job) => job.queue === queue && !isEnded(job.state));
+  const deleting = pair.control.queues.delete(queue);
+  if (isUsed) return await pair.refused(deleting, 'QUEUE_IN_USE');
+  try {
+    expect((await deleting).name).toBe(queue);
+  } catch (error) {
+    // It was never set, and never had a job.
+    if (!isBlixardError(error, 'QUEUE_NOT_FOUND')) throw error;
+    expect(model.jobs.filter((job) => job.queue === queue)).toEqual([]);
+  }
+  const { paused, ...settings } = unsetQueue();
+  model.set(queue, settings, pair.nowMs);
+  model.queue(queue).paused = paused;
 });
 
 interface Redrive extends OfQueue {
@@ -134,6 +154,7 @@ export const queueSteps = fc.oneof(
   { weight: 1, arbitrary: fc.record({ ...ofQueue, paused: fc.boolean() }).map(pause) },
   { weight: 2, arbitrary: setAll.map(set) },
   { weight: 1, arbitrary: setOne.map(set) },
+  { weight: 1, arbitrary: fc.record(ofQueue).map(remove) },
   {
     weight: 1,
     arbitrary: fc

@@ -5,6 +5,7 @@ import { defaults } from '../../domain/defaults.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import type { BackoffPolicy } from '../../domain/retry.ts';
+import { formatDurationMs } from '../../domain/units.ts';
 import { diskMiBMax, memoryMiBForDisk } from '../../domain/vm-size.ts';
 import type { NewJob } from '../../store/statements/jobs.ts';
 import { badValue } from '../http/validation.ts';
@@ -82,7 +83,11 @@ function runAtMsOf({ delayMs, runAtMs }: SubmitJob, nowMs: number): number {
   if (delayMs !== undefined) throw badValue('runAtMs', runAtMs, 'either runAtMs or delayMs, not both');
   const latestMs = nowMs + limits.delayMsMax;
   if (runAtMs > latestMs)
-    throw badValue('runAtMs', runAtMs, `at most ${limits.delayMsMax} ms ahead, now that is ${latestMs}`);
+    throw badValue(
+      'runAtMs',
+      runAtMs,
+      `at most ${formatDurationMs(limits.delayMsMax)} ahead, now that is ${latestMs}`,
+    );
   return Math.max(nowMs, runAtMs);
 }
 

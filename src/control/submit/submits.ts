@@ -164,7 +164,7 @@ export async function imageUnknown(db: Database, image: string): Promise<Blixard
   const rows = await db.query(knownImages.with({ limit: imagesShown }));
   return new BlixardError('IMAGE_UNKNOWN', {
     image,
-    known: rows.map((row) => text(row, 'image')).join(', '),
+    known: rows.map((row) => text(row, 'image')).join(', ') || 'none',
   });
 }
 

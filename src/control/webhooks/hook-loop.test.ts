@@ -89,7 +89,7 @@ describe('a delivery that fails', () => {
     expect(await test()).toMatchObject({
       state: 'failed',
       statusCode: null,
-      problem: expect.stringContaining('10000 ms'),
+      problem: expect.stringContaining('within 10s'),
     });
 
     receiver.react = (response) => {

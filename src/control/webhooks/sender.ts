@@ -4,6 +4,7 @@ import { Deadline } from '../../client/deadline.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { isBlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import { formatDurationMs } from '../../domain/units.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { type Message, signatureOf } from './message.ts';
 import { assertTarget, guardedLookup, type WebhookTargets } from './targets.ts';
@@ -70,7 +71,7 @@ export class WebhookSender {
       };
     } catch (error) {
       const problem = deadline.isOver
-        ? `no whole answer within ${defaults.webhookTimeoutMs} ms`
+        ? `no whole answer within ${formatDurationMs(defaults.webhookTimeoutMs)}`
         : wordsOf(error);
       return { statusCode: null, durationMs: this.#since(startMs), problem, retryAfterMs: 0 };
     } finally {

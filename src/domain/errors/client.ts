@@ -16,6 +16,13 @@ export const clientErrors = {
     message: 'The answer of {url} is not one of a Blixard server: {problem}',
     hint: 'Check --server or BLIXARD_SERVER.',
   },
+  CLIENT_CLOSED: {
+    fault: 'caller',
+    status: 400,
+    exitCode: 125,
+    message: 'This client was closed: {problem}',
+    hint: 'Close a client when its calls have ended; make a new one for more.',
+  },
   SERVER_CLOSING: {
     fault: 'transient',
     status: 503,

@@ -79,6 +79,13 @@ export const jobErrors = {
     message: 'There is no queue {queue}: it has no settings and no jobs.',
     hint: 'blixard queue ls lists the queues.',
   },
+  QUEUE_IN_USE: {
+    fault: 'caller',
+    status: 409,
+    exitCode: 125,
+    message: 'Queue {queue} is in use: {problem}.',
+    hint: 'Let its jobs end or cancel them, and change or remove the schedules that submit to it.',
+  },
   ATTEMPT_NOT_FOUND: {
     fault: 'caller',
     status: 404,
@@ -91,7 +98,7 @@ export const jobErrors = {
     status: 422,
     exitCode: 125,
     message: 'image: no worker has the image {image}; there are: {known}.',
-    hint: 'Name one of these images, or build it on a worker.',
+    hint: 'Name one of these images, or have blixard image build make it in the folder that a worker reads.',
   },
   WORKER_NOT_FOUND: {
     fault: 'caller',

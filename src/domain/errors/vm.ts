@@ -33,7 +33,7 @@ export const vmErrors = {
   VM_NOT_FOUND: {
     fault: 'caller',
     status: 404,
-    exitCode: 1,
+    exitCode: 125,
     message: 'No worker that is online tells of one VM {vmId}.',
     hint: 'blixard vm ls lists them; those that have ended are not kept.',
   },
@@ -90,8 +90,8 @@ export const vmErrors = {
     fault: 'system',
     status: 503,
     exitCode: 69,
-    message: 'The image {image} is not on this host; there are: {known}.',
-    hint: 'blixard image build makes one, from a recipe (base, python, node) or from Debian packages.',
+    message: 'The image {image} is not in {dir}; there are: {known}.',
+    hint: 'blixard image build makes one there with the same --data-dir or --images-dir; blixard image ls lists them.',
   },
   IMAGE_INVALID: {
     fault: 'system',

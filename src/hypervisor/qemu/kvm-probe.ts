@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import { formatDurationMs } from '../../domain/units.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { removeTree } from '../../platform/files.ts';
 import { TailBuffer } from '../tail-buffer.ts';
@@ -72,7 +73,8 @@ async function runToy({ program, clock, toyAccel = 'kvm' }: KvmProbeDeps): Promi
     const limit = clock.after(toyLimitMs, () => child.kill('SIGKILL'));
     const [code, signal] = await once(child, 'close').finally(() => limit.cancel());
     if (code === toyExitCode) return { usable: true, reason: `a test guest ran under ${toyAccel}` };
-    if (signal === 'SIGKILL') return no(`a test guest did not end within ${toyLimitMs} ms under ${toyAccel}`);
+    if (signal === 'SIGKILL')
+      return no(`a test guest did not end within ${formatDurationMs(toyLimitMs)} under ${toyAccel}`);
     return no(
       `a test guest failed under ${toyAccel}: exit code ${code}, ${words.text().trim() || 'no message'}`,
     );

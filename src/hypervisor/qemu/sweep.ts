@@ -1,6 +1,7 @@
 /** Finds the QEMU processes that an earlier process left behind, by VM id, and ends exactly those. */
 import { basename } from 'node:path';
 import { BlixardError } from '../../domain/errors.ts';
+import { formatDurationMs } from '../../domain/units.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
 import type { ProcessIdentity, Recovered } from '../hypervisor.ts';
 import { isRunning, killProcess, listCommandLines } from '../process-table.ts';
@@ -50,7 +51,7 @@ async function waitUntilGone(id: string, identity: ProcessIdentity, clock: Clock
   const endMs = clock.monotonicMs() + goneLimitMs;
   while (isRunning(identity)) {
     if (clock.monotonicMs() > endMs) {
-      const problem = `QEMU ${identity.pid} of VM ${id} is still there ${goneLimitMs} ms after SIGKILL`;
+      const problem = `QEMU ${identity.pid} of VM ${id} is still there ${formatDurationMs(goneLimitMs)} after SIGKILL`;
       throw new BlixardError('INTERNAL', { problem });
     }
     await sleep(clock, lookEveryMs);

@@ -10,7 +10,7 @@ export const damagedImagesCheck: Check = {
     const well = await new ImageStore({ dir: imagesDir }).list(({ details }) =>
       damaged.push(`${details['image']} is damaged: ${details['problem']}`),
     );
-    if (damaged.length === 0) return ok(`${well.length}, none of them damaged`);
+    if (damaged.length === 0) return ok(`${well.length} in ${imagesDir}, none of them damaged`);
     return warn(damaged.join('; '), 'blixard image build makes an image anew, blixard image rm removes it.');
   },
 };

@@ -1,7 +1,7 @@
 /** Tells how many VMs a worker of this host may have, and what they may take. */
 import { availableParallelism } from 'node:os';
 import { formatBytes } from '../../domain/units.ts';
-import { boundsOfThisHost } from '../../vm/admission.ts';
+import { boundsOfThisHost } from '../../vm/host-bounds.ts';
 import { type Check, fail, ok } from './check.ts';
 
 const mib = 1_024 ** 2;

@@ -7,6 +7,7 @@ import type { Capabilities, LockIn } from '../../hypervisor/hypervisor.ts';
 import { QemuHypervisor } from '../../hypervisor/qemu/qemu.ts';
 import { ImageStore } from '../../image/image-store.ts';
 import { silentLog } from '../../platform/log.ts';
+import { buildBaseCommand } from '../images.ts';
 import { type Check, type Diagnosis, fail, ok, type Surgery, warn } from './check.ts';
 
 const mib = 1_024 ** 2;
@@ -78,7 +79,7 @@ function diagnosisOf({ sandbox, sandboxReason, cgroups, cgroupsReason }: LockIn)
 export const imageCheck: Check = {
   name: 'base image',
   async look({ config: { imagesDir } }) {
-    const build = 'blixard image build base';
+    const build = buildBaseCommand(imagesDir);
     try {
       const image = await new ImageStore({ dir: imagesDir }).find(defaults.image);
       if (image === undefined) return fail(`not in ${imagesDir}`, build);

@@ -1,5 +1,6 @@
 /** Queues: their settings, their pause, what is in them, and which jobs of a key are ready under a new limit. */
-import { heldStates, jobMachine } from '../../domain/job.ts';
+import { defaults } from '../../domain/defaults.ts';
+import { heldStates, isEnded, jobMachine } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 import { stateAgain } from './jobs.ts';
 
@@ -61,6 +62,39 @@ export const pauseQueue = define<Set & { paused: number }>(
   `${upsert}
    ON CONFLICT (name) DO UPDATE SET paused = excluded.paused, updated_at_ms = excluded.updated_at_ms
    WHERE paused <> excluded.paused`,
+);
+
+const unended = jobMachine.states.filter((state) => !isEnded(state)).join(' + ');
+
+/** As the index has it. */
+const queueOfSchedule = `coalesce(job->>'queue', '${defaults.queue}')`;
+
+/** None of its jobs is still to end, and no schedule submits to it. */
+const isUnused = `NOT EXISTS (SELECT 1 FROM queue_counts WHERE queue = :name AND ${unended} > 0)
+  AND NOT EXISTS (SELECT 1 FROM schedules INDEXED BY schedules_by_queue WHERE ${queueOfSchedule} = :name)`;
+
+/** Takes the settings of a queue that is not in use, all in one batch and in this order: told, deleted, its buckets. */
+export const deleteQueue = {
+  tell: define<{ name: string; nowMs: number }>(
+    'queues.tellDeleted',
+    `INSERT INTO events (at_ms, kind, data)
+     SELECT :nowMs, 'queue.deleted', json_object('queue', name) FROM queues WHERE name = :name AND ${isUnused}`,
+  ),
+  settings: define<{ name: string }>(
+    'queues.delete',
+    `DELETE FROM queues WHERE name = :name AND ${isUnused} RETURNING ${settings}`,
+  ),
+  buckets: define<{ name: string }>(
+    'queues.deleteBuckets',
+    `DELETE FROM rates WHERE queue = :name AND NOT EXISTS (SELECT 1 FROM queues WHERE name = :name)`,
+  ),
+};
+
+/** The schedules that submit to a queue, by name. */
+export const schedulesOfQueue = define<{ name: string; limit: number }>(
+  'queues.schedules',
+  `SELECT name FROM schedules INDEXED BY schedules_by_queue
+   WHERE ${queueOfSchedule} = :name ORDER BY name LIMIT +:limit`,
 );
 
 /** The settings of one queue. */

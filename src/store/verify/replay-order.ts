@@ -66,8 +66,9 @@ export class OrderReplay {
     if (noun === 'job') this.#job(event, step);
     else if (noun === 'worker') this.#worker(event, step);
     else if (noun === 'queue') {
-      this.#queue(json<Told>(event, 'data'));
-      this.#rates.changed(event);
+      this.#queue(json<Told>(event, 'data'), step);
+      if (step === 'deleted') this.#rates.deleted(event);
+      else this.#rates.changed(event);
     }
   }
 
@@ -157,8 +158,13 @@ export class OrderReplay {
     this.#workers.set(text(event, 'worker_id'), { generation, state });
   }
 
-  #queue({ queue, paused = 0, concurrencyMax = null, concurrencyMaxPerKey = null }: Told): void {
-    if (queue !== undefined) this.#limits.set(queue, { paused, concurrencyMax, concurrencyMaxPerKey });
+  #queue(
+    { queue, paused = 0, concurrencyMax = null, concurrencyMaxPerKey = null }: Told,
+    step: string,
+  ): void {
+    if (queue === undefined) return;
+    if (step === 'deleted') this.#limits.delete(queue);
+    else this.#limits.set(queue, { paused, concurrencyMax, concurrencyMaxPerKey });
   }
 
   #compareWorker(row: Row): void {

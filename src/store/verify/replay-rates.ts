@@ -60,6 +60,14 @@ export class RateReplay {
         this.#buckets.delete(place);
   }
 
+  /** It has no rate from now on, and one that is set later begins with full buckets. */
+  deleted(event: Row): void {
+    const { queue } = json<Told>(event, 'data');
+    if (queue === undefined) return;
+    this.#queues.delete(queue);
+    for (const place of this.#buckets.keys()) if (place.startsWith(`${queue}\n`)) this.#buckets.delete(place);
+  }
+
   /** Jobs since forgotten have no queue here, and are left out. */
   claimed(event: Row): void {
     const [queue, key] = [textOrNull(event, 'queue'), textOrNull(event, 'concurrency_key')];

@@ -21,7 +21,7 @@ export function addGroupLs(parent: Command, home: CommandHome): void {
     examples: ['blixard group ls', 'blixard group ls -o json'],
     setUp: (command) =>
       command
-        .option('-n, --limit <n>', `how many (${defaults.pageSize} if not given)`)
+        .option('-n, --limit <n>', `how many (default: ${defaults.pageSize})`)
         .option('--cursor <cursor>', 'go on where an earlier page ended'),
     run,
   });

@@ -31,7 +31,7 @@ async function run(call: Call): Promise<undefined> {
   await Promise.all(told);
   if (call.json) return void (await printJson(call, { removed }));
   const lines = removed.map(({ image, blobs, bytes }) => {
-    return `${image}  ${blobs} files, ${formatBytes(bytes)} freed\n`;
+    return `${image}  removed, ${blobs} files and ${formatBytes(bytes)} freed\n`;
   });
   await print(call, lines.join(''));
 }

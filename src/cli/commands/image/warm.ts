@@ -21,7 +21,7 @@ export function addImageWarm(parent: Command, home: CommandHome): void {
   addCommand<Options>(parent, home, {
     usage: 'warm',
     summary: 'build the template that VMs of an image are started from; a worker does so at its first job',
-    flags: 'image',
+    flags: 'warm',
     printsData: true,
     examples: [
       'blixard image warm base',
@@ -30,7 +30,7 @@ export function addImageWarm(parent: Command, home: CommandHome): void {
     ],
     setUp: (command) =>
       command
-        .argument('<name>', 'name or name:tag of the image')
+        .argument('<image>', 'name or name:tag of the image')
         .option('-m, --memory <size>', `memory of the VMs, for example 1g (default: ${defaults.memoryMiB}m)`)
         .option('--cpus <n>', `virtual CPUs of the VMs (default: ${defaults.vcpus})`)
         .option('--tenant <name>', 'for jobs of this tenant of isolation maximum, who share no template')

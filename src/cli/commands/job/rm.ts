@@ -20,7 +20,7 @@ async function run(call: Call): Promise<undefined> {
   await withClient(call, async (client) => {
     await eachJob(call, async (id) => {
       const removed = await client.call('removeJob', { params: { id } });
-      await (call.json ? printJson(call, removed) : print(call, `${removed.id}\n`));
+      await (call.json ? printJson(call, removed) : print(call, `${removed.id}  removed\n`));
     });
   });
 }

@@ -6,6 +6,7 @@ import { addQueueLs } from './ls.ts';
 import { addQueuePause, addQueueResume } from './pause.ts';
 import { addQueuePurge } from './purge.ts';
 import { addQueueRedrive } from './redrive.ts';
+import { addQueueRm } from './rm.ts';
 import { addQueueSet } from './set.ts';
 
 export function addQueueCommands(parent: Command, home: CommandHome): void {
@@ -13,6 +14,7 @@ export function addQueueCommands(parent: Command, home: CommandHome): void {
   addQueueLs(queue, home);
   addQueueGet(queue, home);
   addQueueSet(queue, home);
+  addQueueRm(queue, home);
   addQueuePause(queue, home);
   addQueueResume(queue, home);
   addQueueRedrive(queue, home);

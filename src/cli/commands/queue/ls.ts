@@ -20,7 +20,7 @@ export function addQueueLs(parent: Command, home: CommandHome): void {
     examples: ['blixard queue ls', 'blixard queue ls -o json'],
     setUp: (command) =>
       command
-        .option('-n, --limit <n>', `how many (${defaults.pageSize} if not given)`)
+        .option('-n, --limit <n>', `how many (default: ${defaults.pageSize})`)
         .option('--cursor <cursor>', 'go on where an earlier page ended'),
     run,
   });

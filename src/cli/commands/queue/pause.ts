@@ -1,6 +1,7 @@
 /** blixard queue pause and resume: hold the jobs of queues back, and let them go on. */
 import type { Command } from 'commander';
-import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
+import { eachOf } from '../../each-job.ts';
 
 export function addQueuePause(parent: Command, home: CommandHome): void {
   addSwitch(parent, home, 'pause', 'start no more jobs of these queues; those that run go on');
@@ -24,10 +25,16 @@ function addSwitch(parent: Command, home: CommandHome, verb: 'pause' | 'resume',
 
 async function run(call: Call, verb: 'pause' | 'resume'): Promise<undefined> {
   await withClient(call, async (client) => {
-    for (const name of call.args) {
+    await eachOf(call, call.args, async (name) => {
       const queue = await client.call(`${verb}Queue`, { params: { name } });
-      const text = `${name}  ${queue.paused ? 'paused' : 'open'}\n`;
-      await (call.json ? printJson(call, queue) : print(call, text));
-    }
+      const state = queue.paused ? 'paused' : 'open';
+      await (call.json ? printJson(call, queue) : print(call, `${name}  ${state}\n`));
+      if (queue.isNew === true) {
+        await say(
+          call.context,
+          `queue ${name} did not exist; it was made, ${state} (blixard queue rm ${name})`,
+        );
+      }
+    });
   });
 }

@@ -26,7 +26,7 @@ export function addQueueRedrive(parent: Command, home: CommandHome): void {
       command
         .argument('<queue>', 'name of the queue')
         .addOption(new Option('--reason <reason>', 'only those that failed so').choices(endReasonNames))
-        .option('-n, --limit <n>', 'how many; all if not given'),
+        .option('-n, --limit <n>', 'how many (default: all)'),
     run,
   });
 }

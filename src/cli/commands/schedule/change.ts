@@ -1,6 +1,7 @@
 /** blixard schedule rm, pause and resume: what is done to schedules by their names alone. */
 import type { Command } from 'commander';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { eachOf } from '../../each-job.ts';
 import { scheduleLine } from './schedule-text.ts';
 
 interface Change {
@@ -39,10 +40,10 @@ export function addScheduleChanges(parent: Command, home: CommandHome): void {
 
 async function run(call: Call, { route }: Change): Promise<undefined> {
   await withClient(call, async (client) => {
-    for (const name of call.args) {
+    await eachOf(call, call.args, async (name) => {
       const schedule = await client.call(route, { params: { name } });
       const line = route === 'deleteSchedule' ? `${name}  removed\n` : scheduleLine(schedule);
       await (call.json ? printJson(call, schedule) : print(call, line));
-    }
+    });
   });
 }

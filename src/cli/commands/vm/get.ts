@@ -15,7 +15,7 @@ export function addVmGet(parent: Command, home: CommandHome): void {
     flags: 'client',
     printsData: true,
     examples: ['blixard vm get 0197f2c4'],
-    setUp: (command) => command.argument('<id>', 'id of the VM, or a unique start of it'),
+    setUp: (command) => command.argument('<vm>', 'id of the VM, or a unique start of it'),
     run,
   });
 }

@@ -1,8 +1,9 @@
 /** blixard vm ls: the microVMs of all workers, those of the pool too. */
 import { type Command, Option } from 'commander';
 import { type Vm, vmUses } from '../../../contract/vm.ts';
+import { defaults } from '../../../domain/defaults.ts';
 import { formatDurationMs } from '../../../domain/units.ts';
-import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
+import { addCommand, type Call, type CommandHome, print, printJson, say, withClient } from '../../command.ts';
 import { memoryText } from '../../output/memory.ts';
 import { printable } from '../../output/style.ts';
 import { type Column, renderTable } from '../../output/table.ts';
@@ -29,8 +30,8 @@ export function addVmLs(parent: Command, home: CommandHome): void {
           new Option('--use <use>', 'only those of jobs, of the pool, or of services').choices(vmUses),
         )
         .option('--worker <id>', 'only those of this worker')
-        .option('--limit <n>', 'how many')
-        .option('--cursor <id>', 'go on after the page that ended with it'),
+        .option('-n, --limit <n>', `how many (default: ${defaults.pageSize})`)
+        .option('--cursor <cursor>', 'go on where an earlier page ended'),
     run,
   });
 }
@@ -47,7 +48,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   const page = await withClient(call, (client) => client.call('listVms', { query }));
   if (call.json) return void (await printJson(call, page));
   await print(call, renderTable(page.vms, columns(call.time), call.paint, call.context.terminal.columns));
-  if (page.nextCursor !== null) await print(call, `more: blixard vm ls --cursor ${page.nextCursor}\n`);
+  if (page.nextCursor !== null) await say(call.context, `there are more: --cursor ${page.nextCursor}`);
 }
 
 function columns(time: ShowTime): readonly Column<Vm>[] {

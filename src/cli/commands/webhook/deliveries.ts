@@ -22,7 +22,7 @@ export function addDeliveries(parent: Command, home: CommandHome): void {
     examples: ['blixard webhook deliveries ci', 'blixard webhook deliveries ci -n 10 -o json'],
     setUp: (command) =>
       command
-        .argument('<name>', 'name of the webhook')
+        .argument('<webhook>', 'name of the webhook')
         .option('-n, --limit <n>', `how many (default: ${defaults.pageSize})`)
         .option('--cursor <cursor>', 'go on where an earlier page ended'),
     run: listPage,
@@ -39,7 +39,7 @@ export function addRedeliver(parent: Command, home: CommandHome): void {
       "blixard webhook redeliver ci $(blixard webhook deliveries ci -n 1 -o json | jq -r '.deliveries[0].id')",
     ],
     setUp: (command) =>
-      command.argument('<name>', 'name of the webhook').argument('<delivery>', 'id of the delivery'),
+      command.argument('<webhook>', 'name of the webhook').argument('<delivery>', 'id of the delivery'),
     run: async (call) => {
       const params = { name: call.args[0] ?? '', id: call.args[1] ?? '' };
       return await tell(call, await withClient(call, (client) => client.call('redeliver', { params })));
@@ -54,7 +54,7 @@ export function addTest(parent: Command, home: CommandHome): void {
     flags: 'client',
     printsData: true,
     examples: ['blixard webhook test ci'],
-    setUp: (command) => command.argument('<name>', 'name of the webhook'),
+    setUp: (command) => command.argument('<webhook>', 'name of the webhook'),
     run: async (call) => {
       const params = { name: call.args[0] ?? '' };
       return await tell(call, await withClient(call, (client) => client.call('testWebhook', { params })));

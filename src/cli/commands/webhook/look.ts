@@ -28,7 +28,7 @@ export function addWebhookGet(parent: Command, home: CommandHome): void {
     flags: 'client',
     printsData: true,
     examples: ['blixard webhook get ci', 'blixard webhook get ci -o json'],
-    setUp: (command) => command.argument('<name>', 'name of the webhook'),
+    setUp: (command) => command.argument('<webhook>', 'name of the webhook'),
     run: async (call) => {
       const params = { name: call.args[0] ?? '' };
       const webhook = await withClient(call, (client) => client.call('getWebhook', { params }));
@@ -45,11 +45,11 @@ export function addWebhookRm(parent: Command, home: CommandHome): void {
     flags: 'client',
     printsData: true,
     examples: ['blixard webhook rm ci'],
-    setUp: (command) => command.argument('<name>', 'name of the webhook'),
+    setUp: (command) => command.argument('<webhook>', 'name of the webhook'),
     run: async (call) => {
       const params = { name: call.args[0] ?? '' };
       const removed = await withClient(call, (client) => client.call('deleteWebhook', { params }));
-      await (call.json ? printJson(call, removed) : print(call, `${removed.name}\n`));
+      await (call.json ? printJson(call, removed) : print(call, `${removed.name}  removed\n`));
       return undefined;
     },
   });

@@ -28,7 +28,7 @@ export function addWebhookSet(parent: Command, home: CommandHome): void {
     ],
     setUp: (command) =>
       command
-        .argument('<name>', 'name of the webhook')
+        .argument('<webhook>', 'name of the webhook')
         .option('--url <url>', 'where to send events; needed for a new one')
         .option('--kind <kinds...>', 'only these kinds or starts of them; "all" for all')
         .option('--queue <name>', 'only events of jobs of this queue; "" for all')

@@ -5,6 +5,7 @@ type QueueRoutes =
   | 'listQueues'
   | 'getQueue'
   | 'setQueue'
+  | 'deleteQueue'
   | 'pauseQueue'
   | 'resumeQueue'
   | 'getQueueStats'
@@ -22,6 +23,7 @@ export function queueHandlers({
     listQueues: ({ query }) => queueQueries.list(query),
     getQueue: ({ params }) => queueQueries.get(params.name),
     setQueue: ({ params, body }) => queues.set(params.name, body),
+    deleteQueue: ({ params }) => queues.delete(params.name),
     pauseQueue: ({ params }) => queues.pause(params.name),
     resumeQueue: ({ params }) => queues.resume(params.name),
     getQueueStats: ({ params }) => queueQueries.stats(params.name),
