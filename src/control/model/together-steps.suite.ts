@@ -10,33 +10,39 @@ import { groupsOf } from './together.suite.ts';
 interface Together {
   readonly given: Options;
   readonly after: readonly number[];
+  readonly inputs: readonly number[];
   readonly afterFailed: AfterFailed;
 }
 
-const submitAfter = step('submitAfter', async (pair, { given, after: indexes, afterFailed }: Together) => {
-  const after = indexes.flatMap((index) => pair.job(index) ?? []);
-  const body = { ...bodyOf(pair, given), after: after.map(({ id }) => id), afterFailed };
+const submitAfter = step('submitAfter', async (pair, { given, afterFailed, ...indexes }: Together) => {
+  const named = indexes.after.flatMap((index) => pair.job(index) ?? []);
+  const inputs = indexes.inputs.flatMap((index) => pair.job(index) ?? []);
+  const [afterIds, inputIds] = [named, inputs].map((jobs) => jobs.map(({ id }) => id));
+  const body = { ...bodyOf(pair, given), after: afterIds ?? [], inputs: inputIds ?? [], afterFailed };
   const { id } = await pair.control.jobs.submit(body);
-  acceptNew(pair, id, given, { after, afterFailed });
+  // It runs after its inputs, too.
+  acceptNew(pair, id, given, { after: [...new Set([...named, ...inputs])], inputs, afterFailed });
 });
 
 const cancelGroup = step('cancelGroup', async (pair, { group }: { group: string }) => {
-  const cancelling = pair.control.groups.cancel(group);
+  const why = { reason: `group of step ${pair.nowMs}`, by: 'another user' };
+  const cancelling = pair.control.groups.cancel(group, why.reason, why.by);
   if (groupsOf(pair.model)[group] === undefined) return await pair.refused(cancelling, 'GROUP_NOT_FOUND');
-  const { cancelled, stopping } = await cancelling;
+  const { cancelled, stopping, more } = await cancelling;
   const going = pair.model.jobs.filter(
     (each) => each.group === group && !isEnded(each.state) && !each.cancelRequested,
   );
-  for (const each of going) pair.model.cancel(each, pair.nowMs);
+  for (const each of going) pair.model.cancel(each, pair.nowMs, why);
   expect(stopping).toBe(going.filter(({ state }) => state === 'running').length);
-  expect(cancelled + stopping).toBe(going.length);
+  expect({ jobs: cancelled + stopping, more }).toEqual({ jobs: going.length, more: false });
 });
 
 const after = fc.uniqueArray(fc.nat(5), { maxLength: 2 });
+const inputs = fc.oneof(fc.constant([]), fc.uniqueArray(fc.nat(5), { maxLength: 2 }));
 const afterFailed = fc.constantFrom(...afterFailedPolicies);
 
 /** All steps of this family. */
 export const togetherSteps = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ given: options, after, afterFailed }).map(submitAfter) },
+  { weight: 4, arbitrary: fc.record({ given: options, after, inputs, afterFailed }).map(submitAfter) },
   { weight: 1, arbitrary: fc.record({ group: fc.constantFrom('a', 'b') }).map(cancelGroup) },
 );

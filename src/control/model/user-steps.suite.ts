@@ -12,14 +12,12 @@ interface OfJob {
 const cancel = step('cancel', async (pair, { job: index }: OfJob) => {
   const target = pair.job(index);
   if (target === undefined) return;
-  const isFirst = !isEnded(target.state) && !target.cancelRequested;
-  const cancelling = pair.control.jobs.cancel(target.id, `step ${pair.nowMs}`, 'a user');
-  if (!pair.model.cancel(target, pair.nowMs) && target.state !== 'cancelled')
+  const why = { reason: `step ${pair.nowMs}`, by: 'a user' };
+  const cancelling = pair.control.jobs.cancel(target.id, why.reason, why.by);
+  if (!pair.model.cancel(target, pair.nowMs, why) && target.state !== 'cancelled')
     return await pair.refused(cancelling, 'JOB_INVALID_TRANSITION');
-  const { cancelReason, cancelledBy } = await cancelling;
-  const told = { cancelReason: `step ${pair.nowMs}`, cancelledBy: 'a user' };
-  // Who asked first, and why, stands.
-  if (isFirst) expect({ cancelReason, cancelledBy }).toEqual(told);
+  const { cancelReason: reason, cancelledBy: by } = await cancelling;
+  expect({ reason, by }).toEqual(target.cancelWhy);
 });
 
 const retry = step('retry', async (pair, { job: index, delayMs }: OfJob & { delayMs: number }) => {

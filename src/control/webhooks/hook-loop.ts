@@ -22,7 +22,7 @@ import type { TryOutcome, WebhookSender } from './sender.ts';
 export interface HookLoopDeps {
   readonly db: Database;
   readonly events: EventFeed;
-  readonly sender: WebhookSender;
+  readonly sender: Pick<WebhookSender, 'assertTarget' | 'send' | 'close'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
