@@ -12,10 +12,10 @@ import { keyedSetting, queueSteps, settingSteps, shapedSetting } from './queue-s
 import { dailySteps, scheduleSteps, travelStep } from './schedule-steps.suite.ts';
 import { submitSteps } from './submit-steps.suite.ts';
 import { tellSteps } from './tell-steps.suite.ts';
-import { togetherSteps } from './together-steps.suite.ts';
+import { familyStep, togetherSteps } from './together-steps.suite.ts';
 import { userSteps } from './user-steps.suite.ts';
 import { waitSteps } from './wait-steps.suite.ts';
-import { workerCount, workSteps } from './work-steps.suite.ts';
+import { runSteps, workerCount, workSteps } from './work-steps.suite.ts';
 
 const long = process.env['BLIXARD_TEST_LONG'] === '1';
 
@@ -28,9 +28,21 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: queueSteps },
   { weight: 3, arbitrary: scheduleSteps },
   { weight: 2, arbitrary: tellSteps },
-  { weight: 5, arbitrary: attemptSteps },
-  { weight: 4, arbitrary: waitSteps },
+  { weight: 2, arbitrary: attemptSteps },
+  { weight: 2, arbitrary: waitSteps },
   { weight: 1, arbitrary: ageSteps },
+);
+/** Few jobs, of which much is told and asked, attempt after attempt. */
+const tellings = runOf(
+  familyStep,
+  [
+    { weight: 8, arbitrary: attemptSteps },
+    { weight: 6, arbitrary: runSteps },
+    { weight: 2, arbitrary: workSteps },
+    { weight: 4, arbitrary: userSteps },
+    { weight: 3, arbitrary: waitSteps },
+  ],
+  50,
 );
 /** Backlogs, turns and rates, which so few jobs of each kind would seldom meet. */
 const backlogs = fc.oneof(
@@ -104,8 +116,12 @@ async function takeAll(steps: readonly Step[]): Promise<void> {
 describe('commands', () => {
   it('do what the model does, and keep the invariants, in any order', async () => {
     await fc.assert(fc.asyncProperty(fc.array(anyStep, { maxLength: 60, size: 'max' }), takeAll), {
-      numRuns: long ? 2_000 : 100,
+      numRuns: long ? 2_000 : 80,
     });
+  }, 1_200_000);
+
+  it('show what attempts tell, to children too, and end a wait with what it waits for', async () => {
+    await fc.assert(fc.asyncProperty(tellings, takeAll), { numRuns: long ? 2_000 : 40 });
   }, 1_200_000);
 
   it('give as many jobs as limits and rates allow, and to each line its share', async () => {
@@ -113,7 +129,7 @@ describe('commands', () => {
   }, 1_200_000);
 
   it('fire a schedule once a day, also when its clocks change', async () => {
-    await fc.assert(fc.asyncProperty(days, takeAll), { numRuns: long ? 1_000 : 15 });
+    await fc.assert(fc.asyncProperty(days, takeAll), { numRuns: long ? 1_000 : 10 });
   }, 1_200_000);
 
   it('send to a webhook all that is due to it, in order, and log each try', async () => {

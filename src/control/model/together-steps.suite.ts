@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { type AfterFailed, afterFailedPolicies } from '../../contract/together.ts';
 import { isEnded } from '../../domain/job.ts';
-import { step } from './pair.suite.ts';
+import { type ModelJob, noOptions } from './model-parts.suite.ts';
+import { queueNames, step } from './pair.suite.ts';
 import { acceptNew, bodyOf, type Options, options } from './submit-steps.suite.ts';
 import { groupsOf } from './together.suite.ts';
 
@@ -37,9 +38,23 @@ const cancelGroup = step('cancelGroup', async (pair, { group }: { group: string 
   expect({ jobs: cancelled + stopping, more }).toEqual({ jobs: going.length, more: false });
 });
 
+/** Two jobs that may be tried again, and one that reads what they leave. */
+const family = step('family', async (pair, { afterFailed }: { afterFailed: AfterFailed }) => {
+  const given = { ...noOptions, queue: queueNames[0], attemptsMax: 3, priority: 0, delayMs: 0, group: 'a' };
+  const inputs: ModelJob[] = [];
+  for (const _ of ['one', 'other'])
+    inputs.push(acceptNew(pair, (await pair.control.jobs.submit(bodyOf(pair, given))).id, given));
+  const body = { ...bodyOf(pair, given), after: [], inputs: inputs.map(({ id }) => id), afterFailed };
+  const { id } = await pair.control.jobs.submit(body);
+  acceptNew(pair, id, given, { after: inputs, inputs, afterFailed });
+});
+
 const after = fc.uniqueArray(fc.nat(5), { maxLength: 2 });
 const inputs = fc.oneof(fc.constant([]), fc.uniqueArray(fc.nat(5), { maxLength: 2 }));
 const afterFailed = fc.constantFrom(...afterFailedPolicies);
+
+/** The first step of a run with few jobs. */
+export const familyStep = fc.record({ afterFailed }).map(family);
 
 /** All steps of this family. */
 export const togetherSteps = fc.oneof(

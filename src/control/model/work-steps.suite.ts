@@ -30,6 +30,15 @@ const start = step('start', async (pair, { worker: index }: { worker: number }) 
   pair.model.start(claimed);
 });
 
+/** Claims a job and starts it. */
+const run = step('run', async (pair, { worker: index }: { worker: number }) => {
+  await pair.work(index, 1, []);
+  const claimed = pair.model.heldBy(index, 'claimed').at(-1);
+  if (claimed === undefined) return;
+  await pair.worker(index).start({ jobId: claimed.id, attempt: claimed.attempt });
+  pair.model.start(claimed);
+});
+
 interface Ending {
   readonly worker: number;
   readonly end: Partial<AttemptDone>;
@@ -93,6 +102,12 @@ const remove = step('remove', async (pair, { worker: index }: { worker: number }
 });
 
 const ending = fc.record({ worker, end, want: fc.nat(1) });
+
+/** Of an attempt from its claim to its end. */
+export const runSteps = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ worker }).map(run) },
+  { weight: 2, arbitrary: ending.map(endRunning) },
+);
 
 /** All steps of this family. */
 export const workSteps = fc.oneof(
