@@ -1,10 +1,12 @@
 /** Steps of the model test: what attempts tell, those that are held and those that were lost. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import type { AttemptDone } from '../../contract/worker.ts';
+import { passWithWorkers } from './flow-steps.suite.ts';
 import { lookAt, sha256Of } from './look.suite.ts';
 import type { ModelJob } from './model-parts.suite.ts';
-import { type Pair, step } from './pair.suite.ts';
-import { workerCount } from './work-steps.suite.ts';
+import { type Pair, type Step, step } from './pair.suite.ts';
+import { claimAndStart, end, registerAnew, workerCount } from './work-steps.suite.ts';
 
 interface Speaker {
   readonly worker: number;
@@ -37,36 +39,28 @@ function spokenBy(pair: Pair, speaker: Speaker): Spoken | undefined {
 }
 
 interface TellProgress {
-  readonly speaker: Speaker;
   readonly percent: number | null;
   readonly message: string;
 }
 
-const progress = step('progress', async (pair, { speaker, percent, message }: TellProgress) => {
-  const spoken = spokenBy(pair, speaker);
-  if (spoken === undefined) return;
+async function tellProgress(pair: Pair, spoken: Spoken, { percent, message }: TellProgress): Promise<void> {
   const { job, attempt, holder, isHolder } = spoken;
   const telling = pair.control.results.progress(job.id, attempt, { ...holder, percent, message });
   if (!isHolder) return await pair.refused(telling, 'FENCED');
   await telling;
   job.told.progress = { attempt, percent, message, atMs: pair.nowMs };
-  await lookAt(pair, job);
-});
+}
 
-const result = step('result', async (pair, { speaker, text }: { speaker: Speaker; text: string }) => {
-  const spoken = spokenBy(pair, speaker);
-  if (spoken === undefined) return;
+async function tellResult(pair: Pair, spoken: Spoken, { text }: { text: string }): Promise<void> {
   const { job, attempt, holder, isHolder } = spoken;
   const telling = pair.control.results.result(job.id, attempt, holder, Buffer.from(text));
   if (text === brokenText) return await pair.refused(telling, 'RESULT_INVALID');
   if (!isHolder) return await pair.refused(telling, 'FENCED');
   await telling;
   job.told.result = { attempt, text };
-  await lookAt(pair, job);
-});
+}
 
 interface SendArtifact {
-  readonly speaker: Speaker;
   readonly file: string;
   readonly text: string;
   readonly inParts: boolean;
@@ -74,9 +68,7 @@ interface SendArtifact {
   readonly damaged: boolean;
 }
 
-const artifact = step('artifact', async (pair, { speaker, ...sent }: SendArtifact) => {
-  const spoken = spokenBy(pair, speaker);
-  if (spoken === undefined) return;
+async function sendArtifact(pair: Pair, spoken: Spoken, sent: SendArtifact): Promise<void> {
   if (!spoken.isHolder) return await sendLate(pair, spoken);
   const { job, attempt, holder } = spoken;
   const { file, text, damaged } = sent;
@@ -94,8 +86,7 @@ const artifact = step('artifact', async (pair, { speaker, ...sent }: SendArtifac
   expect(await sending).toBe(text.length);
   // Sent again because the answer was lost, it is there once.
   if (kept === undefined) job.told.artifacts.push({ attempt, file, text });
-  await lookAt(pair, job);
-});
+}
 
 /** One that has just lost its attempt may have been let in before. */
 async function sendLate(pair: Pair, { job, attempt, holder }: Spoken): Promise<void> {
@@ -104,6 +95,46 @@ async function sendLate(pair: Pair, { job, attempt, holder }: Spoken): Promise<v
   const part = { ...holder, name: 'late', offset: 0, sha256: sha256Of('late') };
   await pair.refused(results.artifact(job.id, attempt, part, Buffer.from('late')), 'FENCED');
 }
+
+/** A step of which the values say what is told, and by whom. */
+function said<V extends object>(
+  name: string,
+  tell: (pair: Pair, spoken: Spoken, values: V) => Promise<void>,
+): (values: { speaker: Speaker; told: V }) => Step {
+  return step(name, async (pair, { speaker, told }) => {
+    const spoken = spokenBy(pair, speaker);
+    if (spoken === undefined) return;
+    await tell(pair, spoken, told);
+    await lookAt(pair, spoken.job);
+  });
+}
+
+interface Life {
+  readonly worker: number;
+  readonly progress: TellProgress | undefined;
+  readonly result: { readonly text: string } | undefined;
+  readonly artifact: SendArtifact | undefined;
+  /** Undefined: it goes on. */
+  readonly end: Partial<AttemptDone> | undefined;
+}
+
+/** An attempt from its claim to its end, and a back-off after it. */
+const live = step('live', async (pair, { worker: index, progress, result, artifact, end: how }: Life) => {
+  if (pair.known(index).state !== 'online') await registerAnew(pair, index);
+  await claimAndStart(pair, index);
+  const job = pair.model.heldBy(index, 'running').at(-1);
+  if (job === undefined) return;
+  const { id: workerId, generation } = pair.worker(index);
+  const spoken = { job, attempt: job.attempt, holder: { workerId, generation }, isHolder: true };
+  if (progress !== undefined) await tellProgress(pair, spoken, progress);
+  if (result !== undefined) await tellResult(pair, spoken, result);
+  if (artifact !== undefined) await sendArtifact(pair, spoken, artifact);
+  await lookAt(pair, job);
+  if (how === undefined) return;
+  await pair.work(index, 0, [pair.report(job, how)], job);
+  await lookAt(pair, job);
+  await passWithWorkers(pair, 5_000);
+});
 
 const look = step('look', async (pair, { job: index }: { job: number }) => {
   const job = pair.job(index);
@@ -137,34 +168,41 @@ const speaker: fc.Arbitrary<Speaker> = fc.oneof(
 );
 const brokenText = '{"a":';
 
+const told = {
+  progress: fc.record({
+    percent: fc.constantFrom(null, 0, 40, 100),
+    message: fc.constantFrom('', 'half'),
+  }),
+  result: fc.record({ text: fc.constantFrom('null', '{"a": 1}', brokenText) }),
+  artifact: fc.record({
+    file: fc.constantFrom('a', 'out/b'),
+    text: fc.constantFrom('', 'one', 'two'),
+    inParts: fc.boolean(),
+    damaged: fc.constantFrom(false, false, false, true),
+  }),
+};
+const maybe = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(values, { nil: undefined, freq: 3 });
+
+/** Attempts of few jobs, one after another. */
+export const lifeSteps = fc
+  .record({
+    worker,
+    progress: maybe(told.progress),
+    result: maybe(told.result),
+    artifact: maybe(told.artifact),
+    end: fc.option(end, { nil: undefined, freq: 4 }),
+  })
+  .map(live);
+
 /** All steps of this family. */
 export const attemptSteps = fc.oneof(
   {
     weight: 3,
-    arbitrary: fc
-      .record({
-        speaker,
-        percent: fc.constantFrom(null, 0, 40, 100),
-        message: fc.constantFrom('', 'half'),
-      })
-      .map(progress),
+    arbitrary: fc.record({ speaker, told: told.progress }).map(said('progress', tellProgress)),
   },
-  {
-    weight: 3,
-    arbitrary: fc.record({ speaker, text: fc.constantFrom('null', '{"a": 1}', brokenText) }).map(result),
-  },
-  {
-    weight: 3,
-    arbitrary: fc
-      .record({
-        speaker,
-        file: fc.constantFrom('a', 'out/b'),
-        text: fc.constantFrom('', 'one', 'two'),
-        inParts: fc.boolean(),
-        damaged: fc.constantFrom(false, false, false, true),
-      })
-      .map(artifact),
-  },
+  { weight: 3, arbitrary: fc.record({ speaker, told: told.result }).map(said('result', tellResult)) },
+  { weight: 3, arbitrary: fc.record({ speaker, told: told.artifact }).map(said('artifact', sendArtifact)) },
   { weight: 1, arbitrary: fc.record({ job: fc.nat(7) }).map(look) },
   { weight: 1, arbitrary: fc.record({ worker }).map(readInputs) },
 );
