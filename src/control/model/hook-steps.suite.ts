@@ -57,6 +57,16 @@ const receiver = step('receiver', async (pair, { isDown }: { isDown: boolean }) 
   hooksOf(pair).sender.isDown = isDown;
 });
 
+/** The receiver is away for so many tries. */
+const outage = step('outage', async (pair, { tries }: { tries: number }) => {
+  hooksOf(pair).sender.isDown = true;
+  for (let round = 0; round < tries; round++) {
+    await passWithWorkers(pair, 600_000);
+    await pair.follow();
+    await pair.compare();
+  }
+});
+
 const passMinutes = step('passMinutes', (pair, { ms }: { ms: number }) => passWithWorkers(pair, ms));
 
 function hooksOf(pair: Pair): Hooks {
@@ -79,6 +89,7 @@ export const hookSteps = fc.oneof(
   { weight: 1, arbitrary: fc.constant({}).map(remove) },
   { weight: 2, arbitrary: fc.record({ index: fc.nat(5) }).map(redeliver) },
   { weight: 1, arbitrary: fc.constant({}).map(test) },
-  { weight: 4, arbitrary: fc.record({ isDown: fc.boolean() }).map(receiver) },
-  { weight: 4, arbitrary: fc.record({ ms: fc.constantFrom(4_000, 60_000, 600_000) }).map(passMinutes) },
+  { weight: 2, arbitrary: fc.record({ isDown: fc.boolean() }).map(receiver) },
+  { weight: 2, arbitrary: fc.record({ tries: fc.constantFrom(1, 3, 9) }).map(outage) },
+  { weight: 3, arbitrary: fc.record({ ms: fc.constantFrom(4_000, 60_000, 600_000) }).map(passMinutes) },
 );

@@ -11,9 +11,9 @@ import { Pair, type Step } from './pair.suite.ts';
 import { keyedSetting, queueSteps, settingSteps, shapedSetting } from './queue-steps.suite.ts';
 import { dailySteps, scheduleSteps, travelStep } from './schedule-steps.suite.ts';
 import { submitSteps } from './submit-steps.suite.ts';
-import { tellSteps } from './tell-steps.suite.ts';
+import { compareCounts, tellSteps } from './tell-steps.suite.ts';
 import { familyStep, togetherSteps } from './together-steps.suite.ts';
-import { userSteps } from './user-steps.suite.ts';
+import { forgetSteps, userSteps } from './user-steps.suite.ts';
 import { waitSteps } from './wait-steps.suite.ts';
 import { workerCount, workSteps } from './work-steps.suite.ts';
 
@@ -40,6 +40,7 @@ const tellings = runOf(
     { weight: 6, arbitrary: attemptSteps },
     { weight: 1, arbitrary: workSteps },
     { weight: 3, arbitrary: userSteps },
+    { weight: 1, arbitrary: forgetSteps },
     { weight: 2, arbitrary: waitSteps },
   ],
   40,
@@ -106,6 +107,7 @@ async function takeAll(steps: readonly Step[]): Promise<void> {
     }
     await pair.waits.end(control.clock.nowMs());
     await lookAtAll(pair);
+    await compareCounts(pair);
     await pair.hooks?.end();
     expect(await checkInvariants(control.db)).toEqual([]);
   } finally {
@@ -121,7 +123,7 @@ describe('commands', () => {
   }, 1_200_000);
 
   it('show what attempts tell, to children too, and end a wait with what it waits for', async () => {
-    await fc.assert(fc.asyncProperty(tellings, takeAll), { numRuns: long ? 2_000 : 25 });
+    await fc.assert(fc.asyncProperty(tellings, takeAll), { numRuns: long ? 2_000 : 40 });
   }, 1_200_000);
 
   it('give as many jobs as limits and rates allow, and to each line its share', async () => {
@@ -133,6 +135,6 @@ describe('commands', () => {
   }, 1_200_000);
 
   it('send to a webhook all that is due to it, in order, and log each try', async () => {
-    await fc.assert(fc.asyncProperty(hooked, takeAll), { numRuns: long ? 1_000 : 15 });
+    await fc.assert(fc.asyncProperty(hooked, takeAll), { numRuns: long ? 1_000 : 20 });
   }, 1_200_000);
 });

@@ -65,9 +65,10 @@ export class Pair {
     return known;
   }
 
-  /** The job that was submitted so many jobs ago, if there is one. */
+  /** The job that was submitted so many jobs ago, counted round and round; undefined when there is none. */
   job(index: number): ModelJob | undefined {
-    return this.model.jobs.at(-1 - index);
+    const { jobs } = this.model;
+    return jobs.at(-1 - (index % Math.max(1, jobs.length)));
   }
 
   renewed(index: number): void {

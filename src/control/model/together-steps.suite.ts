@@ -7,6 +7,7 @@ import { type ModelJob, noOptions } from './model-parts.suite.ts';
 import { queueNames, step } from './pair.suite.ts';
 import { acceptNew, bodyOf, type Options, options } from './submit-steps.suite.ts';
 import { groupsOf } from './together.suite.ts';
+import { registerAnew } from './work-steps.suite.ts';
 
 interface Together {
   readonly given: Options;
@@ -16,8 +17,9 @@ interface Together {
 }
 
 const submitAfter = step('submitAfter', async (pair, { given, afterFailed, ...indexes }: Together) => {
-  const named = indexes.after.flatMap((index) => pair.job(index) ?? []);
-  const inputs = indexes.inputs.flatMap((index) => pair.job(index) ?? []);
+  const [named = [], inputs = []] = [indexes.after, indexes.inputs].map((all) => [
+    ...new Set(all.flatMap((index) => pair.job(index) ?? [])),
+  ]);
   const [afterIds, inputIds] = [named, inputs].map((jobs) => jobs.map(({ id }) => id));
   const body = { ...bodyOf(pair, given), after: afterIds ?? [], inputs: inputIds ?? [], afterFailed };
   const { id } = await pair.control.jobs.submit(body);
@@ -38,8 +40,9 @@ const cancelGroup = step('cancelGroup', async (pair, { group }: { group: string 
   expect({ jobs: cancelled + stopping, more }).toEqual({ jobs: going.length, more: false });
 });
 
-/** Two jobs that may be tried again, and one that reads what they leave. */
+/** Two jobs that may be tried again, and one that reads what they leave; the workers have been there before. */
 const family = step('family', async (pair, { afterFailed }: { afterFailed: AfterFailed }) => {
+  for (const index of pair.model.workers.keys()) await registerAnew(pair, index);
   const given = { ...noOptions, queue: queueNames[0], attemptsMax: 3, priority: 0, delayMs: 0, group: 'a' };
   const inputs: ModelJob[] = [];
   for (const _ of ['one', 'other'])

@@ -55,10 +55,13 @@ const pass = step('pass', async (pair, { ms }: { ms: number }) => {
 
 const ofJob = { job: fc.nat(7) };
 
+/** What has ended is forgotten. */
+export const forgetSteps = fc.record(ofJob).map(forget);
+
 /** All steps of this family. */
 export const userSteps = fc.oneof(
   { weight: 3, arbitrary: fc.record(ofJob).map(cancel) },
   { weight: 3, arbitrary: fc.record({ ...ofJob, delayMs: fc.constantFrom(0, 5_000) }).map(retry) },
-  { weight: 1, arbitrary: fc.record(ofJob).map(forget) },
+  { weight: 1, arbitrary: forgetSteps },
   { weight: 5, arbitrary: fc.record({ ms: fc.constantFrom(1_000, 5_000, defaults.leaseMs) }).map(pass) },
 );

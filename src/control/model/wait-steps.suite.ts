@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { isEnded } from '../../domain/job.ts';
+import { passWithWorkers } from './flow-steps.suite.ts';
 import { step } from './pair.suite.ts';
 import { groupsOf, isGroupFinished } from './together.suite.ts';
 
@@ -40,6 +41,23 @@ const waitForGroup = step('waitForGroup', async (pair, { group, waitMs }: { grou
 
 const leave = step('leave', async (pair) => pair.waits.leave());
 
+/** Its time is over exactly now, or in a moment. */
+const waitOut = step('waitOut', async (pair, { earlyMs }: { earlyMs: number }) => {
+  const { nextMs } = pair.waits;
+  if (nextMs !== undefined && nextMs - earlyMs > pair.nowMs)
+    await passWithWorkers(pair, nextMs - earlyMs - pair.nowMs);
+});
+
+/** What of a group goes on is cancelled, one job after the other. */
+const cancelEach = step('cancelEach', async (pair, { group }: { group: string }) => {
+  const why = { reason: `one of step ${pair.nowMs}`, by: 'a third user' };
+  const going = pair.model.jobs.filter((job) => job.group === group && !isEnded(job.state));
+  for (const job of going) {
+    await pair.control.jobs.cancel(job.id, why.reason, why.by);
+    pair.model.cancel(job, pair.nowMs, why);
+  }
+});
+
 const getGroup = step('getGroup', async (pair, { group }: { group: string }) => {
   const getting = pair.control.groups.get(group);
   const counts = groupsOf(pair.model)[group];
@@ -56,5 +74,7 @@ export const waitSteps = fc.oneof(
   { weight: 4, arbitrary: fc.record({ group, waitMs }).map(waitForGroup) },
   { weight: 3, arbitrary: fc.record({ job: fc.nat(5), waitMs }).map(waitForJob) },
   { weight: 1, arbitrary: fc.constant({}).map(leave) },
+  { weight: 1, arbitrary: fc.record({ earlyMs: fc.constantFrom(0, 1) }).map(waitOut) },
+  { weight: 1, arbitrary: fc.record({ group }).map(cancelEach) },
   { weight: 1, arbitrary: fc.record({ group }).map(getGroup) },
 );

@@ -35,6 +35,12 @@ export class Waits {
     );
   }
 
+  /** When the time of the next one is over. */
+  get nextMs(): number | undefined {
+    const next = Math.min(...this.#open.map(({ untilMs }) => untilMs));
+    return Number.isFinite(next) ? next : undefined;
+  }
+
   /** The oldest one is given up by its user. */
   leave(): void {
     this.#open[0]?.leave.abort();
