@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { isEnded } from '../../domain/job.ts';
 import { passWithWorkers } from './flow-steps.suite.ts';
-import { step } from './pair.suite.ts';
+import { type Pair, step } from './pair.suite.ts';
 import { groupsOf, isGroupFinished } from './together.suite.ts';
 
 interface ForMs {
@@ -23,7 +23,11 @@ const waitForJob = step('waitForJob', async (pair, { job: index, waitMs }: { job
   pair.waits.begin(awaited, pair.nowMs, waitMs);
 });
 
-const waitForGroup = step('waitForGroup', async (pair, { group, waitMs }: { group: string } & ForMs) => {
+const waitForGroup = step('waitForGroup', (pair, { group, waitMs }: { group: string } & ForMs) =>
+  beginGroupWait(pair, group, waitMs),
+);
+
+async function beginGroupWait(pair: Pair, group: string, waitMs: number): Promise<void> {
   const { control, model } = pair;
   if (groupsOf(model)[group] === undefined)
     return await pair.refused(
@@ -37,7 +41,7 @@ const waitForGroup = step('waitForGroup', async (pair, { group, waitMs }: { grou
       (await control.groups.waitFinished(group, ms, signal)).finished,
   };
   pair.waits.begin(awaited, pair.nowMs, waitMs);
-});
+}
 
 const leave = step('leave', async (pair) => pair.waits.leave());
 
@@ -48,9 +52,10 @@ const waitOut = step('waitOut', async (pair, { earlyMs }: { earlyMs: number }) =
     await passWithWorkers(pair, nextMs - earlyMs - pair.nowMs);
 });
 
-/** What of a group goes on is cancelled, one job after the other. */
+/** What of a group goes on is cancelled, one job after the other, while somebody waits for it. */
 const cancelEach = step('cancelEach', async (pair, { group }: { group: string }) => {
   const why = { reason: `one of step ${pair.nowMs}`, by: 'a third user' };
+  await beginGroupWait(pair, group, 600_000);
   const going = pair.model.jobs.filter((job) => job.group === group && !isEnded(job.state));
   for (const job of going) {
     await pair.control.jobs.cancel(job.id, why.reason, why.by);
@@ -74,7 +79,7 @@ export const waitSteps = fc.oneof(
   { weight: 4, arbitrary: fc.record({ group, waitMs }).map(waitForGroup) },
   { weight: 3, arbitrary: fc.record({ job: fc.nat(5), waitMs }).map(waitForJob) },
   { weight: 1, arbitrary: fc.constant({}).map(leave) },
-  { weight: 1, arbitrary: fc.record({ earlyMs: fc.constantFrom(0, 1) }).map(waitOut) },
-  { weight: 1, arbitrary: fc.record({ group }).map(cancelEach) },
+  { weight: 2, arbitrary: fc.record({ earlyMs: fc.constantFrom(0, 1) }).map(waitOut) },
+  { weight: 2, arbitrary: fc.record({ group }).map(cancelEach) },
   { weight: 1, arbitrary: fc.record({ group }).map(getGroup) },
 );
