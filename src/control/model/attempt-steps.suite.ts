@@ -124,6 +124,7 @@ const live = step('live', async (pair, { worker: index, progress, result, artifa
   await claimAndStart(pair, index);
   const job = pair.model.heldBy(index, 'running').at(-1);
   if (job === undefined) return;
+  await lookAtInputs(pair, job);
   const { id: workerId, generation } = pair.worker(index);
   const spoken = { job, attempt: job.attempt, holder: { workerId, generation }, isHolder: true };
   if (progress !== undefined) await tellProgress(pair, spoken, progress);
@@ -141,11 +142,14 @@ const look = step('look', async (pair, { job: index }: { job: number }) => {
   if (job !== undefined) await lookAt(pair, job);
 });
 
-/** A job that runs looks for what those before it have left. */
 const readInputs = step('readInputs', async (pair, { worker }: { worker: number }) => {
-  for (const { inputs } of pair.model.heldBy(worker))
-    for (const input of inputs) if (pair.model.jobs.includes(input)) await lookAt(pair, input);
+  for (const job of pair.model.heldBy(worker)) await lookAtInputs(pair, job);
 });
+
+/** A job that runs looks for what those before it have left. */
+async function lookAtInputs(pair: Pair, { inputs }: ModelJob): Promise<void> {
+  for (const input of inputs) if (pair.model.jobs.includes(input)) await lookAt(pair, input);
+}
 
 const worker = fc.nat(workerCount - 1);
 const holding = fc.record({
@@ -191,7 +195,10 @@ export const lifeSteps = fc
     progress: maybe(told.progress),
     result: maybe(told.result),
     artifact: maybe(told.artifact),
-    end: fc.option(end, { nil: undefined, freq: 4 }),
+    end: fc.option(fc.oneof(fc.constant({ reason: 'exit', exitCode: 0 } as const), end), {
+      nil: undefined,
+      freq: 4,
+    }),
   })
   .map(live);
 

@@ -1,6 +1,7 @@
 /** Compares what users are shown of a job, beside its state, with the model: what it told, and why it was cancelled. */
 import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
+import type { Job } from '../../contract/job.ts';
 import type { ModelJob } from './model-parts.suite.ts';
 import type { Pair } from './pair.suite.ts';
 import { shownArtifacts, shownProgress, shownResult } from './told.suite.ts';
@@ -20,12 +21,12 @@ export async function lookAt(pair: Pair, job: ModelJob): Promise<void> {
   const result = shownResult(job);
   if (result === undefined) await pair.refused(reading, 'RESULT_NOT_FOUND');
   else expect(await reading).toBe(result);
-  for (const attempt of [job.attempt, job.attempt - 1]) if (attempt >= 0) await artifacts(pair, job, attempt);
+  for (const attempt of [job.attempt, job.attempt - 1])
+    if (attempt >= 0) await artifacts(pair, job, view, attempt);
 }
 
-async function artifacts(pair: Pair, job: ModelJob, attempt: number): Promise<void> {
-  const { queries, results, artifacts: files } = pair.control;
-  const view = await queries.get(job.id);
+async function artifacts(pair: Pair, job: ModelJob, view: Job, attempt: number): Promise<void> {
+  const { results, artifacts: files } = pair.control;
   const shown = shownArtifacts(job, attempt);
   const facts = shown.files.map(({ file, text }) => ({
     name: file,

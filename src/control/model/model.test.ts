@@ -118,12 +118,12 @@ async function takeAll(steps: readonly Step[]): Promise<void> {
 describe('commands', () => {
   it('do what the model does, and keep the invariants, in any order', async () => {
     await fc.assert(fc.asyncProperty(fc.array(anyStep, { maxLength: 60, size: 'max' }), takeAll), {
-      numRuns: long ? 2_000 : 75,
+      numRuns: long ? 2_000 : 65,
     });
   }, 1_200_000);
 
   it('show what attempts tell, to children too, and end a wait with what it waits for', async () => {
-    await fc.assert(fc.asyncProperty(tellings, takeAll), { numRuns: long ? 2_000 : 40 });
+    await fc.assert(fc.asyncProperty(tellings, takeAll), { numRuns: long ? 2_000 : 25 });
   }, 1_200_000);
 
   it('give as many jobs as limits and rates allow, and to each line its share', async () => {
@@ -135,6 +135,6 @@ describe('commands', () => {
   }, 1_200_000);
 
   it('send to a webhook all that is due to it, in order, and log each try', async () => {
-    await fc.assert(fc.asyncProperty(hooked, takeAll), { numRuns: long ? 1_000 : 20 });
+    await fc.assert(fc.asyncProperty(hooked, takeAll), { numRuns: long ? 1_000 : 15 });
   }, 1_200_000);
 });

@@ -18,6 +18,9 @@ const cancel = step('cancel', async (pair, { job: index }: OfJob) => {
     return await pair.refused(cancelling, 'JOB_INVALID_TRANSITION');
   const { cancelReason: reason, cancelledBy: by } = await cancelling;
   expect({ reason, by }).toEqual(target.cancelWhy);
+  // Who asked first, and why, stands.
+  const { cancelReason, cancelledBy } = await pair.control.jobs.cancel(target.id, 'again', 'another user');
+  expect({ reason: cancelReason, by: cancelledBy }).toEqual(target.cancelWhy);
 });
 
 const retry = step('retry', async (pair, { job: index, delayMs }: OfJob & { delayMs: number }) => {
