@@ -64,8 +64,9 @@ export class ModelHook {
       const goesOn = !isDown || tries >= triesMax;
       row.state = isDown ? (goesOn ? 'failed' : 'retrying') : 'delivered';
       this.retry = goesOn ? undefined : { row, tries, nextAtMs: Number.POSITIVE_INFINITY };
+      // Before it, nothing is left to be done.
+      this.seq = goesOn ? event.seq : event.seq - 1;
       if (!goesOn) break;
-      this.seq = event.seq;
     }
     return tried;
   }
