@@ -39,7 +39,7 @@ const tellings = runOf(
     { weight: 6, arbitrary: lifeSteps },
     { weight: 6, arbitrary: attemptSteps },
     { weight: 1, arbitrary: workSteps },
-    { weight: 3, arbitrary: userSteps },
+    { weight: 4, arbitrary: userSteps },
     { weight: 1, arbitrary: forgetSteps },
     { weight: 2, arbitrary: waitSteps },
   ],

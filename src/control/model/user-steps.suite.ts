@@ -9,8 +9,9 @@ interface OfJob {
   readonly job: number;
 }
 
-const cancel = step('cancel', async (pair, { job: index }: OfJob) => {
-  const target = pair.job(index);
+const cancel = step('cancel', async (pair, { job: index, runs }: OfJob & { runs: boolean }) => {
+  const running = pair.model.jobs.find(({ state }) => state === 'running');
+  const target = runs && running !== undefined ? running : pair.job(index);
   if (target === undefined) return;
   const why = { reason: `step ${pair.nowMs}`, by: 'a user' };
   const cancelling = pair.control.jobs.cancel(target.id, why.reason, why.by);
@@ -63,7 +64,7 @@ export const forgetSteps = fc.record(ofJob).map(forget);
 
 /** All steps of this family. */
 export const userSteps = fc.oneof(
-  { weight: 3, arbitrary: fc.record(ofJob).map(cancel) },
+  { weight: 3, arbitrary: fc.record({ ...ofJob, runs: fc.boolean() }).map(cancel) },
   { weight: 3, arbitrary: fc.record({ ...ofJob, delayMs: fc.constantFrom(0, 5_000) }).map(retry) },
   { weight: 1, arbitrary: forgetSteps },
   { weight: 5, arbitrary: fc.record({ ms: fc.constantFrom(1_000, 5_000, defaults.leaseMs) }).map(pass) },
