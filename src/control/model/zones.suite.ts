@@ -23,7 +23,7 @@ export const everyMinute: Plan = {
  * Once on each day of a zone: when its clocks first show this time of day or a later one. So a time that is left out
  * comes when the clocks have moved, and one that comes twice counts the first time.
  */
-export function dailyAt(hhmm: string, timeZone: string): Plan {
+function dailyAt(hhmm: string, timeZone: string): Plan {
   const [hour, minutes] = hhmm.split(':').map(Number);
   const clocks = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' });
   const slotAfter = (atMs: number): number => {
