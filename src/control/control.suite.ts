@@ -14,6 +14,9 @@ import { JobCommands } from './job-commands.ts';
 import { JobQueries } from './job-queries.ts';
 import { QueueCommands } from './queue-commands.ts';
 import { QueueQueries } from './queue-queries.ts';
+import { FakeArtifactFiles } from './results/artifact-files.suite.ts';
+import { JobFiles } from './results/job-files.ts';
+import { Results } from './results/results.ts';
 import { Scheduler } from './scheduler.ts';
 import { makeSchedules } from './schedules/make-schedules.ts';
 import type { ScheduleCommands } from './schedules/schedule-commands.ts';
@@ -38,6 +41,8 @@ export interface Control {
   readonly parentEnds: ParentEnds;
   /** Remembers which logs were to be removed. */
   readonly logs: FakeLogs;
+  readonly artifacts: FakeArtifactFiles;
+  readonly results: Results;
   readonly forget: ForgetCommands;
   readonly forgetter: Forgetter;
   readonly scheduler: Scheduler;
@@ -67,9 +72,11 @@ export async function openControl(seed = 1, file = ':memory:'): Promise<Control>
   const deps = { db, clock, ids, random, signals, log: silentLog };
   const scheduler = new Scheduler(deps);
   const logs = new FakeLogs();
-  const forget = new ForgetCommands({ ...deps, logs });
+  const artifacts = new FakeArtifactFiles();
+  const forget = new ForgetCommands({ ...deps, logs: new JobFiles([logs, artifacts]) });
   const forgetter = new Forgetter({ ...deps, forget });
   const jobs = new JobCommands(deps);
+  const workers = new WorkerCommands(deps);
   const { schedules, runner } = makeSchedules({ ...deps, jobs });
   return {
     db,
@@ -77,13 +84,15 @@ export async function openControl(seed = 1, file = ':memory:'): Promise<Control>
     ids,
     signals,
     jobs,
-    workers: new WorkerCommands(deps),
+    workers,
     queries: new JobQueries(deps),
     queues: new QueueCommands(deps),
     queueQueries: new QueueQueries(deps),
     groups: new Groups(deps),
     parentEnds: new ParentEnds(deps),
     logs,
+    artifacts,
+    results: new Results({ ...deps, workers, files: artifacts }),
     forget,
     forgetter,
     scheduler,

@@ -10,6 +10,14 @@ describe('BoundedCache', () => {
     expect(cache.size).toBe(2);
   });
 
+  it('holds nothing after it was cleared, and goes on', () => {
+    const cache = new BoundedCache({ max: 2, make: (key) => key });
+    cache.get('a');
+    cache.clear();
+    expect(cache.size).toBe(0);
+    expect(cache.get('a')).toBe('a');
+  });
+
   it('keeps nothing of a key whose value could not be made', () => {
     let broken = true;
     const cache = new BoundedCache({

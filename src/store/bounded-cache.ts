@@ -26,6 +26,11 @@ export class BoundedCache<V> {
     return found;
   }
 
+  /** Holds nothing any more. */
+  clear(): void {
+    this.#entries.clear();
+  }
+
   #add(key: string): V {
     const value = this.#make(key);
     if (this.#entries.size >= this.#max) this.#dropOldest();

@@ -4,6 +4,7 @@ import type { AfterFailed } from '../../contract/together.ts';
 import { defaults } from '../../domain/defaults.ts';
 import type { EndReason, JobState } from '../../domain/job.ts';
 import type { ReasonRules, UsedByReason } from '../../domain/retry.ts';
+import type { ModelTold } from './told.suite.ts';
 
 export interface ModelWorker {
   generation: number;
@@ -43,6 +44,8 @@ export interface NewModelJob {
   readonly retry: ReasonRules | undefined;
   readonly group: string | undefined;
   readonly after: readonly ModelJob[];
+  /** Of those it runs after, the ones whose results and artifacts it reads. */
+  readonly inputs: readonly ModelJob[];
   readonly afterFailed: AfterFailed;
 }
 
@@ -54,9 +57,18 @@ export const noOptions = {
     retry: undefined,
     group: undefined,
     after: [],
+    inputs: [],
     afterFailed: 'fail' as AfterFailed,
   },
 } as const;
+
+/** Why a job is cancelled, and by whom. */
+export interface CancelWhy {
+  readonly reason: string | null;
+  readonly by: string | null;
+}
+
+export const notCancelled: CancelWhy = { reason: null, by: null };
 
 export interface ModelJob extends Omit<NewModelJob, 'expireInMs' | 'runAtMs' | 'after'> {
   /** How each job it runs after ended, as far as it has heard. */
@@ -71,6 +83,8 @@ export interface ModelJob extends Omit<NewModelJob, 'expireInMs' | 'runAtMs' | '
   usedByReason: UsedByReason;
   memoryMiB: number;
   cancelRequested: boolean;
+  cancelWhy: CancelWhy;
+  readonly told: ModelTold;
   /** Its key has no room. */
   waits: boolean;
   reason: EndReason | null;

@@ -2,18 +2,20 @@
 import type { QueueSettings } from '../../contract/queue.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { type AttemptEnd, decideEnd, endedStates, isEnded, isHeld, type JobState } from '../../domain/job.ts';
-import { priorityStepMs } from '../../domain/limits.ts';
 import { defaultBackoff } from '../../domain/retry.ts';
 import type { ModelAnswer } from './answer-steps.suite.ts';
 import {
+  type CancelWhy,
   type ModelJob,
   type ModelQueue,
   type ModelWorker,
   type NewModelJob,
+  notCancelled,
   unsetQueue,
 } from './model-parts.suite.ts';
 import { Rates } from './rates.suite.ts';
 import type { ModelSchedule } from './schedule.suite.ts';
+import { nothingTold } from './told.suite.ts';
 
 /** Jobs in the order of their submit; those forgotten are taken out. */
 export class Model {
@@ -50,6 +52,8 @@ export class Model {
       usedByReason: {},
       memoryMiB: defaults.memoryMiB,
       cancelRequested: false,
+      cancelWhy: notCancelled,
+      told: nothingTold(),
       waits: false,
       reason: null,
       endedAtMs: null,
@@ -146,9 +150,10 @@ export class Model {
     if (state !== 'pending' && !waited && (left === 'pending' || isHeld(left))) this.#admitOne(job);
   }
 
-  /** False when it is refused. */
-  cancel(job: ModelJob, nowMs: number): boolean {
+  /** False when it is refused. Who asked first, and why, stands. */
+  cancel(job: ModelJob, nowMs: number, why: CancelWhy): boolean {
     if (isEnded(job.state)) return false;
+    if (!job.cancelRequested) job.cancelWhy = why;
     job.cancelRequested = true;
     if (job.state === 'running') return true;
     job.reason = 'cancelled';
@@ -168,6 +173,7 @@ export class Model {
     job.usedByReason = {};
     job.memoryMiB = defaults.memoryMiB;
     job.cancelRequested = false;
+    job.cancelWhy = notCancelled;
     job.reason = null;
     this.move(job, going.length > 0 ? 'blocked' : delayMs > 0 ? 'scheduled' : 'pending', nowMs);
   }
@@ -268,9 +274,9 @@ export class Model {
   }
 }
 
-/** A priority is worth so much time of waiting. */
+/** A priority is worth a minute of waiting. */
 export function rankOf({ runAtMs, priority }: ModelJob): number {
-  return runAtMs - priority * priorityStepMs;
+  return runAtMs - priority * 60_000;
 }
 
 /** The best first. */

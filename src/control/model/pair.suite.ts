@@ -4,12 +4,14 @@ import type { AttemptDone, ClaimedJob } from '../../contract/worker.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { type Control, endOf, TestWorker } from '../control.suite.ts';
 import { backoffBounds } from './backoff.suite.ts';
+import type { Hooks } from './hooks.suite.ts';
 import { Model } from './model.suite.ts';
 import type { ModelJob } from './model-parts.suite.ts';
 import { claimShaped, isShaped } from './shaped.suite.ts';
 import { compareShapes } from './shapes.suite.ts';
 import { groupsOf, tellChildren } from './together.suite.ts';
 import { Turns } from './turns.suite.ts';
+import { Waits } from './waits.suite.ts';
 
 /** One thing that is done. A family of steps is an arbitrary of these, in a file of its own. */
 export interface Step {
@@ -32,6 +34,9 @@ export class Pair {
   readonly control: Control;
   readonly model = new Model();
   readonly turns = new Turns(this.model);
+  readonly waits = new Waits();
+  /** Of a run with webhooks. */
+  hooks: Hooks | undefined;
   readonly #workers: TestWorker[] = [];
 
   constructor(control: Control) {
@@ -60,9 +65,10 @@ export class Pair {
     return known;
   }
 
-  /** The job that was submitted so many jobs ago, if there is one. */
+  /** The job that was submitted so many jobs ago, counted round and round; undefined when there is none. */
   job(index: number): ModelJob | undefined {
-    return this.model.jobs.at(-1 - index);
+    const { jobs } = this.model;
+    return jobs.at(-1 - (index % Math.max(1, jobs.length)));
   }
 
   renewed(index: number): void {
@@ -106,7 +112,9 @@ export class Pair {
 
   #compareClaims(index: number, want: number, got: readonly ClaimedJob[]): void {
     const { model } = this;
-    const told = got.map(({ jobId, attempt, spec }) => ({ jobId, attempt, memoryMiB: spec.memoryMiB }));
+    const told = got.map(({ jobId, attempt, spec: { memoryMiB, inputs = [] } }) => ({
+      ...{ jobId, attempt, memoryMiB, inputs },
+    }));
     const ids = told.map(({ jobId }) => jobId);
     const shaped = isShaped(model, queueNames);
     if (shaped) expect(claimShaped(model, { worker: index, want, ids, nowMs: this.nowMs })).toEqual([]);
@@ -114,7 +122,10 @@ export class Pair {
       ? ids.flatMap((id) => model.jobs.filter((job) => job.id === id))
       : model.claim(index, want, this.nowMs);
     this.turns.take(claimed);
-    expect(told).toEqual(claimed.map(({ id, attempt, memoryMiB }) => ({ jobId: id, attempt, memoryMiB })));
+    const expected = claimed.map(({ id, attempt, memoryMiB, inputs }) => ({
+      ...{ jobId: id, attempt, memoryMiB, inputs: inputs.map((input) => input.id) },
+    }));
+    expect(told).toEqual(expected);
   }
 
   /** What follows by itself from a step. */
@@ -128,7 +139,8 @@ export class Pair {
     const rows = await this.control.db.query({
       sql: `SELECT id, state, attempt, attempts_used, infra_failures, run_at_ms, expires_at_ms, waits_for_key, reason,
           ended_at_ms, worker_id, coalesce(memory_mib, ${defaults.memoryMiB}) AS memory_mib,
-          coalesce(used_by_reason, '{}') AS used_by_reason, cancel_requested_at_ms IS NOT NULL AS cancelled
+          coalesce(used_by_reason, '{}') AS used_by_reason, cancel_requested_at_ms IS NOT NULL AS cancelled,
+          cancel_reason, cancelled_by
         FROM jobs ORDER BY seq`,
     });
     const found = rows.map((row) => ({ ...row, worker_id: isHeldRow(row) ? row['worker_id'] : null }));
@@ -137,6 +149,8 @@ export class Pair {
     const { groups } = await this.control.groups.list();
     const counts = Object.fromEntries(groups.map(({ name, counts: of }) => [name, of]));
     expect(counts).toEqual(groupsOf(this.model));
+    await this.waits.compare(this.nowMs);
+    await this.hooks?.compare(this.model);
   }
 
   #rowOf(job: ModelJob): object {
@@ -155,6 +169,8 @@ export class Pair {
       used_by_reason: JSON.stringify(job.usedByReason),
       worker_id: job.holder === undefined ? null : this.worker(job.holder.worker).id,
       cancelled: job.cancelRequested ? 1 : 0,
+      cancel_reason: job.cancelWhy.reason,
+      cancelled_by: job.cancelWhy.by,
     };
   }
 }

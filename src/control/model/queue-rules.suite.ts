@@ -17,5 +17,9 @@ export function applyKeyPolicy(model: Model, job: ModelJob, nowMs: number): void
   );
   if (others.length < max) return;
   const surplus = others.slice(0, others.length - max + 1);
-  for (const each of keyPolicy === 'cancel_newest' ? [job] : surplus) model.cancel(each, nowMs);
+  const newest = 'its key is full: the queue has the key policy cancel_newest';
+  const oldest = `job ${job.id} of the same key came: the queue has the key policy cancel_oldest`;
+  const reason = keyPolicy === 'cancel_newest' ? newest : oldest;
+  for (const each of keyPolicy === 'cancel_newest' ? [job] : surplus)
+    model.cancel(each, nowMs, { reason, by: 'queue key policy' });
 }

@@ -1,12 +1,14 @@
-/** What the model knows of a schedule of every minute: which slots run, which are skipped, and who waits for whom. */
+/** What the model knows of a schedule: which slots run, which are skipped, and who waits for whom. */
 
 import { isEnded } from '../../domain/job.ts';
 import type { CatchUp, Overlap } from '../../domain/schedule.ts';
 import type { Model } from './model.suite.ts';
 import { type ModelJob, noOptions } from './model-parts.suite.ts';
+import type { Plan } from './zones.suite.ts';
 
 /** What is set of it. */
 export interface ScheduleSettings {
+  readonly plan: Plan;
   readonly queue: string;
   readonly overlap: Overlap;
   readonly catchUp: CatchUp;
@@ -21,10 +23,10 @@ interface Slot {
   readonly reason: string | null;
 }
 
-const minute = 60_000;
 const onTimeMs = 10_000;
 
 export class ModelSchedule {
+  readonly name: string;
   settings: ScheduleSettings;
   nextAtMs: number | null;
   fired = 0;
@@ -33,9 +35,17 @@ export class ModelSchedule {
   /** In the order of their runs. */
   readonly #jobs: ModelJob[] = [];
 
-  constructor(settings: ScheduleSettings, nowMs: number) {
+  constructor(name: string, settings: ScheduleSettings, nowMs: number) {
+    this.name = name;
     this.settings = settings;
-    this.nextAtMs = slotAfter(nowMs);
+    this.nextAtMs = settings.plan.slotAfter(nowMs);
+  }
+
+  /** Other slots count from now on; what was decided is not decided again. */
+  set(settings: ScheduleSettings, nowMs: number): void {
+    const isSame = settings.plan.cron === this.settings.plan.cron;
+    this.settings = settings;
+    if (!isSame && this.nextAtMs !== null) this.nextAtMs = this.#nextAfter(nowMs);
   }
 
   pause(): void {
@@ -44,14 +54,19 @@ export class ModelSchedule {
 
   /** What passed meanwhile is not missed; what was decided is not decided again. */
   resume(nowMs: number): void {
-    this.nextAtMs ??= slotAfter(Math.max(nowMs, this.#lastSlotMs));
+    this.nextAtMs ??= this.#nextAfter(nowMs);
+  }
+
+  #nextAfter(nowMs: number): number {
+    return this.settings.plan.slotAfter(Math.max(nowMs, this.#lastSlotMs));
   }
 
   /** What a look of the runner decides of all slots up to now, oldest first. */
   decide(nowMs: number): Slot[] {
     if (this.nextAtMs === null || this.nextAtMs > nowMs) return [];
     const due: number[] = [];
-    for (let slotMs = this.nextAtMs; slotMs <= nowMs; slotMs += minute) due.push(slotMs);
+    const { slotAfter } = this.settings.plan;
+    for (let slotMs = this.nextAtMs; slotMs <= nowMs; slotMs = slotAfter(slotMs)) due.push(slotMs);
     this.#lastSlotMs = due.at(-1) ?? 0;
     this.nextAtMs = slotAfter(nowMs);
     const { wanted, missed } = this.#caughtUp(due, nowMs);
@@ -65,7 +80,8 @@ export class ModelSchedule {
     const { queue, overlap } = this.settings;
     const going = this.#jobs.filter(({ state }) => !isEnded(state));
     const last = this.#jobs.at(-1);
-    if (isSlot && overlap === 'replace' && last !== undefined) model.cancel(last, nowMs);
+    const why = { reason: `replaced by the next job of schedule ${this.name}`, by: `schedule:${this.name}` };
+    if (isSlot && overlap === 'replace' && last !== undefined) model.cancel(last, nowMs, why);
     const after = isSlot && overlap === 'queue' ? going : [];
     const job = { ...noOptions, id, queue, attemptsMax: 1, priority: 0, runAtMs: nowMs };
     this.#jobs.push(model.submit({ ...job, after, afterFailed: 'run' }, nowMs));
@@ -107,8 +123,4 @@ export class ModelSchedule {
       };
     });
   }
-}
-
-function slotAfter(atMs: number): number {
-  return (Math.floor(atMs / minute) + 1) * minute;
 }

@@ -27,7 +27,7 @@ export const options = fc.record({
 /** What a job is submitted with, as its user says it. */
 export type Options = Omit<
   NewModelJob,
-  'id' | 'runAtMs' | 'uniqueKey' | 'idempotencyKey' | 'after' | 'afterFailed'
+  'id' | 'runAtMs' | 'uniqueKey' | 'idempotencyKey' | 'after' | 'inputs' | 'afterFailed'
 > & {
   readonly delayMs: number;
 };
@@ -84,7 +84,8 @@ const submitUnique = step(
     } else if (policy === 'reject' || holder.holder !== undefined)
       await pair.refused(submitting, 'UNIQUE_CONFLICT');
     else if (policy === 'replace') {
-      pair.model.cancel(holder, pair.nowMs);
+      const why = { reason: `replaced by job ${body.id}`, by: 'unique policy' };
+      pair.model.cancel(holder, pair.nowMs, why);
       acceptNew(pair, (await submitting).id, given, { uniqueKey: 'u' });
     } else {
       expect((await submitting).id).toBe(holder.id);

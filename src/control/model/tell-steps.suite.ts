@@ -5,12 +5,13 @@ import { defaults } from '../../domain/defaults.ts';
 import { isHeld, type JobState, jobMachine } from '../../domain/job.ts';
 import type { Model } from './model.suite.ts';
 import type { ModelJob } from './model-parts.suite.ts';
-import { queueNames, step } from './pair.suite.ts';
+import { type Pair, queueNames, step } from './pair.suite.ts';
 
 /** A test worker has so many. */
 const slots = 4;
 
-const counts = step('counts', async (pair) => {
+/** The counts that the writes keep, and the settings, of all queues. */
+export async function compareCounts(pair: Pair): Promise<void> {
   const { queues } = await pair.control.queueQueries.list();
   for (const { name, counts: told, updatedAtMs: _at, ...settings } of queues) {
     expect(told).toEqual(countsOf(pair.model, name));
@@ -21,7 +22,9 @@ const counts = step('counts', async (pair) => {
     0,
   );
   expect(jobs).toBe(pair.model.jobs.length);
-});
+}
+
+const counts = step('counts', (pair) => compareCounts(pair));
 
 function countsOf(model: Model, queue: string): Partial<Record<JobState, number>> {
   const found: Partial<Record<JobState, number>> = {};

@@ -28,6 +28,11 @@ function settle(model: Model, job: ModelJob, nowMs: number): void {
   }
 }
 
+/** All of its jobs have ended. */
+export function isGroupFinished(model: Model, group: string): boolean {
+  return model.jobs.every((job) => job.group !== group || isEnded(job.state));
+}
+
 /** Jobs per group and state. */
 export function groupsOf(model: Model): Record<string, Record<string, number>> {
   const counts: Record<string, Record<string, number>> = {};

@@ -9,17 +9,19 @@ interface OfJob {
   readonly job: number;
 }
 
-const cancel = step('cancel', async (pair, { job: index }: OfJob) => {
-  const target = pair.job(index);
+const cancel = step('cancel', async (pair, { job: index, runs }: OfJob & { runs: boolean }) => {
+  const running = pair.model.jobs.find(({ state }) => state === 'running');
+  const target = runs && running !== undefined ? running : pair.job(index);
   if (target === undefined) return;
-  const isFirst = !isEnded(target.state) && !target.cancelRequested;
-  const cancelling = pair.control.jobs.cancel(target.id, `step ${pair.nowMs}`, 'a user');
-  if (!pair.model.cancel(target, pair.nowMs) && target.state !== 'cancelled')
+  const why = { reason: `step ${pair.nowMs}`, by: 'a user' };
+  const cancelling = pair.control.jobs.cancel(target.id, why.reason, why.by);
+  if (!pair.model.cancel(target, pair.nowMs, why) && target.state !== 'cancelled')
     return await pair.refused(cancelling, 'JOB_INVALID_TRANSITION');
-  const { cancelReason, cancelledBy } = await cancelling;
-  const told = { cancelReason: `step ${pair.nowMs}`, cancelledBy: 'a user' };
+  const { cancelReason: reason, cancelledBy: by } = await cancelling;
+  expect({ reason, by }).toEqual(target.cancelWhy);
   // Who asked first, and why, stands.
-  if (isFirst) expect({ cancelReason, cancelledBy }).toEqual(told);
+  const { cancelReason, cancelledBy } = await pair.control.jobs.cancel(target.id, 'again', 'another user');
+  expect({ reason: cancelReason, by: cancelledBy }).toEqual(target.cancelWhy);
 });
 
 const retry = step('retry', async (pair, { job: index, delayMs }: OfJob & { delayMs: number }) => {
@@ -57,10 +59,13 @@ const pass = step('pass', async (pair, { ms }: { ms: number }) => {
 
 const ofJob = { job: fc.nat(7) };
 
+/** What has ended is forgotten. */
+export const forgetSteps = fc.record(ofJob).map(forget);
+
 /** All steps of this family. */
 export const userSteps = fc.oneof(
-  { weight: 3, arbitrary: fc.record(ofJob).map(cancel) },
+  { weight: 3, arbitrary: fc.record({ ...ofJob, runs: fc.boolean() }).map(cancel) },
   { weight: 3, arbitrary: fc.record({ ...ofJob, delayMs: fc.constantFrom(0, 5_000) }).map(retry) },
-  { weight: 1, arbitrary: fc.record(ofJob).map(forget) },
+  { weight: 1, arbitrary: forgetSteps },
   { weight: 5, arbitrary: fc.record({ ms: fc.constantFrom(1_000, 5_000, defaults.leaseMs) }).map(pass) },
 );

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { AttemptDone } from '../../contract/worker.ts';
 import { endReasonNames } from '../../domain/job.ts';
-import { step } from './pair.suite.ts';
+import { type Pair, step } from './pair.suite.ts';
 
 /** Workers that take part. */
 export const workerCount = 2;
@@ -11,7 +11,8 @@ export const workerCount = 2;
 const failures = endReasonNames
   .filter((reason) => !['exit', 'expired', 'parent_failed', 'parent_cancelled', 'skipped'].includes(reason))
   .map((reason): Partial<AttemptDone> => ({ reason, exitCode: null }));
-const end = fc.constantFrom<Partial<AttemptDone>>(
+/** How a running attempt ends. */
+export const end = fc.constantFrom<Partial<AttemptDone>>(
   { reason: 'exit', exitCode: 0 },
   { reason: 'exit', exitCode: 0 },
   { reason: 'exit', exitCode: 3 },
@@ -29,6 +30,15 @@ const start = step('start', async (pair, { worker: index }: { worker: number }) 
   await pair.worker(index).start({ jobId: claimed.id, attempt: claimed.attempt });
   pair.model.start(claimed);
 });
+
+/** One job, if there is one. */
+export async function claimAndStart(pair: Pair, index: number): Promise<void> {
+  await pair.work(index, 1, []);
+  const claimed = pair.model.heldBy(index, 'claimed').at(-1);
+  if (claimed === undefined) return;
+  await pair.worker(index).start({ jobId: claimed.id, attempt: claimed.attempt });
+  pair.model.start(claimed);
+}
 
 interface Ending {
   readonly worker: number;
@@ -69,7 +79,10 @@ const sayStale = step(
   },
 );
 
-const register = step('register', async (pair, { worker: index }: { worker: number }) => {
+const register = step('register', (pair, { worker: index }: { worker: number }) => registerAnew(pair, index));
+
+/** What the generation before held is lost. */
+export async function registerAnew(pair: Pair, index: number): Promise<void> {
   const { generation, requeued } = await pair.worker(index).register({ queues: ['default', 'other'] });
   const lost = pair.model.loseHeld(index, pair.nowMs);
   const known = pair.known(index);
@@ -79,7 +92,7 @@ const register = step('register', async (pair, { worker: index }: { worker: numb
   expect(generation).toBe(known.generation);
   const back = lost.filter(({ state }) => state === 'pending').map(({ id }) => id);
   expect([...requeued].sort()).toEqual(back.sort());
-});
+}
 
 const drain = step('drain', async (pair, { worker: index }: { worker: number }) => {
   await pair.control.workers.drain(pair.worker(index).id);

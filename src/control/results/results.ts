@@ -24,7 +24,7 @@ export interface ResultsDeps {
   readonly clock: Clock;
   /** Refuses, and counts, what is said by no holder. */
   readonly workers: Pick<WorkerCommands, 'assertHolds'>;
-  readonly files: ArtifactFiles;
+  readonly files: Pick<ArtifactFiles, 'append' | 'seal' | 'done' | 'discard'>;
 }
 
 /** Each may also reject with STORE_UNAVAILABLE; what an attempt tells, with FENCED. */

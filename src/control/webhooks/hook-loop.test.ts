@@ -135,6 +135,20 @@ describe('a delivery that fails', () => {
     expect((await get()).retry).toBeNull();
     expect((await deliveries()).map(({ state }) => state)).toEqual(['delivered', 'failed']);
   });
+
+  it('stays the next when the webhook wants more: what was passed over before it does not come first', async () => {
+    failWith(500);
+    await put({ queue: 'b' });
+    await submit('a');
+    await submit('b');
+    await eventually(async () => (await get()).retry?.eventSeq === 2);
+    answerWell();
+    await put({ queue: null });
+    clock.advance(minute);
+    await eventually(async () => (await get()).seq === 2);
+    expect(receiver.received.map(({ data }) => data['seq'])).toEqual([2, 2]);
+    expect(await deliveries()).toMatchObject([{ eventSeq: 2, state: 'delivered', tries: 2 }]);
+  });
 });
 
 describe('after a crash', () => {

@@ -22,7 +22,7 @@ import type { TryOutcome, WebhookSender } from './sender.ts';
 export interface HookLoopDeps {
   readonly db: Database;
   readonly events: EventFeed;
-  readonly sender: WebhookSender;
+  readonly sender: Pick<WebhookSender, 'assertTarget' | 'send' | 'close'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -129,7 +129,7 @@ export class HookLoop {
       if (signal.aborted && outcome.problem !== null) return;
       const isOver = outcome.problem === null || tries >= limits.webhookTriesMax;
       if (isOver) return await this.#settle(hook, event, { message, outcome, startedAtMs });
-      nextAtMs = await this.#putOff(hook, { message, outcome, startedAtMs }, tries);
+      nextAtMs = await this.#putOff(hook, event, { message, outcome, startedAtMs }, tries);
     }
   }
 
@@ -154,9 +154,13 @@ export class HookLoop {
     this.#failures = 0;
   }
 
-  /** Writes a failed try down; gives the time of the next. */
+  /**
+   * Writes a failed try down, and that all before this event is done with: what was passed over must not come first
+   * when the filter changes. Gives the time of the next try.
+   */
   async #putOff(
     hook: Hook,
+    event: StoredEvent,
     done: { message: Message; outcome: TryOutcome; startedAtMs: number },
     tries: number,
   ): Promise<number> {
@@ -164,7 +168,10 @@ export class HookLoop {
     const backoffMs = backoffDelayMs(webhookBackoff, tries, random.unit());
     const nowMs = clock.nowMs();
     const nextAtMs = nowMs + Math.max(backoffMs, done.outcome.retryAfterMs);
-    await db.batch([tryStatement(hook, { ...done, state: 'retrying', nowMs, nextAtMs })]);
+    await db.batch([
+      tryStatement(hook, { ...done, state: 'retrying', nowMs, nextAtMs }),
+      moveCursorOf(hook, event.seq - 1),
+    ]);
     return nextAtMs;
   }
 }

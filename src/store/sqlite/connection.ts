@@ -66,8 +66,10 @@ export class Connection {
     return this.#prepared.get(statement.sql).reader.all(boundArgs(statement));
   }
 
+  /** What SQLite holds is freed when the statements are collected, which must not wait for whoever has this object. */
   close(): void {
     this.#handle.close();
+    this.#prepared.clear();
   }
 }
 
