@@ -118,7 +118,7 @@ async function takeAll(steps: readonly Step[]): Promise<void> {
 describe('commands', () => {
   it('do what the model does, and keep the invariants, in any order', async () => {
     await fc.assert(fc.asyncProperty(fc.array(anyStep, { maxLength: 60, size: 'max' }), takeAll), {
-      numRuns: long ? 2_000 : 65,
+      numRuns: long ? 2_000 : 100,
     });
   }, 1_200_000);
 
