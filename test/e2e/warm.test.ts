@@ -20,7 +20,7 @@ it('image warm has a running worker build the template that the next job is rest
   const missing = await warm('absent');
   expect(missing).toMatchObject({
     code: 69,
-    stderr: expect.stringContaining('image absent:latest is not on'),
+    stderr: expect.stringContaining('image absent:latest is not in'),
   });
   const warmed = await warm('base', '-m', '96m');
   expect(warmed.stderr).toBe(

@@ -51,7 +51,9 @@ function mostTelling(findings: readonly Finding[]): Finding | undefined {
 
 function complaintOf(finding: Finding, part: string): Complaint {
   const schema = finding.parentSchema ?? {};
-  const path = finding.instancePath.split('/').slice(1).map(unescapePointer);
+  const whole = finding.instancePath.split('/').slice(1).map(unescapePointer);
+  // Several values of a query are written as one, without places.
+  const path = part === 'querystring' ? whole.slice(0, 1) : whole;
   const fieldAt = (...more: string[]): string => [...path, ...more].join('.') || part;
   switch (finding.keyword) {
     case 'required': {
