@@ -33,6 +33,11 @@ export function isRunning({ pid, startTicks }: ProcessIdentity): boolean {
   return stat !== undefined && stat.startTicks === startTicks && stat.state !== 'Z';
 }
 
+/** It waits for something that is no disk: for a child, a timer, a peer; or it is gone. */
+export function isAsleep(pid: number): boolean {
+  return (statOf(pid)?.state ?? 'S') === 'S';
+}
+
 /** Pids of the children that the main thread of a process has, oldest first; none when it is gone. */
 export function childrenOf(pid: number): readonly number[] {
   try {

@@ -12,7 +12,8 @@ import { type Accel, type LockIn, templateFiles, type VmSpec } from '../hypervis
 import { TailBuffer } from '../tail-buffer.ts';
 import { translationMiB } from './arguments.ts';
 import { Cgroups, findCgroups } from './cgroups.ts';
-import { infoFd, programFoldersOf, type SandboxView, sandboxCommand } from './sandbox.ts';
+import { infoFd, programFoldersOf, type SandboxView, sandboxCommand, wordFd } from './sandbox.ts';
+import { say } from './sandboxed-process.ts';
 import { type Becoming, usersForVmms, type VmmUser } from './vmm-user.ts';
 
 /** What an operator wants. `auto`: locked in where that works, else not, and told. */
@@ -222,13 +223,16 @@ function rlimits({ memoryMiB, template, vcpus }: VmSpec, user: VmmUser | undefin
 /** What a command says when it fails; undefined when it does not. */
 async function failureOf([program = '', ...args]: readonly string[]): Promise<string | undefined> {
   // Bubblewrap must be able to tell which process it is, or it fails.
-  const stdio: StdioOptions = Array.from({ length: infoFd + 1 }, (_, fd) =>
-    fd === 2 || fd === infoFd ? 'pipe' : 'ignore',
+  const stdio: StdioOptions = Array.from({ length: wordFd + 1 }, (_, fd) =>
+    [2, infoFd, wordFd].includes(fd) ? 'pipe' : 'ignore',
   );
   const child = spawn(program, args, { stdio, timeout: answerMs, killSignal: 'SIGKILL' });
   const words = new TailBuffer({ bytesMax: limits.vmmStderrBytes });
   child.stderr?.on('data', (chunk: Buffer) => words.push(chunk));
-  for (const stream of child.stdio.slice(infoFd)) if (stream instanceof Readable) stream.resume();
+  const streams: readonly unknown[] = child.stdio;
+  const info = streams[infoFd];
+  if (info instanceof Readable) info.resume();
+  say(child, '\n');
   try {
     const [code, signal] = await once(child, 'close');
     if (code === 0) return undefined;

@@ -18,8 +18,8 @@ import { identify, killProcess } from '../process-table.ts';
 import { agentFd, qmpFd, stateFd } from './arguments.ts';
 import type { LockedCommand } from './lock-in.ts';
 import { Qmp } from './qmp.ts';
-import { infoFd } from './sandbox.ts';
-import { type End, endInside, identityInside } from './sandboxed-process.ts';
+import { infoFd, wordFd } from './sandbox.ts';
+import { type End, endInside, letIn } from './sandboxed-process.ts';
 import { spawnBound } from './spawn.ts';
 import { receiveState } from './state-file.ts';
 import { Words } from './words.ts';
@@ -79,7 +79,7 @@ async function vmOf(
   }
   channel.on('error', (error) => log.debug({ err: error, vmId: spec.id }, 'agent channel'));
   const words = new Words(child);
-  const identity = lock.isSandboxed ? await identityInside(child, started, clock) : started;
+  const identity = lock.isSandboxed ? await letIn(child, started, clock) : started;
   return new QemuVm({ spec, identity, child, ended, words, lock, channel, qmpChannel, log });
 }
 
@@ -98,7 +98,7 @@ function spawnQemu({ program, args, spec, lock }: QemuVmDeps, state: FileHandle 
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'];
   // Without a hole: the list would close up over it.
   stdio[stateFd] = state?.fd ?? 'ignore';
-  if (lock.isSandboxed) stdio[infoFd] = 'pipe';
+  if (lock.isSandboxed) stdio[infoFd] = stdio[wordFd] = 'pipe';
   const [first = program, ...rest] = [...lock.words, program, ...args];
   try {
     return spawnBound(first, rest, { cwd: spec.runDir, stdio });

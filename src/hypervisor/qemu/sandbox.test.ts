@@ -43,9 +43,9 @@ it('makes the folders above them itself, so that the user of the VMM may enter t
 
 it('becomes the user without any right, after which it can gain none', () => {
   expect(line()).toMatch(
-    / -- setpriv --reuid 7 --regid 8 --clear-groups --bounding-set -all .*--no-new-privs -- unshare --user --$/,
+    / -- setpriv --reuid 7 --regid 8 --clear-groups --bounding-set -all .*--no-new-privs -- unshare --user -- sh -c /,
   );
-  expect(line({}, { ...user, ownNamespace: false })).toMatch(/ -- setpriv .*--no-new-privs --$/);
+  expect(line({}, { ...user, ownNamespace: false })).toMatch(/ -- setpriv .*--no-new-privs -- sh -c /);
   expect(line({ needsKvm: true }, { ...user, groups: [108] })).toMatch(
     /--dev-bind \/dev\/kvm .* --groups 108 /,
   );
@@ -53,7 +53,7 @@ it('becomes the user without any right, after which it can gain none', () => {
 
 it('is nobody in a namespace of its own where it stays who it is', () => {
   const own = sandboxCommand(view, undefined).join(' ');
-  expect(own).toMatch(/ --unshare-user --uid 65534 --gid 65534 --cap-drop ALL --$/);
+  expect(own).toMatch(/ --unshare-user --uid 65534 --gid 65534 --cap-drop ALL -- sh -c /);
   expect(own).not.toContain('setpriv');
 });
 

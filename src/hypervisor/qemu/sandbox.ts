@@ -4,6 +4,8 @@ import type { Becoming } from './vmm-user.ts';
 
 /** Where bubblewrap tells the pid of the first process in the sandbox, whose only child QEMU is. */
 export const infoFd = 6;
+/** Where the program is told to begin: by nobody but a worker that lives, and sees that its death will be noticed. */
+export const wordFd = 7;
 const nobody = '65534';
 
 /** What a VMM may see besides /usr. */
@@ -20,7 +22,7 @@ export interface SandboxView {
 }
 
 /**
- * `bwrap` and its arguments, up to the program that shall run in it.
+ * `bwrap` and its arguments, up to the program that shall run in it, once there is a line on `wordFd`.
  *
  * @param user the VMM becomes it, which only root can do; undefined: it stays who this process is, in a user
  * namespace where that is nobody.
@@ -51,8 +53,15 @@ export function sandboxCommand(view: SandboxView, user: Becoming | undefined): s
     ...files.flatMap(([how = '', path = '']) => [how, path, path]),
     ...['--remount-ro', '/', '--chdir', view.folder],
     ...(user === undefined ? ownUser : [...rightsToBecome, '--', ...become(user)]),
+    ...['sh', '-c', awaitWord, 'sh'],
   ];
 }
+
+/**
+ * Until its first process has told the kernel to end it with bubblewrap, some milliseconds from its start, a sandbox
+ * outlives a worker that is killed, and would run a VMM of nobody. Whoever dies says no word, and closes the descriptor.
+ */
+const awaitWord = `read -r word <&${wordFd} || exit 1; exec ${wordFd}<&-; exec "$@"`;
 
 const ownUser = ['--unshare-user', '--uid', nobody, '--gid', nobody, '--cap-drop', 'ALL', '--'];
 const rightsToBecome = [
