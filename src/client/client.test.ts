@@ -84,6 +84,21 @@ describe('a call', () => {
     expect(any.requests).toHaveLength(1);
   });
 
+  it('takes an id, or ids, that are undefined as left out', async () => {
+    const body: { command: string[] } = Object.assign({ command: ['true'] }, { id: undefined });
+    const submit = scripted(lost, () => json(201, { id }));
+    await submit.client.call('submitJob', { body });
+    const [first, second] = submit.requests.map((request) => String(request.body));
+    expect(isUuidV7((JSON.parse(first ?? '') as { id: string }).id)).toBe(true);
+    expect(second).toBe(first);
+
+    const redrive = scripted(() => json(200, { redriven: 0, more: false }));
+    const all: { limit: number } = Object.assign({ limit: 5 }, { ids: undefined });
+    await redrive.client.call('redriveQueue', { params: { name: 'q' }, body: all });
+    expect(redrive.requests[0]).toMatchObject({ body: '{"limit":5}' });
+    expect(redrive.requests[0]?.headers).not.toHaveProperty('idempotency-key');
+  });
+
   it('is tried so often and no more', async () => {
     const { client, requests } = scripted(lost);
     await expect(client.call('getStats')).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
