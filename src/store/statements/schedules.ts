@@ -129,10 +129,10 @@ export const insertRuns = define<{ name: string; token: string; runs: string; no
    ON CONFLICT (id) DO NOTHING`,
 );
 
-/** The run of this job, if this schedule has it. */
-export const runOfJob = define<{ id: string; name: string }>(
-  'schedules.runOfJob',
-  'SELECT id FROM schedule_runs WHERE id = :id AND +schedule = :name',
+/** Whose run the one of this job is, as long as it is kept. */
+export const scheduleOfRun = define<{ id: string }>(
+  'schedules.scheduleOfRun',
+  'SELECT schedule FROM schedule_runs WHERE id = :id',
 );
 
 /** A run whose job never was, or is forgotten, makes room for one of the same id. */
