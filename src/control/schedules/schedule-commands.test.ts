@@ -205,6 +205,21 @@ describe('trigger', () => {
     expect(second).toMatchObject({ status: 'rejected', reason: { code: 'JOB_ID_CONFLICT' } });
   });
 
+  it('that was answered with the job of a unique key fires once, and has that answer again', async () => {
+    for (const policy of ['existing', 'debounce'] as const) {
+      const unique = { key: policy, policy };
+      const job = { ...trueJob, unique, ...(policy === 'debounce' ? { delayMs: 1_000 } : {}) };
+      const holder = await control.jobs.submit(job);
+      await control.schedules.set(policy, { ...nightly, job });
+      const id = control.ids();
+      for (let n = 0; n < 2; n++) {
+        expect((await control.schedules.trigger(policy, undefined, id)).id).toBe(holder.id);
+        expect((await control.schedules.trigger(policy, 'k')).id).toBe(holder.id);
+      }
+      expect(await control.schedules.get(policy)).toMatchObject({ fired: 2, failed: 0 });
+    }
+  });
+
   it('with the key of one that was refused, or is forgotten, is a job anew', async () => {
     await control.schedules.set('nightly', nightly);
     const images = [{ name: 'other:latest', digest: `sha256:${'0'.repeat(64)}` }];

@@ -135,11 +135,12 @@ export const scheduleOfRun = define<{ id: string }>(
   'SELECT schedule FROM schedule_runs WHERE id = :id',
 );
 
-/** A run whose job never was, or is forgotten, makes room for one of the same id. */
+/** A run whose job, or the one its submit was answered with, never was or is forgotten makes room for one of its id. */
 export const deleteJoblessRun = define<{ id: string }>(
   'schedules.deleteJoblessRun',
   `DELETE FROM schedule_runs WHERE id = :id AND +outcome <> 'firing'
-     AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)`,
+     AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
+     AND NOT EXISTS (SELECT 1 FROM submit_answers CROSS JOIN jobs WHERE submit_id = :id AND jobs.id = job_id)`,
 );
 
 /** A run that somebody asked for, once. */
