@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { problemOfError } from '../contract/problem.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
@@ -82,6 +82,21 @@ describe('a call', () => {
     const redrive = any.client.call('redriveQueue', { params: { name: 'q' }, body: { limit: 5 } });
     await expect(redrive).rejects.toThrow('may have been carried out');
     expect(any.requests).toHaveLength(1);
+  });
+
+  it('takes an id, or ids, that are undefined as left out', async () => {
+    const body: { command: string[] } = Object.assign({ command: ['true'] }, { id: undefined });
+    const submit = scripted(lost, () => json(201, { id }));
+    await submit.client.call('submitJob', { body });
+    const [first, second] = submit.requests.map((request) => String(request.body));
+    expect(isUuidV7((JSON.parse(first ?? '') as { id: string }).id)).toBe(true);
+    expect(second).toBe(first);
+
+    const redrive = scripted(() => json(200, { redriven: 0, more: false }));
+    const all: { limit: number } = Object.assign({ limit: 5 }, { ids: undefined });
+    await redrive.client.call('redriveQueue', { params: { name: 'q' }, body: all });
+    expect(redrive.requests[0]).toMatchObject({ body: '{"limit":5}' });
+    expect(redrive.requests[0]?.headers).not.toHaveProperty('idempotency-key');
   });
 
   it('is tried so often and no more', async () => {
@@ -193,6 +208,29 @@ describe('a client that is closed', () => {
     await client.close();
     await following;
     expect([sent(), clock.waiting]).toEqual([1, 0]);
+  });
+
+  it('has kept nothing of the tries before', async () => {
+    const any = vi.spyOn(AbortSignal, 'any');
+    const listen = vi.spyOn(AbortSignal.prototype, 'addEventListener');
+    const forget = vi.spyOn(AbortSignal.prototype, 'removeEventListener');
+    const { client } = scripted(lost, lost, () => json(200, {}));
+    await client.call('getStats');
+    expect([any.mock.calls.length, listen.mock.calls.length]).toEqual([0, 4]);
+    expect(forget.mock.instances).toEqual(listen.mock.instances);
+    await client.close();
+    vi.restoreAllMocks();
+  });
+
+  it('warns of nothing when many calls wait to be tried again', async () => {
+    const warn = vi.spyOn(process, 'emitWarning');
+    const { client, clock } = cut();
+    const calls = Array.from({ length: 20 }, () => client.call('getStats').catch(() => 'ended'));
+    await waits(clock, 40);
+    await client.close();
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(['ended']));
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
   });
 
   it('sends nothing more', async () => {

@@ -1,4 +1,5 @@
 /** The client of a control node: every route of the table as a typed call. */
+import { setMaxListeners } from 'node:events';
 import type { EventPage, JobEvent } from '../contract/job.ts';
 import { decodeLogRecords, type LogRecord, type LogStream } from '../contract/log.ts';
 import { logRangeHeaders } from '../contract/log-range.ts';
@@ -77,6 +78,8 @@ export class BlixardClient {
     this.#clock = deps.clock ?? realClock;
     this.#random = deps.random ?? realRandom;
     this.#ids = makeIds(this.#clock, this.#random);
+    // As many as there are calls that wait to be tried again.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /**
@@ -222,7 +225,7 @@ export class BlixardClient {
         if (tries === 1) throw unanswered(error);
         if (failures >= tries || !isBlixardError(error, 'SERVER_UNREACHABLE')) throw error;
         const delayMs = retryDelayMs(failures, this.#random);
-        await sleep(this.#clock, delayMs, AbortSignal.any([gone.signal, closing]));
+        await sleep(this.#clock, delayMs, gone.signal, closing);
         if (closing.aborted) throw endOfClosed(error);
       }
     }

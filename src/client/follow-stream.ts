@@ -56,14 +56,10 @@ export async function* followStream(deps: FollowDeps, options: StreamOptions): A
       failures = place.lastEventId === from ? failures + 1 : 1;
       const isLost = isBlixardError(error) && error.entry.fault === 'transient';
       if (!isLost || failures >= tries) throw error;
-      await sleep(deps.clock, retryDelayMs(failures), AbortSignal.any([closing, ...signalsOf(options)]));
+      await sleep(deps.clock, retryDelayMs(failures), closing, options.signal);
       if (closing.aborted) throw endOfClosed(error);
     }
   }
-}
-
-function signalsOf({ signal }: StreamOptions): AbortSignal[] {
-  return signal === undefined ? [] : [signal];
 }
 
 /**

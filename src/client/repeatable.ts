@@ -20,6 +20,16 @@ const sameAgain: ReadonlySet<RouteName> = new Set([
   'redeliver',
 ]);
 
+/** A job as its submitter gives it; what is undefined is left out. */
+interface Made {
+  readonly id?: unknown;
+}
+
+/** A redrive, the same way. */
+interface Named {
+  readonly ids?: unknown;
+}
+
 /** Of connections that were never made. */
 const neverMade = new Set([
   'ECONNREFUSED',
@@ -35,10 +45,14 @@ export function madeRepeatable(name: RouteName, input: AnyInput, newId: Ids): An
   const { body, headers } = input;
   if (name === 'triggerSchedule' && isKeyed(input)) return input;
   if (newJobs.has(name)) {
-    const withId = (job: object | undefined): object => ({ id: newId(), ...job });
+    const withId = (job: Made | undefined): object => {
+      const { id = newId(), ...rest } = job ?? {};
+      return { id, ...rest };
+    };
     return { ...input, body: Array.isArray(body) ? body.map(withId) : withId(body) };
   }
-  const takesKey = name === 'retryJob' || (name === 'redriveQueue' && body !== undefined && 'ids' in body);
+  const { ids }: Named = body ?? {};
+  const takesKey = name === 'retryJob' || (name === 'redriveQueue' && ids !== undefined);
   if (!takesKey || isKeyed(input)) return input;
   return { ...input, headers: { ...headers, 'idempotency-key': newId() } };
 }

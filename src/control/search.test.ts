@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SubmitJob } from '../contract/job.ts';
 import type { QueryOf } from '../contract/routes.ts';
 import { limits } from '../domain/limits.ts';
+import type { Database } from '../store/database.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
-import { type Control, openControl, trueJob } from './control.suite.ts';
+import { type Control, openControl, TestWorker, trueJob } from './control.suite.ts';
+import { searchJobs } from './search.ts';
 
 let control: Control;
 
@@ -147,5 +149,31 @@ describe('a search', () => {
     const id = await submit({ labels: { a: 'b' } });
     for (let n = 0; n < 3; n++) await control.jobs.submitAll(Array.from({ length: 1_000 }, () => trueJob));
     expect(await walk({ label: ['a=b'], text: 'true' })).toEqual({ ids: [id], pages: 1 });
+  });
+
+  it('of several states finds a job that takes its next step at any time meanwhile', async () => {
+    const worker = await TestWorker.join(control);
+    const query = { state: ['claimed', 'pending'], queue: 'default', text: 'true' } as const;
+    let reads = 0;
+    for (let stepBefore = 0; stepBefore <= reads; stepBefore++) {
+      const id = await submit();
+      reads = 0;
+      let turn: Promise<unknown> = Promise.resolve();
+      const steppingDb: Database = {
+        batch: (statements) => control.db.batch(statements),
+        query: (statement, options) => {
+          const read = turn.then(async () => {
+            if (reads++ === stepBefore) await worker.claim();
+            return control.db.query(statement, options);
+          });
+          turn = read;
+          return read;
+        },
+        close: () => control.db.close(),
+      };
+      const { jobs } = await searchJobs(steppingDb, query, { before: limits.integerMax, limit: 1 });
+      expect(jobs.map((job) => job.id)).toEqual([id]);
+    }
+    expect(reads).toBe(4);
   });
 });

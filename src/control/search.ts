@@ -79,11 +79,16 @@ async function pathsOf(db: Database, query: Query): Promise<readonly Path[]> {
   );
 }
 
-/** The states that are asked for, each once; undefined for all. */
+/**
+ * The states that are asked for, each once, in the order in which jobs take them: who looks in one after another misses
+ * none that takes its next step meanwhile. Undefined for all.
+ */
 export function statesOf({ state }: Pick<Query, 'state'>): readonly JobState[] | undefined {
   if (state === undefined) return undefined;
   const states = new Set([state].flat());
-  return states.size === jobMachine.states.length ? undefined : [...states];
+  return states.size === jobMachine.states.length
+    ? undefined
+    : jobMachine.states.filter((each) => states.has(each));
 }
 
 function valuesOf(query: Query) {

@@ -22,19 +22,24 @@ export const realClock: Clock = {
   },
 };
 
-/** Resolves after `delayMs`, or at once when `signal` aborts. */
-export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted) return Promise.resolve();
+/**
+ * Resolves after `delayMs`, or at once when one of `signals` aborts. It leaves nothing on them, where each
+ * `AbortSignal.any` would stay on one that lives long.
+ */
+export function sleep(
+  clock: Clock,
+  delayMs: number,
+  ...signals: readonly (AbortSignal | undefined)[]
+): Promise<void> {
+  if (signals.some((signal) => signal?.aborted)) return Promise.resolve();
   return new Promise((resolve) => {
     const stop = (): void => {
       timer.cancel();
+      for (const signal of signals) signal?.removeEventListener('abort', stop);
       resolve();
     };
-    const timer = clock.after(delayMs, () => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    });
-    signal?.addEventListener('abort', stop, { once: true });
+    const timer = clock.after(delayMs, stop);
+    for (const signal of signals) signal?.addEventListener('abort', stop, { once: true });
   });
 }
 

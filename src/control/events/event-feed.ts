@@ -87,13 +87,17 @@ export class EventFeed {
     return { ...stretch, goneBefore: asked === 0 ? null : stretch.goneBefore, more };
   }
 
-  /** Up to `limit` events that pass, looking at no more than `limits.eventScanMax`. Throws EVENTS_GONE. */
+  /**
+   * Up to `limit` events that pass, looking at no more than `limits.eventScanMax`. Throws EVENTS_GONE, but not from 0
+   * on: there it ends before those forgotten meanwhile when it has some, or else begins behind them.
+   */
   async page(filter: EventFilter, after: number, limit: number): Promise<Omit<EventStretch, 'goneBefore'>> {
     const events: StoredEvent[] = [];
     let position = after;
     for (let scanned = 0; scanned < limits.eventScanMax; scanned += limits.eventPage) {
       const next = await this.read(filter, position, limits.eventPage);
-      if (next.goneBefore !== null) throw eventsGone(position, next.goneBefore);
+      if (next.goneBefore !== null && after !== 0) throw eventsGone(position, next.goneBefore);
+      if (next.goneBefore !== null && events.length > 0) break;
       const room = limit - events.length;
       events.push(...next.events.slice(0, room));
       const last = events.at(-1);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
 import { cursorOf } from '../cursor.ts';
@@ -167,7 +168,7 @@ describe('trigger', () => {
     await control.schedules.set('nightly', { ...nightly, job: { command: ['other'] } });
     expect((await control.schedules.trigger('nightly', undefined, id)).spec.command).toEqual(['true']);
     expect(await control.schedules.get('nightly')).toMatchObject({ fired: 1, failed: 0, lastJobId: id });
-    const foreign = await control.jobs.submit({ command: ['other'] });
+    const foreign = await control.jobs.submit({ command: ['foreign'] });
     await control.schedules.set('weekly', nightly);
     for (const [name, taken] of [
       ['nightly', foreign.id],
@@ -180,6 +181,43 @@ describe('trigger', () => {
       code: 'VALIDATION_FAILED',
       details: { field: 'id' },
     });
+  });
+
+  it('with an id for its job is the same job as long as that is kept, which its run may not be', async () => {
+    await control.schedules.set('nightly', nightly);
+    const { id } = await control.schedules.trigger('nightly', undefined, control.ids());
+    for (let n = 0; n <= limits.scheduleRunsKept; n++) await control.schedules.trigger('nightly');
+    expect((await control.schedules.trigger('nightly', undefined, id)).id).toBe(id);
+    await control.schedules.set('nightly', { ...nightly, job: { command: ['other'] } });
+    await expect(control.schedules.trigger('nightly', undefined, id)).rejects.toMatchObject({
+      code: 'JOB_ID_CONFLICT',
+    });
+  });
+
+  it('with one id of two schedules at once is a job of the first alone', async () => {
+    await control.schedules.set('nightly', nightly);
+    await control.schedules.set('weekly', { ...nightly, job: { command: ['other'] } });
+    const id = control.ids();
+    const [first, second] = await Promise.allSettled(
+      ['nightly', 'weekly'].map((name) => control.schedules.trigger(name, undefined, id)),
+    );
+    expect(first).toMatchObject({ status: 'fulfilled', value: { id, spec: { command: ['true'] } } });
+    expect(second).toMatchObject({ status: 'rejected', reason: { code: 'JOB_ID_CONFLICT' } });
+  });
+
+  it('that was answered with the job of a unique key fires once, and has that answer again', async () => {
+    for (const policy of ['existing', 'debounce'] as const) {
+      const unique = { key: policy, policy };
+      const job = { ...trueJob, unique, ...(policy === 'debounce' ? { delayMs: 1_000 } : {}) };
+      const holder = await control.jobs.submit(job);
+      await control.schedules.set(policy, { ...nightly, job });
+      const id = control.ids();
+      for (let n = 0; n < 2; n++) {
+        expect((await control.schedules.trigger(policy, undefined, id)).id).toBe(holder.id);
+        expect((await control.schedules.trigger(policy, 'k')).id).toBe(holder.id);
+      }
+      expect(await control.schedules.get(policy)).toMatchObject({ fired: 2, failed: 0 });
+    }
   });
 
   it('with the key of one that was refused, or is forgotten, is a job anew', async () => {

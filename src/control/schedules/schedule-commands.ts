@@ -17,9 +17,9 @@ import {
   insertSchedule,
   insertTriggered,
   listSchedules,
-  runOfJob,
   runsOfSchedule,
   scheduleByName,
+  scheduleOfRun,
   tellDeleted,
   updateSchedule,
 } from '../../store/statements/schedules.ts';
@@ -91,8 +91,8 @@ export class ScheduleCommands {
 
   /**
    * Submits its job now; the same key, or id of the job, gives that job again, as long as it is kept. Throws
-   * SCHEDULE_NOT_FOUND, VALIDATION_FAILED for both at once, JOB_ID_CONFLICT for the id of a job that is not of it,
-   * and what a submit throws.
+   * SCHEDULE_NOT_FOUND, VALIDATION_FAILED for both at once, JOB_ID_CONFLICT for the id of another job, and what a
+   * submit throws.
    */
   async trigger(name: string, idempotencyKey?: string, givenId?: string): Promise<Job> {
     if (idempotencyKey !== undefined && givenId !== undefined)
@@ -103,29 +103,36 @@ export class ScheduleCommands {
     if (id === undefined) return await this.#fire(this.#ids(), name, job);
     const before = await this.#findJob(id);
     if (before !== undefined) {
-      if (id === givenId) await this.#assertTriggered(id, name);
-      return before;
+      if (id === key || (await this.#isRunOf(id, name))) return before;
+      // Its run is forgotten before it: by its spec it is told from another.
+      return await this.#jobs.submit({ ...job, id });
     }
     try {
       return await this.#fire(id, name, job);
     } catch (error) {
       // The same call at the same time has submitted it, and the schedule was changed in between.
       const now = isBlixardError(error, 'JOB_ID_CONFLICT') ? await this.#findJob(id) : undefined;
-      if (now === undefined) throw error;
+      if (now === undefined || !(await this.#isRunOf(id, name))) throw error;
       return now;
     }
   }
 
-  async #assertTriggered(id: string, name: string): Promise<void> {
-    const [row] = await this.#db.query(runOfJob.with({ id, name }), { level: 'linearizable' });
-    if (row === undefined) throw new BlixardError('JOB_ID_CONFLICT', { jobId: id });
+  /** False when no schedule has a run of this job. Throws JOB_ID_CONFLICT when another has. */
+  async #isRunOf(id: string, name: string): Promise<boolean> {
+    const [row] = await this.#db.query(scheduleOfRun.with({ id }), { level: 'linearizable' });
+    if (row !== undefined && text(row, 'schedule') !== name)
+      throw new BlixardError('JOB_ID_CONFLICT', { jobId: id });
+    return row !== undefined;
   }
 
   async #fire(id: string, name: string, job: Schedule['job']): Promise<Job> {
     const values = { id, name, nowMs: this.#clock.nowMs() };
     const [, inserted] = await this.#db.batch([deleteJoblessRun.with({ id }), insertTriggered.with(values)]);
-    // Either the schedule is gone, or the same call at the same time was first.
-    if (inserted?.rows.length !== 1) await this.#read(name);
+    // Either the schedule is gone, or a call with the same id at the same time was first.
+    if (inserted?.rows.length !== 1) {
+      await this.#read(name);
+      await this.#isRunOf(id, name);
+    }
     try {
       return await this.#delivery.deliver({ id, schedule: name, job, replaces: null, waits: false });
     } catch (error) {

@@ -129,17 +129,18 @@ export const insertRuns = define<{ name: string; token: string; runs: string; no
    ON CONFLICT (id) DO NOTHING`,
 );
 
-/** The run of this job, if this schedule has it. */
-export const runOfJob = define<{ id: string; name: string }>(
-  'schedules.runOfJob',
-  'SELECT id FROM schedule_runs WHERE id = :id AND +schedule = :name',
+/** Whose run the one of this job is, as long as it is kept. */
+export const scheduleOfRun = define<{ id: string }>(
+  'schedules.scheduleOfRun',
+  'SELECT schedule FROM schedule_runs WHERE id = :id',
 );
 
-/** A run whose job never was, or is forgotten, makes room for one of the same id. */
+/** A run whose job, or the one its submit was answered with, never was or is forgotten makes room for one of its id. */
 export const deleteJoblessRun = define<{ id: string }>(
   'schedules.deleteJoblessRun',
   `DELETE FROM schedule_runs WHERE id = :id AND +outcome <> 'firing'
-     AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)`,
+     AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
+     AND NOT EXISTS (SELECT 1 FROM submit_answers CROSS JOIN jobs WHERE submit_id = :id AND jobs.id = job_id)`,
 );
 
 /** A run that somebody asked for, once. */
