@@ -161,10 +161,10 @@ describe('a search', () => {
       let turn: Promise<unknown> = Promise.resolve();
       const steppingDb: Database = {
         batch: (statements) => control.db.batch(statements),
-        query: (statement, options) => {
+        query: (statement) => {
           const read = turn.then(async () => {
             if (reads++ === stepBefore) await worker.claim();
-            return control.db.query(statement, options);
+            return control.db.query(statement);
           });
           turn = read;
           return read;

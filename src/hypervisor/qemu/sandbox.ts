@@ -59,7 +59,7 @@ export function sandboxCommand(view: SandboxView, user: Becoming | undefined): s
 
 /**
  * Until its first process has told the kernel to end it with bubblewrap, some milliseconds from its start, a sandbox
- * outlives a worker that is killed, and would run a VMM of nobody. Whoever dies says no word, and closes the descriptor.
+ * outlives a worker that is killed, and would run a VMM of nobody. Who dies says no word, and closes the descriptor.
  */
 const awaitWord = `read -r word <&${wordFd} || exit 1; exec ${wordFd}<&-; exec "$@"`;
 

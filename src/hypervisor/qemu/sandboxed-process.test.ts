@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
 import { realClock } from '../../platform/clock.ts';
 import { childrenOf, identify } from '../process-table.ts';
@@ -50,7 +51,8 @@ describe('a process in a sandbox', () => {
       const found = childrenOf(child.pid ?? 0);
       return childrenOf(found[0] ?? 0).length === 1 && found;
     });
-    for (const stream of child.stdio) stream?.destroy();
+    const stdio: readonly unknown[] = child.stdio;
+    (stdio[wordFd] as Duplex).destroy();
     expect(await exit).toEqual([0, null]);
     expect(identify(first)).toBeUndefined();
   });
