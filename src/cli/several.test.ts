@@ -91,7 +91,7 @@ describe('a value that is not allowed', () => {
       ['schedule', 'set', 'n', '--cron', '@daily', '-m', '1', '--', 'x'],
       '--memory: job.memoryMiB is 1; allowed',
     ],
-    [['job', 'ls', '--label', 'x'], '--label: label.0 is "x"; allowed: name=value'],
+    [['job', 'ls', '--label', 'x'], '--label: label is "x"; allowed: name=value'],
     [['queue', 'set', 'q', '--concurrency', '0'], '--concurrency: concurrencyMax is 0; allowed'],
     [['run', '--group', 'a b', 'x'], '--group: group is "a b"; allowed: name of a group'],
     [['vm', 'get', 'nope'], 'nope: it must be the id of a microVM'],

@@ -47,7 +47,7 @@ describe('I10: the same seed', () => {
     const { steps } = await runner.run(7_001);
     const failed = runner.runAll(7_001, 1, { sabotage });
     await expect(failed).rejects.toThrow(
-      /^seed 7001 failed, seen first at step \d+:\n {2}step \d+: [\s\S]*\n {2}step \d+: I9: an event is missing/,
+      /^seed 7001 failed, seen first at step (\d+):\n {2}step \1: [\s\S]*I9: an event is missing/,
     );
     await expect(failed).rejects.toThrow(/\nSee it again: BLIXARD_SIM_SEED=7001 BLIXARD_SIM_SEEDS=1 /);
     const [, step] = /at step (\d+)/.exec(String(await failed.catch((error: unknown) => error))) ?? [];
