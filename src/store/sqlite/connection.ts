@@ -17,18 +17,11 @@ const busyTimeoutMs = 5_000;
  */
 const cacheKiB = { writer: 16 * 1_024, reader: 2 * 1_024 };
 
-/**
- * How much of the file a reader sees as memory instead of reading it page by page: a get among a million jobs costs
- * 1.2 times one among a thousand so, else 1.4 times. What lies behind it, and what is in the WAL only, is read.
- */
-const mapBytes = { writer: 0, reader: 1_024 ** 3 };
-
 /** NORMAL leaves out nothing but the flush of the log at a COMMIT, which `Durability` does before it answers. */
 const settings = (of: keyof typeof cacheKiB): string => `
   PRAGMA synchronous = NORMAL;
   PRAGMA temp_store = MEMORY;
   PRAGMA cache_size = -${cacheKiB[of]};
-  PRAGMA mmap_size = ${mapBytes[of]};
 `;
 
 interface Prepared {
