@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
 import { realClock } from '../../platform/clock.ts';
-import { childrenOf, identify } from '../process-table.ts';
+import { childrenOf, identify, isAsleep } from '../process-table.ts';
 import { infoFd, wordFd } from './sandbox.ts';
 import { endInside, letIn } from './sandboxed-process.ts';
 
@@ -39,6 +39,7 @@ describe('a process in a sandbox', () => {
     const { child, identity } = sandbox('for n in {1..100000}; do :; done');
     const found = await letIn(child, identity, realClock);
     const [first = 0] = childrenOf(child.pid ?? 0);
+    expect(isAsleep(first)).toBe(true);
     expect(childrenOf(first)).toEqual([found.pid]);
     await expect.poll(() => nameOf(found.pid), { timeout: 5_000 }).toBe('sleep');
     for (const pid of [found.pid, first]) process.kill(pid, 'SIGKILL');
