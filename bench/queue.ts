@@ -51,7 +51,7 @@ try {
   const medians = new Map([...scores].map(([key, list]) => [key, medianOf(list)]));
   const table = new Report();
   report(table, options, medians);
-  if (options.systems.some((system) => !system.isPeer)) await benchIdle(table);
+  if (options.systems.some((system) => system.kind === 'blixard')) await benchIdle(table);
   table.finish(`Blixard beside other queues (${options.jobs} jobs)`, args);
 } finally {
   await cleanUp();

@@ -8,16 +8,29 @@ const submitsAtOnce = 500;
 const idsKept = 1_000;
 const warmUps = 50;
 const rounds = 300;
-const names = ['first get', 'get', 'claim', 'start', 'complete', 'cancel', 'retry'] as const;
+const names = [
+  'first get of a waiting job',
+  'get of a waiting job',
+  'first get of an ended job',
+  'get of an ended job',
+  'claim',
+  'start',
+  'complete',
+  'cancel',
+  'retry',
+] as const;
 type Name = (typeof names)[number];
 type Act = (index: number) => Promise<unknown>;
+
+type Known = Pick<Filled, 'waiting' | 'ended'>;
 
 /** A store that holds so many jobs: half of them wait, spread over the queues, and half have ended. */
 export interface Filled {
   readonly stored: Stored;
   readonly size: number;
-  /** Some of its jobs. */
-  readonly known: readonly string[];
+  /** Some of its jobs. A get of one that waits costs more: it is told what for. */
+  readonly waiting: readonly string[];
+  readonly ended: readonly string[];
 }
 
 /** Opens a store of each size, all at once, so that they can be measured in turns. */
@@ -30,12 +43,13 @@ export async function withFilled<T>(
   if (size === undefined) return act([]);
   return withStored(async (stored) => {
     const known = await fill(stored, size, queues);
-    return withFilled(others, queues, (more) => act([{ stored, size, known }, ...more]));
+    return withFilled(others, queues, (more) => act([{ stored, size, ...known }, ...more]));
   });
 }
 
-async function fill(stored: Stored, count: number, queues: readonly string[]): Promise<string[]> {
-  const kept: string[] = [];
+async function fill(stored: Stored, count: number, queues: readonly string[]): Promise<Known> {
+  const waiting: string[] = [];
+  const ended: string[] = [];
   // As many different jobs to ask for with few stored as with many, so that neither side reads the same few again.
   const apart = Math.max(1, Math.floor(count / idsKept));
   for (let done = 0; done < count; done += submitsAtOnce) {
@@ -47,9 +61,10 @@ async function fill(stored: Stored, count: number, queues: readonly string[]): P
     await Promise.all(
       made.filter((job) => job.spec.queue === 'ended').map((job) => stored.jobs.cancel(job.id)),
     );
-    kept.push(...made.filter((_, index) => isKept(done + index, apart)).map((job) => job.id));
+    for (const { id, spec } of made.filter((_, index) => isKept(done + index, apart)))
+      (spec.queue === 'ended' ? ended : waiting).push(id);
   }
-  return kept;
+  return { waiting, ended };
 }
 
 /** One job of so many; half of those kept wait and half have ended, in few as in many. */
@@ -59,7 +74,10 @@ function isKept(place: number, apart: number): boolean {
 }
 
 /** The commands in their order, each over jobs of its own; every call is one command on one job. */
-async function acts({ stored, known }: Filled, served: string): Promise<Readonly<Record<Name, Act>>> {
+async function acts(
+  { stored, waiting, ended }: Filled,
+  served: string,
+): Promise<Readonly<Record<Name, Act>>> {
   const make = async (queue: string): Promise<string[]> => {
     const jobs = Array.from({ length: warmUps + rounds }, () => ({ ...emptyJob, queue }));
     return (await stored.jobs.submitAll(jobs)).map((job) => job.id);
@@ -70,11 +88,16 @@ async function acts({ stored, known }: Filled, served: string): Promise<Readonly
   const claimed: AttemptRef[] = [];
   const at = (index: number): string => own[index] ?? '';
   const held = (index: number): AttemptRef => claimed[index] ?? { jobId: '', attempt: 0 };
-  const get: Act = (index) => stored.queries.get(known[(index * 7_919) % known.length] ?? '');
+  const getOf =
+    (ids: readonly string[]): Act =>
+    (index) =>
+      stored.queries.get(ids[(index * 7_919) % ids.length] ?? '');
   return {
     // Of jobs nobody has asked for lately: their pages are read from the file. A thousand jobs are always in memory.
-    'first get': get,
-    get,
+    'first get of a waiting job': getOf(waiting),
+    'get of a waiting job': getOf(waiting),
+    'first get of an ended job': getOf(ended),
+    'get of an ended job': getOf(ended),
     claim: async () => {
       const [job] = (await stored.work({ want: 1 })).claimed;
       if (job === undefined) throw new Error('nothing to claim');
@@ -112,18 +135,18 @@ export async function benchCommands(
   for (const name of names) {
     const [base = 0, ...others] = await inTurns(commands.map((each) => each[name]));
     for (const [place, p50] of others.entries()) {
-      const title = `${name} by id${how}, ${filled[place + 1]?.size} stored (baseline: ${filled[0]?.size})`;
+      const title = `${name}${how}, ${filled[place + 1]?.size} stored (baseline: ${filled[0]?.size})`;
       report.add(title, 'µs p50', p50, base);
     }
-    if (name === 'get') lastGet = others.at(-1) ?? base;
+    if (name === 'get of an ended job') lastGet = others.at(-1) ?? base;
   }
   return lastGet;
 }
 
 /** How the earlier system did it: every job is read and decoded to find one. `get` is what it costs by id, µs. */
 export async function benchLoadAll(report: Report, filled: readonly Filled[], get: number): Promise<void> {
-  for (const { stored, size, known } of filled) {
-    const id = known.at(-1);
+  for (const { stored, size, ended } of filled) {
+    const id = ended.at(-1);
     const times = await timed(size > 10_000 ? 1 : 5, async () => {
       const rows = await stored.db.query({ sql: 'SELECT jobs.*, spec FROM jobs JOIN job_data USING (seq)' });
       const jobs = rows.map((row) => ({ id: row['id'], spec: JSON.parse(String(row['spec'])) as unknown }));

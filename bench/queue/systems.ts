@@ -6,9 +6,9 @@ export type Server = 'redis-always' | 'redis-everysec' | 'postgres' | 'none';
 /** One row of the table. */
 export interface System {
   readonly name: string;
-  /** A module of this folder, or of `peers/`. */
+  /** A module of this folder. */
   readonly module: string;
-  readonly isPeer: boolean;
+  readonly kind: 'peer' | 'bare' | 'blixard';
   readonly server: Server;
   /** An acknowledged job is on disk: it survives a power cut. */
   readonly durable: boolean;
@@ -16,7 +16,11 @@ export interface System {
 }
 
 function blixard(name: string, options: Record<string, boolean>): System {
-  return { name, module: './blixard.ts', isPeer: false, server: 'none', durable: true, options };
+  return { name, module: './blixard.ts', kind: 'blixard', server: 'none', durable: true, options };
+}
+
+function bare(name: string, options: Record<string, boolean>): System {
+  return { name, module: './bare/contestant.mjs', kind: 'bare', server: 'none', durable: true, options };
 }
 
 function peer(
@@ -24,13 +28,13 @@ function peer(
   module: string,
   more: Pick<System, 'server' | 'durable'> & Partial<Pick<System, 'options'>>,
 ): System {
-  return { name, module: `./peers/${module}.mjs`, isPeer: true, options: {}, ...more };
+  return { name, module: `./peers/${module}.mjs`, kind: 'peer', options: {}, ...more };
 }
 
 /** The peer most others are compared with. */
 export const bullmqAlways = 'bullmq always';
 
-/** All of them, peers first. */
+/** All of them, peers first; what Blixard is measured against comes before it. */
 export const systems: readonly System[] = [
   peer(bullmqAlways, 'bullmq', { server: 'redis-always', durable: true }),
   peer('bullmq everysec', 'bullmq', { server: 'redis-everysec', durable: false }),
@@ -43,6 +47,8 @@ export const systems: readonly System[] = [
   }),
   peer('plainjob', 'plainjob', { server: 'none', durable: false }),
   peer('plainjob durable', 'plainjob', { server: 'none', durable: true, options: { durable: true } }),
+  bare('bare in-process', {}),
+  bare('bare over HTTP', { server: true }),
   blixard('blixard in-process', {}),
   blixard('blixard over HTTP', { server: true }),
 ];

@@ -71,12 +71,13 @@ export class JobQueries {
   /** One job; one that is pending, claimed, blocked or backed off says why. Throws JOB_NOT_FOUND, JOB_ID_AMBIGUOUS. */
   async get(idOrPrefix: string): Promise<Job> {
     const id = await this.resolveId(idOrPrefix);
-    const job = jobOf(await readJob(this.#db, id));
+    const row = await readJob(this.#db, id);
+    const job = jobOf(row);
     if (job.state === 'blocked') return { ...job, waiting: await whyBlocked(this.#db, id) };
     if (job.state === 'scheduled') return { ...job, waiting: whyBackedOff(job) };
     if (job.state === 'claimed') return { ...job, waiting: await this.#whyNotStarted(job) };
     if (job.state !== 'pending') return job;
-    const [gate] = await this.#db.query(gateOfJob.with({ id }));
+    const [gate] = await this.#db.query(gateOfJob.with({ seq: integer(row, 'seq') }));
     const held = gate === undefined ? null : whyQueueWaits(gate);
     return { ...job, waiting: held ?? (await this.#whyNobodyTakes(job)) };
   }

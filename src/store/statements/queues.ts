@@ -138,7 +138,7 @@ export const timesOfQueue = define<{ name: string }>(
 );
 
 /** What of its queue holds a job back. */
-export const gateOfJob = define<{ id: string }>(
+export const gateOfJob = define<{ seq: number }>(
   'queues.gateOfJob',
   `SELECT jobs.queue, jobs.waits_for_key, jobs.concurrency_key, s.paused, s.concurrency_max,
      s.key_concurrency_max, s.rate_max, s.rate_per_ms, s.key_rate_max, s.key_rate_per_ms,
@@ -146,7 +146,7 @@ export const gateOfJob = define<{ id: string }>(
      (SELECT opens_at_ms FROM rates
       WHERE rates.queue = jobs.queue AND key = jobs.concurrency_key) AS key_opens_at_ms,
      (SELECT ${heldStates.join(' + ')} FROM queue_counts WHERE queue_counts.queue = jobs.queue) AS held
-   FROM jobs CROSS JOIN queues AS s ON s.name = jobs.queue WHERE jobs.id = :id`,
+   FROM jobs CROSS JOIN queues AS s ON s.name = jobs.queue WHERE jobs.seq = :seq`,
 );
 
 type KeyLimit = { name: string; keyConcurrencyMax: number | null };
