@@ -90,8 +90,8 @@ export const defaults = {
    * Who makes one call after another on a persistent connection is answered within moments, and comes with the next
    * within moments: so long client and server wait for that without sleep, where it came as quickly the last time.
    */
-  answerBusyMs: 0.5,
-  nextCallBusyMs: 0.2,
+  answerBusyMs: 1,
+  nextCallBusyMs: 0.5,
   /** After a server refused a persistent connection, calls go over plain HTTP for this long. */
   callsRefusedMs: 60 * second,
   /** A request's head, and the whole of it, must have arrived by then. */
