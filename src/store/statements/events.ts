@@ -2,7 +2,7 @@
 import { define } from './define.ts';
 import { eachEvent, eventColumns, eventJob, eventNumber, numberedBetween } from './event-sets.ts';
 
-/** Of a job that is gone: its newest event tells it, and is kept as long as any other of it. */
+/** Of a job that is gone: its newest event tells it, and no other of it is kept longer. */
 const queueOfGone = (job: string): string =>
   `(SELECT gone.data->>'queue' FROM events AS gone INDEXED BY events_by_job
     WHERE gone.job_id = ${job} AND gone.kind = 'job.forgotten' ORDER BY gone.seq DESC LIMIT 1)`;

@@ -113,8 +113,8 @@ export const searches = {
 } as const;
 
 /**
- * The same of pairs of queue and state, a JSON list of `[queue, state]`: all in one read, so that a job that goes from one
- * of them to another meanwhile is found, and once.
+ * The same of pairs of queue and state, a JSON list of `[queue, state]`: all in one read, so that a job that goes from
+ * one of them to another meanwhile is found, and once.
  */
 export const searchPairs = define<Stretch & Conditions & { pairs: string; limit: number }>(
   'search.jobs.pairs',
