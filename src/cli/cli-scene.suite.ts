@@ -53,7 +53,7 @@ export class TestTerminal implements Terminal {
 export interface SceneOptions {
   readonly transport: () => Transport;
   readonly terminal?: TestTerminal;
-  readonly stdin?: string;
+  readonly stdin?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
   readonly host?: Partial<HostCommands>;
@@ -86,7 +86,7 @@ export class CliScene {
       version: '1.2.3',
       actor: 'ann@desk',
       terminal: this.terminal,
-      stdin: Readable.from([Buffer.from(stdin)]),
+      stdin: Readable.from([typeof stdin === 'string' ? Buffer.from(stdin) : stdin]),
       env,
       clock,
       host: { ...noHost, ...host },

@@ -11,7 +11,8 @@ afterEach(async () => {
   expect(await world.close()).toEqual([]);
 });
 
-const sceneWith = (stdin = ''): CliScene => new CliScene({ transport: () => appTransport(world.app), stdin });
+const sceneWith = (stdin: string | Buffer = ''): CliScene =>
+  new CliScene({ transport: () => appTransport(world.app), stdin });
 
 async function blixard(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const scene = sceneWith();
@@ -86,6 +87,25 @@ describe('blixard run --after', () => {
     expect(jobs.map(({ spec }) => spec.after)).toEqual([[b, first], [first]]);
     await world.startWorker();
     expect((await blixard('group', 'wait', 'file')).code).toBe(0);
+  });
+});
+
+describe('blixard job submit', () => {
+  it('refuses a file that is not UTF-8 as the server does, and a line that is no object, by its number', async () => {
+    const bad = [
+      [Buffer.from('{"command":["a"]}\n{"command":["caf\xe9"]}\n', 'latin1'), 'bytes that are not UTF-8'],
+      ['{"command":["a"]}\nnull\n', 'it must be a JSON object'],
+    ] as const;
+    const first = await detached('--', 'exit', '0');
+    for (const [stdin, problem] of bad) {
+      const scene = sceneWith(stdin);
+      expect(await scene.run('job', 'submit', '--file', '-', '--after', first)).toBe(125);
+      expect(scene.terminal.stderr).toContain(`--file -, line 2: ${problem}`);
+    }
+    const marked = sceneWith('\ufeff{"command":["caf\u00e9"]}\r\n');
+    expect(await marked.run('job', 'submit', '--file', '-'), marked.terminal.stderr).toBe(0);
+    const { jobs } = await world.client.call('listJobs');
+    expect(jobs.map(({ spec }) => spec.command)).toEqual([['caf\u00e9'], ['exit', '0']]);
   });
 });
 

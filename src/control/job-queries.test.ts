@@ -207,6 +207,14 @@ describe('a pending job says why it waits', () => {
 });
 
 describe('totals', () => {
+  it('count jobs per queue past any number of queues that have none any more', async () => {
+    const names = Array.from({ length: limits.countsMax }, (_, n) => `branch-${n}`);
+    const sql = 'INSERT INTO queue_counts (queue) SELECT value FROM json_each(?)';
+    await control.db.batch([{ sql, args: [JSON.stringify(names)] }]);
+    await control.jobs.submit({ ...trueJob, queue: 'main' });
+    expect((await control.queries.stats()).jobs).toEqual([{ queue: 'main', state: 'pending', count: 1 }]);
+  });
+
   it('count jobs by queue and state, and workers', async () => {
     await control.jobs.submit({ ...trueJob, queue: 'a' });
     const { id } = await control.jobs.submit({ ...trueJob, queue: 'a' });

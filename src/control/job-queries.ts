@@ -14,7 +14,6 @@ import { kindOf } from '../store/statements/by-state.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import { eventsOfJob } from '../store/statements/events.ts';
 import {
-  jobCounts,
   listJobs,
   listJobsByQueue,
   listJobsByQueueAndState,
@@ -23,7 +22,7 @@ import {
   pastAttempts,
   probe,
 } from '../store/statements/lists.ts';
-import { gateOfJob } from '../store/statements/queues.ts';
+import { countsAfter, gateOfJob } from '../store/statements/queues.ts';
 import { countOnline, workerById, workersInState } from '../store/statements/workers.ts';
 import { whyBackedOff } from './backed-off.ts';
 import { cursorOf, seqOf } from './cursor.ts';
@@ -168,7 +167,7 @@ export class JobQueries {
   }
 
   async stats(): Promise<Stats> {
-    const counts = await this.#db.query(jobCounts.with({ limit: limits.countsMax }));
+    const counts = await this.#db.query(countsAfter.with({ after: '', limit: limits.countsMax }));
     const [online] = await this.#db.query(countOnline.with({}));
     return {
       jobs: counts.flatMap(pairsOf).slice(0, limits.countsMax),

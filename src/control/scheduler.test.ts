@@ -49,6 +49,50 @@ async function stateOf(id: string): Promise<string> {
   return (await control.queries.get(id)).state;
 }
 
+describe('a wall clock that is set back', () => {
+  const rated = async (max: number): Promise<void> => {
+    await control.queues.set('default', { rateLimit: { max, perMs: 5_000 } });
+    for (let n = 0; n < 4; n++) await control.jobs.submit(trueJob);
+  };
+
+  it.each([1, 2])('keeps no queue of rate %i waiting for as long as it was set back', async (max) => {
+    const clock = new JumpingClock();
+    clock.jump(3_600_000);
+    const deps = { ...control, clock, random: seededRandom(1), log: silentLog };
+    const scheduler = new Scheduler(deps);
+    const worker = await TestWorker.join({ ...control, workers: new WorkerCommands(deps) });
+    scheduler.start();
+    await settle();
+    await rated(max);
+    expect(await worker.claim()).toHaveLength(1);
+    clock.jump(-3_600_000);
+    await worker.work({ want: 0 });
+    let claimed = 0;
+    void worker.work({ waitMs: 10_000 }).then((reply) => {
+      claimed = reply.claimed.length;
+    });
+    await settle();
+    clock.advance(0);
+    await settle();
+    clock.advance(5_000 / max);
+    await settle();
+    expect(claimed).toBe(1);
+    await scheduler.stop();
+  });
+
+  it('is noticed at the next start, too', async () => {
+    const clock = new FakeClock(control.clock.nowMs() + 3_600_000);
+    const deps = { ...control, clock, random: seededRandom(1), log: silentLog };
+    const later = { ...control, workers: new WorkerCommands(deps) };
+    await rated(1);
+    expect(await (await TestWorker.join(later)).claim()).toHaveLength(1);
+    control.scheduler.start();
+    await settle();
+    await advance(5_000);
+    expect(await (await TestWorker.join(control)).claim()).toHaveLength(1);
+  });
+});
+
 describe('a wall clock that is set forward', () => {
   it('takes no worker for lost that renews its lease, also when something else is due just then', async () => {
     const clock = new JumpingClock();

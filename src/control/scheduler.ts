@@ -13,7 +13,7 @@ import type { Random } from '../platform/random.ts';
 import type { Database } from '../store/database.ts';
 import { integer, integerOrNull, text } from '../store/statements/columns.ts';
 import { failExpired, nextDue, promoteDue } from '../store/statements/due.ts';
-import { openRates } from '../store/statements/rates.ts';
+import { bucketsOfSetClock, openRates } from '../store/statements/rates.ts';
 import { expireWorker, leasesAfter, overdueWorkers, putBack } from '../store/statements/workers.ts';
 import { tellMoved } from './moved.ts';
 import type { Signals, Unsubscribe } from './signals.ts';
@@ -36,6 +36,8 @@ export class Scheduler {
   #timerAtMs = Number.POSITIVE_INFINITY;
   /** Wall clock minus monotonic clock: it changes when the wall clock is set. */
   #clockOffsetMs = 0;
+  /** The wall clock may have been set back since buckets of rates were looked at. */
+  #clockIsNew = true;
   #running: Promise<void> | undefined;
   #listening: Unsubscribe[] = [];
   #started = false;
@@ -99,12 +101,14 @@ export class Scheduler {
 
   /** What a start, or a failure, has to find out anew. */
   async #firstLook(): Promise<void> {
+    this.#clockIsNew = true;
     await this.#loadLeases();
     await this.#loadNextDue();
     await this.#look();
   }
 
   async #look(): Promise<void> {
+    if (this.#clockIsNew) await this.#mendBuckets();
     const nowMs = this.#clock.nowMs();
     if (this.#dueAtMs <= nowMs) await this.#moveDue();
     if (this.#nextLeaseMs() <= nowMs) await this.#expire();
@@ -115,6 +119,21 @@ export class Scheduler {
     for (const statement of [failExpired, promoteDue]) await this.#moveAll(statement);
     await this.#openRates();
     await this.#loadNextDue();
+  }
+
+  /** No bucket is emptier than empty by the time it is now. */
+  async #mendBuckets(): Promise<void> {
+    this.#clockIsNew = false;
+    for (;;) {
+      const values = { nowMs: this.#clock.nowMs(), limit: limits.dueJobsPerBatch };
+      const statements = Object.values(bucketsOfSetClock).map((statement) => statement.with(values));
+      const found = (await this.#db.batch(statements)).map(({ rows }) => rows);
+      for (const queue of new Set(found.flat().map((row) => text(row, 'queue'))))
+        this.#signals.room(queue, limits.slotsMax);
+      if (found.some((rows) => rows.length === limits.dueJobsPerBatch)) continue;
+      if (found.some((rows) => rows.length > 0)) await this.#loadNextDue();
+      return;
+    }
   }
 
   /** Who waits for a token is woken: all, because how many there are says the claim. */
@@ -241,6 +260,7 @@ export class Scheduler {
     const offsetMs = this.#clock.nowMs() - this.#clock.monotonicMs();
     if (Math.abs(offsetMs - this.#clockOffsetMs) <= this.#leaseMs / 3) return false;
     this.#clockOffsetMs = offsetMs;
+    this.#clockIsNew = true;
     return true;
   }
 
@@ -251,7 +271,7 @@ export class Scheduler {
   }
 
   #nextMs(): number {
-    return Math.min(this.#dueAtMs, this.#nextLeaseMs());
+    return this.#clockIsNew ? 0 : Math.min(this.#dueAtMs, this.#nextLeaseMs());
   }
 
   #nextLeaseMs(): number {

@@ -151,29 +151,37 @@ describe('a search', () => {
     expect(await walk({ label: ['a=b'], text: 'true' })).toEqual({ ids: [id], pages: 1 });
   });
 
-  it('of several states finds a job that takes its next step at any time meanwhile', async () => {
-    const worker = await TestWorker.join(control);
-    const query = { state: ['claimed', 'pending'], queue: 'default', text: 'true' } as const;
-    let reads = 0;
-    for (let stepBefore = 0; stepBefore <= reads; stepBefore++) {
-      const id = await submit();
-      reads = 0;
-      let turn: Promise<unknown> = Promise.resolve();
-      const steppingDb: Database = {
-        batch: (statements) => control.db.batch(statements),
-        query: (statement) => {
-          const read = turn.then(async () => {
-            if (reads++ === stepBefore) await worker.claim();
-            return control.db.query(statement);
-          });
-          turn = read;
-          return read;
-        },
-        close: () => control.db.close(),
-      };
-      const { jobs } = await searchJobs(steppingDb, query, { before: limits.integerMax, limit: 1 });
-      expect(jobs.map((job) => job.id)).toEqual([id]);
+  it('of several states finds a job once that takes a step, or goes back, at any time meanwhile', async () => {
+    const query = { state: ['claimed', 'running', 'pending'], queue: 'default', text: 'true' } as const;
+    for (const step of ['claimed', 'put back']) {
+      for (let reads = 0, stepBefore = 0; stepBefore <= reads; stepBefore++) {
+        const worker = await TestWorker.join(control);
+        const id = await submit();
+        if (step === 'put back') await worker.run();
+        reads = 0;
+        let turn: Promise<unknown> = Promise.resolve();
+        const steppingDb: Database = {
+          batch: (statements) => control.db.batch(statements),
+          query: (statement) => {
+            const read = turn.then(async () => {
+              // A worker that registers anew has lost what it ran.
+              if (reads++ === stepBefore) await (step === 'claimed' ? worker.claim() : worker.register());
+              return control.db.query(statement);
+            });
+            turn = read;
+            return read;
+          },
+          close: () => control.db.close(),
+        };
+        const { jobs } = await searchJobs(steppingDb, query, { before: limits.integerMax, limit: 9 });
+        const place = `${step} before read ${stepBefore}`;
+        expect(
+          jobs.map((job) => job.id),
+          place,
+        ).toEqual([id]);
+        await control.jobs.cancel(id);
+        await worker.register();
+      }
     }
-    expect(reads).toBe(4);
   });
 });

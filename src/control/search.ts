@@ -8,7 +8,7 @@ import type { Database } from '../store/database.ts';
 import { kindOf } from '../store/statements/by-state.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import { countsAfter } from '../store/statements/queues.ts';
-import { createdUpTo, floors, searches, type WalkName } from '../store/statements/search.ts';
+import { createdUpTo, floors, searches, searchPairs } from '../store/statements/search.ts';
 import { cursorOf } from './cursor.ts';
 import { readJobRows } from './spec-pages.ts';
 import { jobOf } from './views.ts';
@@ -26,9 +26,10 @@ export async function searchJobs(
   query: Query,
   page: { readonly before: number; readonly limit: number },
 ): Promise<JobPage> {
-  const paths = await pathsOf(db, query);
+  const way = await wayOf(db, query);
   const range = await rangeOf(db, query);
   const values = { ...valuesOf(query), floor: range.floor, before: Math.min(page.before, range.before) };
+  const paths = 'pairs' in way ? way.pairs.map((pair) => ({ walk: kindOf(pair.state), ...pair })) : [way];
   const looked = Math.ceil(limits.searchedPerPage / paths.length);
   const ends = await Promise.all(
     paths.map(({ walk, ...pair }) => db.query(floors[walk].with({ ...values, ...pair, looked }))),
@@ -36,59 +37,43 @@ export async function searchJobs(
   // Where the first of the paths has looked far enough, so that no path has looked further.
   const end = ends.flat().map((row) => integer(row, 'seq'));
   const floor = Math.max(values.floor, ...end);
-  const { rows, nextCursor } = await readJobRows('jobs', values.before, page.limit, async (before, limit) => {
-    const found = await Promise.all(
-      paths.map(({ walk, ...pair }) =>
-        db.query(searches[walk].with({ ...values, ...pair, floor, before, limit })),
-      ),
-    );
-    // One that has changed its state in between was found on two paths.
-    const bySeq = new Map(found.flat().map((row) => [integer(row, 'seq'), row]));
-    return [...bySeq.values()].sort((a, b) => integer(b, 'seq') - integer(a, 'seq')).slice(0, limit);
+  const { rows, nextCursor } = await readJobRows('jobs', values.before, page.limit, (before, limit) => {
+    const asked = { ...values, floor, before, limit };
+    if (!('pairs' in way)) return db.query(searches[way.walk].with(asked));
+    const pairs = JSON.stringify(way.pairs.map(({ queue, state }) => [queue, state]));
+    return db.query(searchPairs.with({ ...asked, pairs }));
   });
   const lookedUpTo = end.length === 0 ? null : cursorOf('jobs', floor + 1);
   return { jobs: rows.map((row) => jobOf(row)), nextCursor: nextCursor ?? lookedUpTo };
 }
 
-/** An index to walk; of queue and state, those of one pair. */
-interface Path {
-  readonly walk: WalkName;
-  readonly queue?: string;
-  readonly state?: string;
-}
+/** One index to walk, or that of queue and state for some pairs side by side. */
+type Way =
+  | { readonly walk: keyof typeof searches }
+  | { readonly pairs: readonly { readonly queue: string; readonly state: JobState }[] };
 
-/** The index that is most likely to lead past few others, walked once for each pair it takes. */
-async function pathsOf(db: Database, query: Query): Promise<readonly Path[]> {
+/** By the index that is most likely to lead past few others. */
+async function wayOf(db: Database, query: Query): Promise<Way> {
   const { label = [], tenant, group, queue } = query;
   const states = statesOf(query);
-  if (group !== undefined) return [{ walk: 'group' }];
-  if (label.length > 0) return [{ walk: 'label' }];
+  if (group !== undefined) return { walk: 'group' };
+  if (label.length > 0) return { walk: 'label' };
   // Most jobs are of the default tenant, so there is no index of those.
-  if (tenant !== undefined && tenant !== defaults.tenant) return [{ walk: 'tenant' }];
-  if (queue !== undefined) {
-    const some = states ?? jobMachine.states;
-    return some.map((state) => ({ walk: kindOf(state), queue, state }));
-  }
-  if (states === undefined) return [{ walk: 'all' }];
+  if (tenant !== undefined && tenant !== defaults.tenant) return { walk: 'tenant' };
+  if (queue !== undefined) return { pairs: (states ?? jobMachine.states).map((state) => ({ queue, state })) };
+  if (states === undefined) return { walk: 'all' };
   const queues = await db.query(countsAfter.with({ after: '', limit: limits.searchPaths + 1 }));
   // With so many queues, one walk over all jobs of a page costs less.
   const count = queues.length * states.length;
-  if (count === 0 || count > limits.searchPaths) return [{ walk: 'all' }];
-  return queues.flatMap((row) =>
-    states.map((state) => ({ walk: kindOf(state), queue: text(row, 'queue'), state })),
-  );
+  if (count === 0 || count > limits.searchPaths) return { walk: 'all' };
+  return { pairs: queues.flatMap((row) => states.map((state) => ({ queue: text(row, 'queue'), state }))) };
 }
 
-/**
- * The states that are asked for, each once, in the order in which jobs take them: who looks in one after another misses
- * none that takes its next step meanwhile. Undefined for all.
- */
+/** The states that are asked for, each once; undefined for all. */
 export function statesOf({ state }: Pick<Query, 'state'>): readonly JobState[] | undefined {
   if (state === undefined) return undefined;
   const states = new Set([state].flat());
-  return states.size === jobMachine.states.length
-    ? undefined
-    : jobMachine.states.filter((each) => states.has(each));
+  return states.size === jobMachine.states.length ? undefined : [...states];
 }
 
 function valuesOf(query: Query) {

@@ -77,6 +77,8 @@ export const defaults = {
   port: 3020,
   /** A webhook's receiver must have answered whole by then. */
   webhookTimeoutMs: 10 * second,
+  /** How long a webhook may pass over events until its place is stored. */
+  webhookPlaceMs: 60 * minute,
   /** Silence on a followed log until a comment tells that the server is there. */
   followHeartbeatMs: 15 * second,
   /** Silence after which a follower takes the connection for lost: three heartbeats. */

@@ -119,6 +119,22 @@ describe('many jobs that take a step together', () => {
     expect(ofJob.events.every(({ queue }) => queue === 'default')).toBe(true);
   });
 
+  it('are found by their queue when they are forgotten, too', async () => {
+    const [alone = ''] = await submit(1, { queue: 'other' });
+    await control.jobs.cancel(alone);
+    const together = await submit(2, { queue: 'other' });
+    await submit(1);
+    await complete(await worker.claim(3));
+    const before = (await feed.page({ queue: 'other' }, 0, 50)).events;
+    expect(before).toHaveLength(9);
+    for (const id of [alone, ...together]) await control.forget.remove(id);
+    const { events } = await feed.page({ queue: 'other' }, 0, 50);
+    expect(events.slice(0, 9)).toEqual(before);
+    expect(events.slice(9).map(({ kind }) => kind)).toEqual(Array(3).fill('job.forgotten'));
+    for (const event of before) expect(await feed.one(event.seq)).toEqual(event);
+    expect((await feed.page({ jobId: alone, queue: 'other' }, 0, 50)).events).toHaveLength(4);
+  });
+
   it('are told of every attempt, those given back too', async () => {
     const [id = ''] = await submit(1);
     const [first] = await worker.claim();

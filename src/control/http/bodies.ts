@@ -80,12 +80,18 @@ function nestsDeeper(json: Buffer, depthMax: number): boolean {
  */
 export function parseJsonSafely(text: string): unknown {
   try {
-    return parse(text, undefined, { protoAction: 'error', constructorAction: 'error' });
+    const reviver = /[:[,\s]-0/.test(text) ? positiveZero : undefined;
+    return parse(text, reviver, { protoAction: 'error', constructorAction: 'error' });
   } catch (error) {
     throw (
       poisonOf(text) ?? new BlixardError('BODY_INVALID_JSON', { problem: problemOf(error) }, { cause: error })
     );
   }
+}
+
+/** JSON knows -0, and what is stored does not: the same body again would ask for something else. */
+function positiveZero(_name: string, value: unknown): unknown {
+  return value === 0 ? 0 : value;
 }
 
 /** Undefined for a text that is no JSON. */

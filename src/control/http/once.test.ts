@@ -122,3 +122,17 @@ describe('the header Idempotency-Key on a call that does not keep it', () => {
     expect(response.status).toBe(200);
   });
 });
+
+it('the same id and body is the same job where JSON has -0, alone and in a batch', async () => {
+  const post = async (path: string, type: string, id: string): Promise<unknown[]> => {
+    const body = `{"id":"${id}","command":["true"],"priority":-0,"backoff":{"jitter": -0.0}}`;
+    const answers = await Promise.all(
+      [1, 2].map(() =>
+        fetch(`${system.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body }),
+      ),
+    );
+    return answers.map(({ status }) => status);
+  };
+  expect(await post('/v1/jobs', 'application/json', client.newJobId())).toEqual([201, 201]);
+  expect(await post('/v1/jobs/batch', 'application/x-ndjson', client.newJobId())).toEqual([201, 201]);
+});

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Job, SubmitJob } from '../../contract/job.ts';
 import { limits } from '../../domain/limits.ts';
+import type { Clock } from '../../platform/clock.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
+import { Groups } from './groups.ts';
 
 let control: Control;
 let worker: TestWorker;
@@ -82,6 +84,27 @@ describe('a group', () => {
     const left = control.groups.waitFinished('g', 1_000, leave.signal);
     leave.abort();
     expect((await left).finished).toBe(false);
+  });
+
+  it('is waited for no longer than asked when the wall clock is set back meanwhile', async () => {
+    await submit();
+    const { clock } = control;
+    let wall = 0;
+    const setClock: Clock = {
+      nowMs: () => clock.nowMs() + wall,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, fire) => clock.after(delayMs, fire),
+    };
+    const groups = new Groups({ ...control, clock: setClock });
+    let told: unknown;
+    void groups.waitFinished('g', 1_000, never).then((group) => {
+      told = group;
+    });
+    await settle();
+    wall = -3_600_000;
+    clock.advance(1_000);
+    await settle();
+    expect(told).toMatchObject({ finished: false });
   });
 
   it('is cancelled: jobs that run are asked to stop, all others end, and no other group is touched', async () => {

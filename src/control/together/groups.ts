@@ -45,14 +45,14 @@ export class Groups {
 
   /** The group when all of its jobs have ended, or as it is after `waitMs` or when `signal` aborts. */
   async waitFinished(name: string, waitMs: number, signal: AbortSignal): Promise<Group> {
-    const untilMs = this.#clock.nowMs() + waitMs;
+    const untilMs = this.#clock.monotonicMs() + waitMs;
     const wakeup = new Wakeup({ clock: this.#clock, signal });
     // Listening starts before the first look, so that an end in between is not missed.
     const unsubscribe = this.#signals.onGroupMoved(name, () => wakeup.wake());
     try {
       for (;;) {
         const group = await this.get(name);
-        const leftMs = untilMs - this.#clock.nowMs();
+        const leftMs = untilMs - this.#clock.monotonicMs();
         if (group.finished || leftMs <= 0 || signal.aborted) return group;
         await wakeup.next(leftMs);
       }

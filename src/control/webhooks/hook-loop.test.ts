@@ -203,3 +203,14 @@ it('a webhook that wants nothing of a flood keeps its place all the same', async
   await eventually(async () => (await get()).seq === limits.webhookCursorStep);
   expect(receiver.received).toEqual([]);
 });
+
+it('a webhook that wants nothing of a few events keeps its place after a while', async () => {
+  await put({ kinds: ['worker.'] });
+  await submit();
+  await submit();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect((await get()).seq).toBe(0);
+  clock.advance(defaults.webhookPlaceMs);
+  await eventually(async () => (await get()).seq === 2);
+  expect(receiver.received).toEqual([]);
+});

@@ -3,6 +3,7 @@
  * the one it is at, are in the store: after a crash it goes on there. An event that still fails after
  * `limits.webhookTriesMax` tries is written down as failed, and the next one's turn comes.
  */
+import { defaults } from '../../domain/defaults.ts';
 import { problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import { backoffDelayMs, infraBackoff, webhookBackoff } from '../../domain/retry.ts';
@@ -80,7 +81,9 @@ export class HookLoop {
     if (hook === undefined || hook.view.paused) return;
     const { kinds, queue } = hook.view;
     const retry = await this.#retryOf(hook);
+    const { clock } = this.#deps;
     let stored = hook.view.seq;
+    let storedAtMs = clock.monotonicMs();
     let position = stored;
     while (!this.#stopped.signal.aborted) {
       const stretch = await this.#deps.events.read({ kinds, queue }, position, limits.webhookPage);
@@ -94,13 +97,17 @@ export class HookLoop {
         await this.#deliver(hook, event, message, retry?.deliveryId === message.id ? retry : undefined);
         if (this.#stopped.signal.aborted) return;
         stored = event.seq;
+        storedAtMs = clock.monotonicMs();
       }
       position = stretch.position;
-      if (position - stored >= limits.webhookCursorStep) {
+      const leftMs = storedAtMs + defaults.webhookPlaceMs - clock.monotonicMs();
+      // Else what it has passed over, once forgotten, looks like events it has not had.
+      if (position - stored >= limits.webhookCursorStep || (position > stored && leftMs <= 0)) {
         await this.#deps.db.batch([moveCursorOf(hook, position)]);
         stored = position;
+        storedAtMs = clock.monotonicMs();
       }
-      if (!stretch.more) await wakeup.next();
+      if (!stretch.more) await wakeup.next(position > stored ? leftMs : undefined);
     }
   }
 

@@ -49,6 +49,16 @@ describe('a webhook', () => {
     ]);
   });
 
+  it('of a queue gets what it has missed of jobs that are forgotten by then, with their queue', async () => {
+    await put({ queue: 'builds', kinds: ['job.cancelled'], paused: true });
+    const { id } = await submit('builds');
+    await client.call('cancelJob', { params: { id } });
+    await client.call('removeJob', { params: { id } });
+    await put({ queue: 'builds', kinds: ['job.cancelled'] });
+    await eventually(() => receiver.received.length === 1);
+    expect(receiver.received[0]?.data).toMatchObject({ jobId: id, queue: 'builds', reason: 'cancelled' });
+  });
+
   it('gets only what it asks for', async () => {
     await put({ kinds: ['job.cancelled', 'worker.'], queue: 'builds' });
     for (const queue of ['default', 'builds']) {

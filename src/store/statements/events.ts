@@ -2,8 +2,14 @@
 import { define } from './define.ts';
 import { eachEvent, eventColumns, eventJob, eventNumber, numberedBetween } from './event-sets.ts';
 
-/** Of the job; an event whose job is gone, or that has none, may name it itself. */
-const queueOfEvent = `coalesce((SELECT queue FROM jobs WHERE jobs.id = ${eventJob}), log.data->>'queue')`;
+/** Of a job that is gone: its newest event tells it, and no other of it is kept longer. */
+const queueOfGone = (job: string): string =>
+  `(SELECT gone.data->>'queue' FROM events AS gone INDEXED BY events_by_job
+    WHERE gone.job_id = ${job} AND gone.kind = 'job.forgotten' ORDER BY gone.seq DESC LIMIT 1)`;
+
+/** Of the job; an event that has none may name it itself. */
+const queueOfEvent = `coalesce((SELECT queue FROM jobs WHERE jobs.id = ${eventJob}), log.data->>'queue',
+  ${queueOfGone(eventJob)})`;
 
 /** Number of the newest event; null when there is none. */
 export const newestEvent = define<Record<never, never>>(
@@ -45,7 +51,7 @@ const timesOfSets = `SELECT created_at_ms AS at_ms FROM jobs WHERE id = :jobId
 export const eventsOfJob = define<{ jobId: string; after: number; limit: number }>(
   'events.ofJob',
   `SELECT seq, at_ms, kind, job_id, attempt, worker_id, data,
-     coalesce((SELECT queue FROM jobs WHERE jobs.id = job_id), data->>'queue') AS queue
+     coalesce((SELECT queue FROM jobs WHERE jobs.id = :jobId), data->>'queue', ${queueOfGone(':jobId')}) AS queue
    FROM (
      SELECT seq, at_ms, kind, job_id, attempt, worker_id, data FROM events INDEXED BY events_by_job
      WHERE job_id = :jobId AND seq > :after

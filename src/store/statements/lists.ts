@@ -3,7 +3,6 @@ import { heldStates } from '../../domain/job.ts';
 import { inState, type StateKind, stateKinds } from './by-state.ts';
 import { define, literals } from './define.ts';
 import { jobColumns } from './jobs.ts';
-import { countColumns } from './queues.ts';
 
 const page = 'seq < :before ORDER BY seq DESC LIMIT +:limit';
 
@@ -81,12 +80,6 @@ export const pastAttempts = define<{ jobId: string; limit: number }>(
   `SELECT job_id, 'ended' AS state, ${attemptColumns},
      ${memoryOr("(SELECT spec->>'memoryMiB' FROM job_data WHERE seq = (SELECT seq FROM jobs WHERE id = :jobId))")}
    FROM past_attempts WHERE job_id = :jobId ORDER BY attempt DESC LIMIT +:limit`,
-);
-
-/** Totals of each queue, one column per state, as the writes keep them. */
-export const jobCounts = define<{ limit: number }>(
-  'lists.counts',
-  `SELECT ${countColumns} FROM queue_counts WHERE queue > '' ORDER BY queue LIMIT +:limit`,
 );
 
 /** Answers when the store does. */

@@ -34,6 +34,34 @@ export const giveBackTokens = define<OfHolder & { attempts: string; nowMs: numbe
    WHERE rates.queue = of_queue AND rates.key = of_key`,
 );
 
+const beyondEmpty = 'full_at_units > (CAST(:nowMs AS INTEGER) + per_ms) * rate_max';
+const asIfUsedNow = `full_at_units = (CAST(:nowMs AS INTEGER) + per_ms) * rate_max`;
+
+/**
+ * A clock that was set back leaves buckets that are emptier than empty: they would be closed for as long as it was set
+ * back. Those without a token are empty now, those that had some have one; so many of them as `limit`.
+ */
+export const bucketsOfSetClock = {
+  closed: define<{ nowMs: number; limit: number }>(
+    'rates.closedOfSetClock',
+    `UPDATE rates SET ${asIfUsedNow}, opens_at_ms = CAST(:nowMs AS INTEGER) + (per_ms + rate_max - 1) / rate_max
+     WHERE (queue, key) IN (
+       SELECT queue, key FROM rates INDEXED BY rates_opening
+       WHERE opens_at_ms IS NOT NULL AND opens_at_ms > :nowMs AND ${beyondEmpty}
+       ORDER BY opens_at_ms, queue, key LIMIT +:limit)
+     RETURNING queue`,
+  ),
+  open: define<{ nowMs: number; limit: number }>(
+    'rates.openOfSetClock',
+    `UPDATE rates SET ${asIfUsedNow} - per_ms
+     WHERE (queue, key) IN (
+       SELECT queue, key FROM rates INDEXED BY rates_full
+       WHERE opens_at_ms IS NULL AND full_at_ms > :nowMs AND ${beyondEmpty}
+       ORDER BY full_at_ms, queue, key LIMIT +:limit)
+     RETURNING queue`,
+  ),
+} as const;
+
 /** Buckets that have a token again let jobs be claimed, the longest due first. */
 export const openRates = define<{ nowMs: number; limit: number }>(
   'rates.open',

@@ -2,7 +2,7 @@
  * Searches: each walks one index, newest first, over a bounded stretch of it, and tests each job there for the rest
  * of what is asked.
  */
-import { inState, type StateKind } from './by-state.ts';
+import { inState, type StateKind, stateKinds } from './by-state.ts';
 import { define } from './define.ts';
 import { jobColumns } from './jobs.ts';
 
@@ -94,17 +94,35 @@ function floorBy({ from, seq, where }: Walk, name: WalkName) {
   );
 }
 
+/** Those of the pair of queue and state that `pair` is; there are none but those of its kind. */
+const ofPair = stateKinds
+  .map((kind) => {
+    const { from, where } = inState(kind, 'pair.value->>0', 'pair.value->>1');
+    return `SELECT seq FROM (SELECT jobs.seq FROM ${from}
+      WHERE ${where} AND jobs.seq > :floor AND jobs.seq < :before AND ${conditions}
+      ORDER BY jobs.seq DESC LIMIT +:limit)`;
+  })
+  .join(' UNION ALL ');
+
 /** Up to `limit` jobs of the stretch that meet the conditions, newest first. */
 export const searches = {
   all: searchBy(walks.all, 'all'),
-  pending: searchBy(walks.pending, 'pending'),
-  waiting: searchBy(walks.waiting, 'waiting'),
-  taken: searchBy(walks.taken, 'taken'),
-  over: searchBy(walks.over, 'over'),
   tenant: searchBy(walks.tenant, 'tenant'),
   group: searchBy(walks.group, 'group'),
   label: searchBy(walks.label, 'label'),
 } as const;
+
+/**
+ * The same of pairs of queue and state, a JSON list of `[queue, state]`: all in one read, so that a job that goes from
+ * one of them to another meanwhile is found, and once.
+ */
+export const searchPairs = define<Stretch & Conditions & { pairs: string; limit: number }>(
+  'search.jobs.pairs',
+  `SELECT ${jobColumns} FROM jobs WHERE seq IN (
+     SELECT best.seq FROM json_each(:pairs) AS pair CROSS JOIN jobs AS best WHERE best.seq IN (${ofPair})
+     ORDER BY best.seq DESC LIMIT +:limit)
+   ORDER BY seq DESC`,
+);
 
 /** Where a stretch ends that has `looked` jobs of the walk; no row when all of them are in it. */
 export const floors = {

@@ -15,7 +15,7 @@ import { allStatements } from './index.ts';
  */
 const sortsAFewRows = new Set([
   ...['work.claim', 'work.claimAmongOthers', 'lines.claim', 'keyPolicy.apply'],
-  ...['lists.jobsByStates', 'lists.jobsByQueue'],
+  ...['lists.jobsByStates', 'lists.jobsByQueue', 'search.jobs.pairs'],
   ...['claimed.tell', 'claimed.ofToken', 'rates.giveBack', 'events.between', 'events.ofJob'],
 ]);
 

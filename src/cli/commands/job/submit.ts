@@ -33,7 +33,8 @@ export function addJobSubmit(parent: Command, home: CommandHome): void {
 
 async function run(call: Call<Options>): Promise<undefined> {
   const { file } = call.options;
-  const given = jobsOf(file === '-' ? await readAll(call.context.stdin) : await readText(file), file);
+  const bytes = file === '-' ? await readAll(call.context.stdin) : await readBytes(file);
+  const given = jobsOf(bytes, file);
   const { jobs } = await withClient(call, async (client) => {
     const body = await withTogetherFlags(client, given, call.options);
     return await client.call('submitJobs', { body });
@@ -42,31 +43,46 @@ async function run(call: Call<Options>): Promise<undefined> {
 }
 
 /** What is wrong inside of a job is for the server to say. */
-function jobsOf(text: string, file: string): SubmitJob[] {
-  return text
+function jobsOf(bytes: Buffer, file: string): SubmitJob[] {
+  return bytes
+    .toString('latin1')
     .replace(/\n$/, '')
     .split('\n')
     .map((line, index) => {
-      const wrong = (problem: string): BlixardError =>
-        new BlixardError('USAGE', { problem: `--file ${file}, line ${index + 1}: ${problem}` });
-      if (line.trim() === '') throw wrong(blankLine);
       try {
-        return JSON.parse(line) as SubmitJob;
+        return jobOf(decoded(Buffer.from(line, 'latin1')));
       } catch (error) {
-        throw wrong(problemOf(error));
+        const problem = `--file ${file}, line ${index + 1}: ${problemOf(error)}`;
+        throw new BlixardError('USAGE', { problem }, { cause: error });
       }
     });
 }
 
-async function readText(file: string): Promise<string> {
+function jobOf(line: string): SubmitJob {
+  if (line.trim() === '') throw new TypeError(blankLine);
+  const job: unknown = JSON.parse(line);
+  if (typeof job === 'object' && job !== null && !Array.isArray(job)) return job as SubmitJob;
+  throw new TypeError('it must be a JSON object');
+}
+
+/** What is no UTF-8 is refused, as by the server: with other characters another command would run. */
+function decoded(line: Buffer): string {
   try {
-    return await readFile(file, 'utf8');
+    return new TextDecoder('utf-8', { fatal: true }).decode(line);
+  } catch (error) {
+    throw new TypeError('bytes that are not UTF-8', { cause: error });
+  }
+}
+
+async function readBytes(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
   } catch (error) {
     throw new BlixardError('USAGE', { problem: `--file ${file}: ${problemOf(error)}` }, { cause: error });
   }
 }
 
-async function readAll(stdin: Readable): Promise<string> {
+async function readAll(stdin: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stdin) {
@@ -75,5 +91,5 @@ async function readAll(stdin: Readable): Promise<string> {
     if (bytes > limits.bodyBytes)
       throw new BlixardError('USAGE', { problem: `--file -: more than ${limits.bodyBytes} bytes` });
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
