@@ -49,16 +49,24 @@ export const readBackoff: FlagReader<{ delayMs: number; type?: BackoffPolicy['ty
 export const readSignedInteger: FlagReader<number> = (flag, text) =>
   orRefuse(/^-?\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number');
 
-/** `2030-01-31T08:00` (local time unless it names a zone) or epoch ms → epoch ms. */
+/** `2030-01-31T08:00`, or `2030-01-31` (local time unless it names a zone), or epoch ms → epoch ms. */
 export const readTimeMs: FlagReader<number> = (flag, text) => {
-  const timeMs = /^\d{11,15}$/.test(text)
-    ? Number(text)
-    : /^\d{4}-\d\d-\d\d/.test(text)
-      ? Date.parse(text)
-      : Number.NaN;
+  const timeMs = /^\d{11,15}$/.test(text) ? Number(text) : calendarMs(text);
   const allowed = 'a time such as 2030-01-31T08:00, 2030-01-31T08:00Z or epoch milliseconds';
   return orRefuse(timeMs >= 0 ? timeMs : undefined, flag, text, allowed);
 };
+
+const calendarForm =
+  /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(?: ?(Z|[+-]\d\d:?\d\d))?)?$/;
+
+/** Epoch ms; a day alone is its midnight here. NaN for what is no time, though `Date.parse` makes one of it. */
+function calendarMs(text: string): number {
+  const [, day, time = '00:00', zone = ''] = calendarForm.exec(text.toUpperCase()) ?? [];
+  const dayMs = Date.parse(`${day}T00:00Z`);
+  // The 31st of February is one of March to it.
+  if (day === undefined || !(dayMs >= 0) || !new Date(dayMs).toISOString().startsWith(day)) return Number.NaN;
+  return Date.parse(`${day}T${time}${zone.replace(/^(.\d\d)(\d\d)$/, '$1:$2')}`);
+}
 
 /** A time, or how long ago, for example `2h` → epoch ms, not before 1970. */
 export function readPastMs(flag: string, text: string, nowMs: number): number {

@@ -69,6 +69,9 @@ describe('blixard schedule', () => {
     const trigger = () => call('trigger', 'nightly', '--idempotency-key', 'k');
     expect((await trigger()).stdout).toBe((await trigger()).stdout);
     expect((await call('get', 'nightly')).stdout).toMatch(/^runs +1 fired, /m);
+    expect((await call('trigger', 'nightly', '--idempotency-key', 'a b')).stderr).toMatch(
+      /^blixard: --idempotency-key: idempotency-key is "a b"; allowed: visible .*\nhint: blixard schedule trigger /,
+    );
   });
 
   it.each([

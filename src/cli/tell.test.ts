@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardClient, type JobEvent, type SavedWebhook } from '../client/index.ts';
+import type { Transport } from '../client/transport.ts';
 import { appTransport } from '../control/http/app-transport.ts';
 import { startTestSystem, type TestSystem } from '../control/http/test-system.suite.ts';
-import { Receiver } from '../control/webhooks/receiver.suite.ts';
+import { isSigned, Receiver } from '../control/webhooks/receiver.suite.ts';
+import { BlixardError } from '../domain/errors.ts';
 import { forgetEvents } from '../store/statements/forget.ts';
 import { CliScene } from './cli-scene.suite.ts';
 
@@ -114,6 +116,27 @@ describe('blixard webhook', () => {
     expect(shown.stdout).not.toContain(secret);
     expect(await blixard('webhook', 'rm', 'ci')).toEqual({ code: 0, stdout: 'ci  removed\n', stderr: '' });
     expect((await blixard('webhook', 'get', 'ci')).stderr).toContain('There is no webhook ci.');
+  });
+
+  it('prints the secret of one whose making lost its answer', async () => {
+    let losses = 1;
+    const losing = (): Transport => {
+      const { call, ...rest } = appTransport(system.app);
+      return {
+        ...rest,
+        call: async (wire) => {
+          const reply = await call?.(wire);
+          if (reply !== undefined && (wire.route !== 'putWebhook' || losses-- === 0)) return reply;
+          throw new BlixardError('SERVER_UNREACHABLE', { url: 'here', problem: 'reset' });
+        },
+      };
+    };
+    const one = new CliScene({ transport: losing });
+    expect(await one.run('webhook', 'set', 'ci', '--url', receiver.url)).toBe(0);
+    expect(losses).toBe(-1);
+    const secret = /^secret {2}(whsec_\S+)$/m.exec(one.terminal.stdout)?.[1] ?? '';
+    await client.call('testWebhook', { params: { name: 'ci' } });
+    expect(receiver.received.map((message) => isSigned(secret, message))).toEqual([true]);
   });
 
   it('takes a secret from standard input, and wants a URL for a new one', async () => {

@@ -62,6 +62,8 @@ const flagOfField: Readonly<Record<string, string>> = {
   url: '--url',
   kind: '--kind',
   kinds: '--kind',
+  secret: '--secret-stdin',
+  'idempotency-key': '--idempotency-key',
 };
 
 /** Fields that are a time that passes, not one on the clock. */

@@ -12,6 +12,7 @@ import {
   routes,
 } from '../contract/routes.ts';
 import type { Group } from '../contract/together.ts';
+import { secretBytes, secretOf } from '../contract/webhook.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
@@ -25,7 +26,7 @@ import { Deadline } from './deadline.ts';
 import { type FollowEventsOptions, followEvents } from './follow-events.ts';
 import { type FollowEvent, type FollowOptions, followLogs } from './follow-logs.ts';
 import type { FollowDeps } from './follow-stream.ts';
-import { closed, endOfClosed, isRepeatable, madeRepeatable, unanswered } from './repeatable.ts';
+import { closed, endOfClosed, isRepeatable, type Making, madeRepeatable, unanswered } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireResponse } from './transport.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
@@ -71,6 +72,7 @@ export class BlixardClient {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #ids: Ids;
+  readonly #making: Making;
   readonly #closing = new AbortController();
 
   constructor(deps: { readonly transport: Transport; readonly clock?: Clock; readonly random?: Random }) {
@@ -78,18 +80,19 @@ export class BlixardClient {
     this.#clock = deps.clock ?? realClock;
     this.#random = deps.random ?? realRandom;
     this.#ids = makeIds(this.#clock, this.#random);
+    this.#making = { id: this.#ids, secret: () => secretOf(this.#random.bytes(secretBytes)) };
     // As many as there are calls that wait to be tried again.
     setMaxListeners(0, this.#closing.signal);
   }
 
   /**
    * Calls a route by its name in the table. Calls that may be repeated safely (every GET, submits and triggers, whose
-   * jobs always carry an id, retries, which always carry an Idempotency-Key, others that are given one, and a few such
-   * as `cancelJob` of which a second one changes nothing) are tried up to `limits.callTries` times when the connection
-   * is lost.
+   * jobs always carry an id, retries, which always carry an Idempotency-Key, others that are given one, sets of
+   * webhooks, which carry the secret of a new one, and a few such as `cancelJob` of which a second one changes nothing)
+   * are tried up to `limits.callTries` times when the connection is lost.
    */
   async call<N extends JsonRouteName>(name: N, ...[input]: CallArgs<N>): Promise<ReplyOf<N>> {
-    const ready = madeRepeatable(name, input ?? {}, this.#ids);
+    const ready = madeRepeatable(name, input ?? {}, this.#making);
     const { url } = this.#transport;
     const { status } = routes[name];
     const reply =

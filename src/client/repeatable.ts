@@ -12,6 +12,7 @@ const sameAgain: ReadonlySet<RouteName> = new Set([
   'cancelJob',
   'setQueue',
   'setSchedule',
+  'putWebhook',
   'pauseQueue',
   'resumeQueue',
   'pauseSchedule',
@@ -30,6 +31,19 @@ interface Named {
   readonly ids?: unknown;
 }
 
+/** A webhook as its caller gives it. */
+interface Secret {
+  readonly secret?: unknown;
+  readonly secretIfNew?: unknown;
+}
+
+/** Makes what a caller may leave out. */
+export interface Making {
+  readonly id: Ids;
+  /** Of a webhook. */
+  readonly secret: () => string;
+}
+
 /** Of connections that were never made. */
 const neverMade = new Set([
   'ECONNREFUSED',
@@ -40,21 +54,30 @@ const neverMade = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-/** The call with what makes it repeatable, where the caller has left that out: ids of new jobs, or a key. */
-export function madeRepeatable(name: RouteName, input: AnyInput, newId: Ids): AnyInput {
+/**
+ * The call with what makes it repeatable, where the caller has left that out: ids of new jobs, the secret of a webhook
+ * that is new, or a key.
+ */
+export function madeRepeatable(name: RouteName, input: AnyInput, making: Making): AnyInput {
   const { body, headers } = input;
   if (name === 'triggerSchedule' && isKeyed(input)) return input;
   if (newJobs.has(name)) {
     const withId = (job: Made | undefined): object => {
-      const { id = newId(), ...rest } = job ?? {};
+      const { id = making.id(), ...rest } = job ?? {};
       return { id, ...rest };
     };
     return { ...input, body: Array.isArray(body) ? body.map(withId) : withId(body) };
   }
+  if (name === 'putWebhook') return { ...input, body: withSecret(body, making) };
   const { ids }: Named = body ?? {};
   const takesKey = name === 'retryJob' || (name === 'redriveQueue' && ids !== undefined);
   if (!takesKey || isKeyed(input)) return input;
-  return { ...input, headers: { ...headers, 'idempotency-key': newId() } };
+  return { ...input, headers: { ...headers, 'idempotency-key': making.id() } };
+}
+
+function withSecret(body: Secret | undefined, making: Making): object {
+  const { secret, secretIfNew = making.secret(), ...rest } = body ?? {};
+  return { ...rest, ...(secret === undefined ? { secretIfNew } : { secret }) };
 }
 
 /** Whether it may be sent again: what the first one did is not done twice. */

@@ -9,6 +9,8 @@ import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
 export const kindPattern = '^[a-z][a-z0-9_.]{0,63}$';
 /** As Standard Webhooks has it: `whsec_` and the base64 of 24 to 64 bytes. */
 export const secretPattern = '^whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2,3}={0,2})?$';
+/** Bytes of a secret that is made. */
+export const secretBytes = 32;
 const urlPattern = '^https?://[^\\s\\u0000-\\u001f]+$';
 
 /** What is allowed for a kind, in words. */
@@ -30,16 +32,20 @@ const kinds = Type.Array(EventKind, {
   description: 'starts of the kinds to send; all when empty',
 });
 
+const secretText = (whose = '') =>
+  Type.String({
+    pattern: secretPattern,
+    writeOnly: true,
+    description: `whsec_ and base64 of 24 to 64 bytes${whose}`,
+  });
+
 export const PutWebhook = strict({
   url,
   kinds: Type.Optional(kinds),
   queue: Type.Optional(nullable(EventQueue)),
-  secret: Type.Optional(
-    Type.String({
-      pattern: secretPattern,
-      writeOnly: true,
-      description: 'whsec_ and base64 of 24 to 64 bytes',
-    }),
+  secret: Type.Optional(secretText()),
+  secretIfNew: Type.Optional(
+    secretText(', of a webhook that this call makes; one that is there keeps its own'),
   ),
   paused: Type.Optional(Type.Boolean()),
 });
@@ -69,10 +75,18 @@ export type Webhook = Static<typeof Webhook>;
 export const SavedWebhook = strict({
   webhook: Webhook,
   secret: nullable(
-    Type.String({ description: 'only when it was made by this call; it is never told again' }),
+    Type.String({
+      description:
+        'only to the call that made it, also when that is repeated with its secretIfNew; never again',
+    }),
   ),
 });
 export type SavedWebhook = Static<typeof SavedWebhook>;
+
+/** The secret of these bytes. */
+export function secretOf(bytes: Uint8Array): string {
+  return `whsec_${Buffer.from(bytes).toString('base64')}`;
+}
 
 export const WebhookPage = strict({ webhooks: Type.Array(Webhook) });
 

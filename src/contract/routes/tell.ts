@@ -78,7 +78,9 @@ export const tellRoutes = {
   putWebhook: {
     method: 'PUT',
     path: '/v1/webhooks/{name}',
-    summary: 'Make or change a webhook. It gets the events from now on; a secret made here is told only now.',
+    summary:
+      'Make or change a webhook. It gets the events from now on; a secret made here is told only now, and to the ' +
+      'same call again when that has a secretIfNew.',
     params: webhookParams,
     body: PutWebhook,
     status: 200,

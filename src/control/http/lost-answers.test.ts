@@ -3,7 +3,7 @@ import { httpTransport } from '../../client/http-transport.ts';
 import { BlixardClient } from '../../client/index.ts';
 import type { Transport } from '../../client/transport.ts';
 import { BlixardError } from '../../domain/errors.ts';
-import { Receiver } from '../webhooks/receiver.suite.ts';
+import { isSigned, Receiver } from '../webhooks/receiver.suite.ts';
 import { startTestSystem, type TestSystem, TestWorker } from './test-system.suite.ts';
 
 let system: TestSystem;
@@ -80,5 +80,20 @@ it('a redelivery whose answer is lost is made again, under the same id', async (
   expect(again).toMatchObject({ id: test.id, state: 'delivered', tries: 3 });
   expect(lost).toBe(1);
   expect(receiver.received.map(({ id }) => id)).toEqual([test.id, test.id, test.id]);
+  await receiver.close();
+});
+
+it('the secret of a webhook is told although the answer of its making was lost, and never after that', async () => {
+  const receiver = await Receiver.start();
+  const params = { name: 'ci' };
+  const { secret } = await lose().call('putWebhook', { params, body: { url: receiver.url } });
+  const changed = await lose().call('putWebhook', { params, body: { url: receiver.url, kinds: ['job.'] } });
+  expect(changed.secret).toBeNull();
+  const secretIfNew = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
+  const other = await client.call('putWebhook', { params, body: { url: receiver.url, secretIfNew } });
+  expect(other.secret).toBeNull();
+  expect(lost).toBe(2);
+  await client.call('testWebhook', { params });
+  expect(receiver.received.map((message) => isSigned(secret ?? '', message))).toEqual([true]);
   await receiver.close();
 });

@@ -70,7 +70,7 @@ export interface CancelWhy {
 
 export const notCancelled: CancelWhy = { reason: null, by: null };
 
-export interface ModelJob extends Omit<NewModelJob, 'expireInMs' | 'runAtMs' | 'after'> {
+export interface ModelJob extends Omit<NewModelJob, 'runAtMs' | 'after'> {
   /** How each job it runs after ended, as far as it has heard. */
   readonly parents: Map<ModelJob, JobState | undefined>;
   readonly order: number;

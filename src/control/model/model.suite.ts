@@ -39,13 +39,13 @@ export class Model {
     return [...this.#queues];
   }
 
-  submit({ expireInMs, after, ...given }: NewModelJob, nowMs: number): ModelJob {
+  submit({ after, ...given }: NewModelJob, nowMs: number): ModelJob {
     const job: ModelJob = {
       ...given,
       order: this.#submitted++,
       parents: new Map(after.map((parent) => [parent, undefined])),
       state: after.length > 0 ? 'blocked' : given.runAtMs > nowMs ? 'scheduled' : 'pending',
-      expiresAtMs: expireInMs === undefined ? null : given.runAtMs + expireInMs,
+      expiresAtMs: given.expireInMs === undefined ? null : given.runAtMs + given.expireInMs,
       attempt: 0,
       attemptsUsed: 0,
       infraFailures: 0,

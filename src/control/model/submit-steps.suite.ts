@@ -91,7 +91,7 @@ const submitUnique = step(
       expect((await submitting).id).toBe(holder.id);
       pair.model.answers.push(answer);
       const runAtMs = pair.nowMs + given.delayMs;
-      if (holder.expiresAtMs !== null) holder.expiresAtMs += runAtMs - holder.runAtMs;
+      if (holder.expiresAtMs !== null) holder.expiresAtMs = runAtMs + (holder.expireInMs ?? 0);
       holder.runAtMs = runAtMs;
       const state = given.delayMs > 0 ? 'scheduled' : 'pending';
       if (state !== holder.state) pair.model.move(holder, state, pair.nowMs);

@@ -68,6 +68,43 @@ describe('when the clocks change', () => {
     ]);
   });
 
+  it('so it is with each time of a list or a range', () => {
+    for (const cron of ['30 2,14 * * *', '30 2,14-14 * * *']) {
+      expect(slots(cron, 'Europe/Berlin', '2026-03-28T20:00:00Z', 3)).toEqual([
+        '2026-03-29T01:00',
+        '2026-03-29T12:30',
+        '2026-03-30T00:30',
+      ]);
+      expect(slots(cron, 'Europe/Berlin', '2026-10-24T20:00:00Z', 3)).toEqual([
+        '2026-10-25T00:30',
+        '2026-10-25T13:30',
+        '2026-10-26T01:30',
+      ]);
+    }
+    expect(slots('0,30 2-3 * * *', 'Europe/Berlin', '2026-03-29T00:00:00Z', 3)).toEqual([
+      '2026-03-29T01:00',
+      '2026-03-29T01:30',
+      '2026-03-30T00:00',
+    ]);
+  });
+
+  it('a time that is left out at the end of a day comes at midnight', () => {
+    expect(slots('30 23 * * *', 'America/Nuuk', '2026-03-27T12:00:00Z', 4)).toEqual([
+      '2026-03-28T01:30',
+      '2026-03-29T01:00',
+      '2026-03-30T00:30',
+      '2026-03-31T00:30',
+    ]);
+    expect(slots('15 23 28 3 *', 'America/Nuuk', '2026-01-01T00:00:00Z', 2)).toEqual([
+      '2026-03-29T01:00',
+      '2027-03-29T00:15',
+    ]);
+    expect(slots('0 0,23 * * *', 'America/Nuuk', '2026-03-28T12:00:00Z', 2)).toEqual([
+      '2026-03-29T01:00',
+      '2026-03-30T00:00',
+    ]);
+  });
+
   it('every half hour goes on as time does, both ways', () => {
     expect(slots('*/30 * * * *', 'Europe/Berlin', '2026-03-29T00:30:00Z', 2)).toEqual([
       '2026-03-29T01:00',

@@ -1,9 +1,10 @@
-/** The slots of a cron expression in a time zone: the one place that knows the cron library. */
+/** The slots of a cron expression in a time zone, as the cron library has them. */
 import { Cron } from 'croner';
 import { problemOf } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import type { NextAfter } from '../../domain/schedule.ts';
 import { badValue } from '../http/validation.ts';
+import { withJumpedDays } from './jumped-days.ts';
 
 const allowedForms =
   'minute hour day month weekday, such as 0 3 * * *; a second may stand in front; or @hourly, @daily, @weekly, ' +
@@ -17,7 +18,7 @@ const allowedForms =
 export function slotsOf(cron: string, timeZone: string): NextAfter {
   assertTimeZone(timeZone);
   const pattern = readCron(cron, timeZone);
-  return (afterMs) => pattern.nextRun(new Date(afterMs))?.getTime() ?? null;
+  return withJumpedDays(cron, timeZone, (afterMs) => pattern.nextRun(new Date(afterMs))?.getTime() ?? null);
 }
 
 /** The first `count` slots after `afterMs`. */
@@ -36,7 +37,8 @@ function readCron(cron: string, timeZone: string): Cron {
   if (!/^(@\w+|(\S+\s+){4,5}\S+)$/.test(cron)) throw badValue('cron', cron, allowedForms);
   if (cron.includes('?')) throw badValue('cron', cron, `${allowedForms}; without ?: use * for any value`);
   try {
-    return new Cron(cron, { timezone: timeZone, mode: '5-or-6-parts' });
+    // Else times of lists and ranges are left out, or come twice, when the clocks change.
+    return new Cron(cron, { timezone: timeZone, mode: '5-or-6-parts', fixedTimeRule: 'no-wildcard' });
   } catch (error) {
     const problem = problemOf(error).replace(/^CronPattern: /, '');
     throw badValue('cron', cron, `${allowedForms} (${problem})`);

@@ -8,6 +8,7 @@ import { limits } from '../../domain/limits.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Ids } from '../../platform/random.ts';
 import type { Database, Row, Statement } from '../../store/database.ts';
+import { answerOf } from '../../store/statements/answers.ts';
 import { text } from '../../store/statements/columns.ts';
 import { jobById } from '../../store/statements/jobs.ts';
 import {
@@ -142,9 +143,13 @@ export class ScheduleCommands {
     }
   }
 
+  /** The job of this id, or the one that a submit with it was answered with. */
   async #findJob(id: string): Promise<Job | undefined> {
-    const [row] = await this.#db.query(jobById.with({ id }), { level: 'linearizable' });
-    return row === undefined ? undefined : jobOf(row);
+    for (const statement of [jobById.with({ id }), answerOf.with({ id, key: null })]) {
+      const [row] = await this.#db.query(statement, { level: 'linearizable' });
+      if (row !== undefined) return jobOf(row);
+    }
+    return undefined;
   }
 
   /** Its jobs stay. Throws SCHEDULE_NOT_FOUND. */

@@ -177,7 +177,7 @@ function decide(row: Row, nextAtMs: number, nowMs: number): ScheduleDecision | u
 /** The runs of a decision as the store takes them, in order of their slots. */
 function runsText(name: string, createdAtMs: number, row: Row, decision: ScheduleDecision): string {
   const [first] = decision.fire;
-  const replaces = decision.replacePrevious ? textOrNull(row, 'last_job_id') : null;
+  const replaces = decision.replacePrevious ? textOrNull(row, 'replaces') : null;
   const runs = [
     ...decision.skip.map((skip) => ({ ...skip, outcome: 'skipped', replaces: null })),
     ...decision.fire.map((slotMs) => ({

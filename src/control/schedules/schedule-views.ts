@@ -47,7 +47,7 @@ export function scheduleOf(row: Row, nowMs: number): Schedule {
 export function runOf(row: Row): ScheduleRun {
   const outcome = text(row, 'outcome') as ScheduleRun['outcome'];
   return {
-    jobId: outcome === 'skipped' || outcome === 'failed' ? null : text(row, 'id'),
+    jobId: outcome === 'skipped' || outcome === 'failed' ? null : text(row, 'job_id'),
     trigger: text(row, 'kind') as ScheduleRun['trigger'],
     slotMs: integer(row, 'slot_ms'),
     slots: integer(row, 'slots'),

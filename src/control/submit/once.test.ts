@@ -122,6 +122,20 @@ describe('a unique key', () => {
     expect(await countOf()).toBe(1);
   });
 
+  it('debounced while it waits for a VM again, a job expires as long after its new start as it asked for', async () => {
+    control.scheduler.start();
+    const worker = await TestWorker.join(control);
+    const { id } = await withKey('debounce', { expireInMs: 30_000 });
+    const [claimed] = await worker.claim();
+    const failed = { reason: 'vm_boot_failed', exitCode: null, retryInMs: 60_000 } as const;
+    if (claimed !== undefined) await worker.work({ want: 0, done: [endOf(claimed, failed)] });
+    control.clock.advance(10_000);
+    await withKey('debounce');
+    const expiresAtMs = control.clock.nowMs() + 30_000;
+    await settle();
+    expect(await get(id)).toMatchObject({ state: 'pending', expiresAtMs });
+  });
+
   it('debounces nothing once a worker has the job', async () => {
     const { id } = await withKey('debounce');
     await (await TestWorker.join(control)).claim();

@@ -25,11 +25,6 @@ export function testMessage(id: string, name: string, atMs: number): Message {
   return { id, kind: testKind, eventSeq: null, body: bodyOf(testKind, atMs, { webhook: name }) };
 }
 
-/** A secret of these bytes. */
-export function secretOf(bytes: Uint8Array): string {
-  return secretPrefix + Buffer.from(bytes).toString('base64');
-}
-
 /** The value of `webhook-signature`: HMAC-SHA256 over `id.timestamp.body`. */
 export function signatureOf(secret: string, id: string, timestampS: number, body: string): string {
   const key = Buffer.from(secret.slice(secretPrefix.length), 'base64');

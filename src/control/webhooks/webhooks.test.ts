@@ -103,6 +103,19 @@ describe('a webhook', () => {
     expect(told).not.toContain(given.slice('whsec_'.length));
   });
 
+  it('that is made with a secretIfNew tells it again to the same call, and only where it is its secret', async () => {
+    const secretFrom = (n: number) => `whsec_${Buffer.alloc(32, n).toString('base64')}`;
+    const [mine, other] = [secretFrom(1), secretFrom(2)];
+    for (let n = 0; n < 2; n++) expect((await put({ secretIfNew: mine })).secret).toBe(mine);
+    expect((await put({ secretIfNew: other })).secret).toBeNull();
+    expect((await put({ secret: other, secretIfNew: other })).secret).toBeNull();
+    expect((await put({ secretIfNew: mine })).secret).toBeNull();
+    await client.call('testWebhook', { params: { name } });
+    expect(isSigned(other, receiver.received[0] as never)).toBe(true);
+    const bad = put({ secretIfNew: 'whsec_short' }).catch(String);
+    expect(await bad).toMatch(/secretIfNew: is not shown; allowed: whsec_/);
+  });
+
   it('is refused with a bad URL, secret or address, and past the limit', async () => {
     const refusedWith = (code: string) => expect.objectContaining({ code });
     for (const url of ['ftp://x', 'http://', 'http://u:p@127.0.0.1/', 'no url', 'http://127.0.0.1/#x'])

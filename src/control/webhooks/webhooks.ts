@@ -1,5 +1,13 @@
 /** Webhooks: what users do to them, and the loops that deliver to them. */
-import type { Delivery, DeliveryPage, PutWebhook, SavedWebhook, Webhook } from '../../contract/webhook.ts';
+import {
+  type Delivery,
+  type DeliveryPage,
+  type PutWebhook,
+  type SavedWebhook,
+  secretBytes,
+  secretOf,
+  type Webhook,
+} from '../../contract/webhook.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { BlixardError, isBlixardError, problemOf } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
@@ -22,11 +30,8 @@ import {
 import { cursorOf, seqOf } from '../cursor.ts';
 import { assertKinds } from '../events/assert-kinds.ts';
 import { HookLoop, type HookLoopDeps } from './hook-loop.ts';
-import { type Message, messageOf, secretOf, testKind, testMessage } from './message.ts';
+import { type Message, messageOf, testKind, testMessage } from './message.ts';
 import { deliveryOf, type Hook, readHook, tryStatement, webhookOf } from './records.ts';
-
-/** Of a secret that is made here. */
-const secretBytes = 32;
 
 /** One per control process. Each command may also reject with STORE_UNAVAILABLE. */
 export class Webhooks {
@@ -70,13 +75,16 @@ export class Webhooks {
     return webhookOf(row);
   }
 
-  /** Makes or changes one. Throws VALIDATION_FAILED, WEBHOOK_TARGET_REFUSED, WEBHOOK_LIMIT. */
+  /**
+   * Makes or changes one; the secret is told where it is the one that a new webhook was to have. Throws
+   * VALIDATION_FAILED, WEBHOOK_TARGET_REFUSED, WEBHOOK_LIMIT.
+   */
   async put(name: string, body: PutWebhook): Promise<SavedWebhook> {
     const { clock, ids, random, sender } = this.#deps;
     assertUrl(body.url);
     assertKinds(body.kinds ?? [], (place) => `kinds.${place}`);
     sender.assertTarget(body.url);
-    const fresh = secretOf(random.bytes(secretBytes));
+    const fresh = body.secretIfNew ?? secretOf(random.bytes(secretBytes));
     const [saved] = await this.#write(name, [
       putWebhook.with({
         name,
@@ -93,7 +101,8 @@ export class Webhooks {
     const row = saved?.rows[0];
     if (row === undefined) throw new BlixardError('WEBHOOK_LIMIT', { max: limits.webhooksMax });
     await this.#reload(name);
-    return { webhook: await this.get(name), secret: integer(row, 'is_made') === 1 ? fresh : null };
+    const isTold = body.secret === undefined && integer(row, 'is_made') === 1;
+    return { webhook: await this.get(name), secret: isTold ? fresh : null };
   }
 
   /** Throws WEBHOOK_NOT_FOUND. */

@@ -2,13 +2,19 @@
 import { endedStates } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 
+/** The job of a run: of its own id, unless its submit was answered with another. */
+const jobOfRun = (id: string): string =>
+  `coalesce((SELECT job_id FROM submit_answers WHERE submit_id = ${id}), ${id})`;
+
 /** What a view of a schedule is made of. */
 const scheduleColumns = `name, cron, time_zone, job, catch_up, catch_up_max, overlap, paused, version,
-  next_at_ms, last_slot_ms, last_job_id, fired, skipped, failed, created_at_ms, updated_at_ms`;
+  next_at_ms, last_slot_ms, ${jobOfRun('schedules.last_job_id')} AS last_job_id, fired, skipped, failed,
+  created_at_ms, updated_at_ms`;
 
 /** Whether the last job is on its way or has not ended. */
 const previousLives = `(
-  EXISTS (SELECT 1 FROM jobs WHERE id = schedules.last_job_id AND +state NOT IN (${literals(endedStates)}))
+  EXISTS (SELECT 1 FROM jobs
+    WHERE id = ${jobOfRun('schedules.last_job_id')} AND +state NOT IN (${literals(endedStates)}))
   OR EXISTS (SELECT 1 FROM schedule_runs WHERE id = schedules.last_job_id AND +outcome = 'firing')
 ) AS previous_lives`;
 
@@ -85,15 +91,16 @@ export const deleteSchedule = define<{ name: string }>(
 /** The newest runs of a schedule, newest first. */
 export const runsOfSchedule = define<{ name: string; limit: number }>(
   'schedules.runs',
-  `SELECT id, kind, slot_ms, slots, outcome, reason, message
+  `SELECT ${jobOfRun('schedule_runs.id')} AS job_id, kind, slot_ms, slots, outcome, reason, message
    FROM schedule_runs INDEXED BY schedule_runs_by_schedule
    WHERE schedule = :name ORDER BY seq DESC LIMIT +:limit`,
 );
 
-/** Schedules with a slot that has come, the longest due first. */
+/** Schedules with a slot that has come, the longest due first; `replaces` is the newest job of their own. */
 export const dueSchedules = define<{ nowMs: number; limit: number }>(
   'schedules.due',
-  `SELECT ${scheduleColumns}, ${previousLives}, ${queued} FROM schedules INDEXED BY schedules_due
+  `SELECT ${scheduleColumns}, schedules.last_job_id AS replaces, ${previousLives}, ${queued}
+   FROM schedules INDEXED BY schedules_due
    WHERE next_at_ms IS NOT NULL AND next_at_ms <= :nowMs ORDER BY next_at_ms, name LIMIT +:limit`,
 );
 

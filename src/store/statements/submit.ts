@@ -29,12 +29,16 @@ export const cancelReplaced = define<NewJob>(
    RETURNING ${jobColumns}`,
 );
 
-/** Moves the start of the waiting holder of a unique key, and its expiry with it; a blocked one stays blocked. */
+/**
+ * Moves the start of the waiting holder of a unique key, and its expiry with it, which is not counted from a later try
+ * after a failure of the infrastructure; a blocked one stays blocked.
+ */
 export const postpone = define<NewJob>(
   'submit.postpone',
   `UPDATE jobs SET state = CASE
        WHEN state = 'blocked' THEN state WHEN :runAtMs > :nowMs THEN 'scheduled' ELSE 'pending' END,
-     run_at_ms = :runAtMs, expires_at_ms = expires_at_ms + :runAtMs - run_at_ms, updated_at_ms = :nowMs
+     run_at_ms = :runAtMs, updated_at_ms = :nowMs, expires_at_ms = iif(expires_at_ms IS NULL, NULL,
+       :runAtMs + (SELECT spec->>'expireInMs' FROM job_data WHERE job_data.seq = jobs.seq))
    WHERE seq = (SELECT seq FROM ${holderOf(':queue', ':uniqueKey')})
      AND ${isWaiting} AND ${otherwiseFree}
    RETURNING ${jobColumns}`,
