@@ -80,7 +80,7 @@ function nestsDeeper(json: Buffer, depthMax: number): boolean {
  */
 export function parseJsonSafely(text: string): unknown {
   try {
-    const reviver = /[:[,\s]-0/.test(text) ? positiveZero : undefined;
+    const reviver = /[:[,\s]-(?:0|[\d.]+e-)/i.test(text) ? positiveZero : undefined;
     return parse(text, reviver, { protoAction: 'error', constructorAction: 'error' });
   } catch (error) {
     throw (
@@ -89,7 +89,7 @@ export function parseJsonSafely(text: string): unknown {
   }
 }
 
-/** JSON knows -0, and what is stored does not: the same body again would ask for something else. */
+/** JSON knows -0, also as -1e-999, and what is stored does not: the same body again would ask for something else. */
 function positiveZero(_name: string, value: unknown): unknown {
   return value === 0 ? 0 : value;
 }

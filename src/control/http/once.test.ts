@@ -124,8 +124,8 @@ describe('the header Idempotency-Key on a call that does not keep it', () => {
 });
 
 it('the same id and body is the same job where JSON has -0, alone and in a batch', async () => {
-  const post = async (path: string, type: string, id: string): Promise<unknown[]> => {
-    const body = `{"id":"${id}","command":["true"],"priority":-0,"backoff":{"jitter": -0.0}}`;
+  const post = async (path: string, type: string, zero: string): Promise<unknown[]> => {
+    const body = `{"id":"${client.newJobId()}","command":["true"],"priority":${zero},"backoff":{"jitter": ${zero}}}`;
     const answers = await Promise.all(
       [1, 2].map(() =>
         fetch(`${system.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body }),
@@ -133,6 +133,8 @@ it('the same id and body is the same job where JSON has -0, alone and in a batch
     );
     return answers.map(({ status }) => status);
   };
-  expect(await post('/v1/jobs', 'application/json', client.newJobId())).toEqual([201, 201]);
-  expect(await post('/v1/jobs/batch', 'application/x-ndjson', client.newJobId())).toEqual([201, 201]);
+  for (const zero of ['-0', '-0.0', '-1e-999']) {
+    expect(await post('/v1/jobs', 'application/json', zero)).toEqual([201, 201]);
+    expect(await post('/v1/jobs/batch', 'application/x-ndjson', zero)).toEqual([201, 201]);
+  }
 });

@@ -105,6 +105,12 @@ describe('when the clocks change', () => {
     ]);
   });
 
+  it('@hourly is the same as its expression, also where they move by half an hour', () => {
+    const slotsFor = (cron: string) => slots(cron, 'Australia/Lord_Howe', '2026-10-03T14:00:00Z', 3);
+    expect(slotsFor('0 * * * *')).toEqual(['2026-10-03T14:30', '2026-10-03T16:00', '2026-10-03T17:00']);
+    expect(slotsFor('@hourly')).toEqual(slotsFor('0 * * * *'));
+  });
+
   it('every half hour goes on as time does, both ways', () => {
     expect(slots('*/30 * * * *', 'Europe/Berlin', '2026-03-29T00:30:00Z', 2)).toEqual([
       '2026-03-29T01:00',

@@ -20,8 +20,9 @@ export function withJumpedDays(cron: string, timeZone: string, nextAfter: NextAf
   };
 }
 
-/** Neither a wildcard nor a step in what stands before the day; these go on as time does. */
+/** Neither a wildcard nor a step in what stands before the day: these go on as time does, as `@hourly` does. */
 function isTimeOfDay(cron: string): boolean {
+  if (cron.startsWith('@')) return cron.toLowerCase() !== '@hourly';
   return cron
     .split(/\s+/)
     .slice(0, -3)

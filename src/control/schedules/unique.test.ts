@@ -51,6 +51,16 @@ it('overlap replace cancels no job that is not of the schedule', async () => {
   expect(await control.schedules.get('tick')).toMatchObject({ fired: 3, lastJobId: holder.id });
 });
 
+it('overlap replace cancels the job of its own that a trigger was answered with', async () => {
+  await control.schedules.set('tick', { ...sync, overlap: 'replace' });
+  await pass(control, minute);
+  const { lastJobId: own } = await control.schedules.get('tick');
+  expect((await control.schedules.trigger('tick')).id).toBe(own);
+  await pass(control, minute);
+  expect(await control.queries.get(own ?? '')).toMatchObject({ state: 'cancelled' });
+  expect((await control.schedules.get('tick')).lastJobId).not.toBe(own);
+});
+
 it('a trigger that was answered with another job is so again after the schedule was changed', async () => {
   const holder = await control.jobs.submit(sync.job);
   await control.schedules.set('tick', sync);

@@ -11,6 +11,12 @@ const scheduleColumns = `name, cron, time_zone, job, catch_up, catch_up_max, ove
   next_at_ms, last_slot_ms, ${jobOfRun('schedules.last_job_id')} AS last_job_id, fired, skipped, failed,
   created_at_ms, updated_at_ms`;
 
+/** The newest job of its own: a trigger may have been answered with it, and a run with one of somebody else. */
+const ownJob = `coalesce((
+    SELECT job_id FROM submit_answers CROSS JOIN schedule_runs AS own
+    WHERE submit_id = schedules.last_job_id AND own.id = job_id AND own.schedule = schedules.name),
+  schedules.last_job_id)`;
+
 /** Whether the last job is on its way or has not ended. */
 const previousLives = `(
   EXISTS (SELECT 1 FROM jobs
@@ -99,7 +105,7 @@ export const runsOfSchedule = define<{ name: string; limit: number }>(
 /** Schedules with a slot that has come, the longest due first; `replaces` is the newest job of their own. */
 export const dueSchedules = define<{ nowMs: number; limit: number }>(
   'schedules.due',
-  `SELECT ${scheduleColumns}, schedules.last_job_id AS replaces, ${previousLives}, ${queued}
+  `SELECT ${scheduleColumns}, ${ownJob} AS replaces, ${previousLives}, ${queued}
    FROM schedules INDEXED BY schedules_due
    WHERE next_at_ms IS NOT NULL AND next_at_ms <= :nowMs ORDER BY next_at_ms, name LIMIT +:limit`,
 );
