@@ -1,5 +1,5 @@
 /** The indexes of the jobs of a queue in a state: one for each kind of state, which a statement names by a literal. */
-import { isEnded, isHeld, type JobState } from '../../domain/job.ts';
+import { isEnded, isHeld, type JobState, jobMachine } from '../../domain/job.ts';
 
 /** Kinds of states: ready to be claimed, before that, from a claim to the end, and after it. */
 export const stateKinds = ['pending', 'waiting', 'taken', 'over'] as const;
@@ -10,6 +10,11 @@ export function kindOf(state: JobState): StateKind {
   if (isEnded(state)) return 'over';
   if (isHeld(state)) return 'taken';
   return state === 'pending' ? 'pending' : 'waiting';
+}
+
+/** The states of a kind. */
+export function statesOfKind(kind: StateKind): readonly JobState[] {
+  return jobMachine.states.filter((state) => kindOf(state) === kind);
 }
 
 /** The condition of each index `jobs_<kind>`, as it stands there. */

@@ -2,8 +2,8 @@
  * Searches: each walks one index, newest first, over a bounded stretch of it, and tests each job there for the rest
  * of what is asked.
  */
-import { inState, type StateKind, stateKinds } from './by-state.ts';
-import { define } from './define.ts';
+import { inState, type StateKind, stateKinds, statesOfKind } from './by-state.ts';
+import { define, literals } from './define.ts';
 import { jobColumns } from './jobs.ts';
 
 /** A stretch of seq: `floor` and `before` themselves are outside. */
@@ -94,12 +94,13 @@ function floorBy({ from, seq, where }: Walk, name: WalkName) {
   );
 }
 
-/** Those of the pair of queue and state that `pair` is; there are none but those of its kind. */
+/** Those of the pair of queue and state that `pair` is; the indexes of other kinds are not walked. */
 const ofPair = stateKinds
   .map((kind) => {
     const { from, where } = inState(kind, 'pair.value->>0', 'pair.value->>1');
     return `SELECT seq FROM (SELECT jobs.seq FROM ${from}
-      WHERE ${where} AND jobs.seq > :floor AND jobs.seq < :before AND ${conditions}
+      WHERE pair.value->>1 IN (${literals(statesOfKind(kind))}) AND ${where}
+        AND jobs.seq > :floor AND jobs.seq < :before AND ${conditions}
       ORDER BY jobs.seq DESC LIMIT +:limit)`;
   })
   .join(' UNION ALL ');
