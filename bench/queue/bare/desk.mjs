@@ -78,19 +78,26 @@ class Desk {
 
   /** Ends jobs and claims others in one transaction; waits up to `waitMs` where there are none. */
   async work({ done, want, waitMs }) {
+    let onJobs;
+    const later = new Promise((resolve) => {
+      onJobs = resolve;
+    });
+    const waiting = { want, resolve: onJobs };
     const jobs = await this.#write(() => {
       if (done.length > 0) this.#statements.complete.run(BigInt(Date.now()), JSON.stringify(done));
-      return want > 0 ? this.#claim(want) : [];
+      const claimed = want > 0 ? this.#claim(want) : [];
+      // Within the transaction: a job of the next write of it must not be missed.
+      if (want > 0 && waitMs > 0 && claimed.length === 0) this.#waiting = waiting;
+      return claimed;
     });
     if (jobs.length > 0 || want === 0 || waitMs === 0) return jobs;
-    return new Promise((resolve) => {
-      const waiting = { want, resolve };
-      this.#waiting = waiting;
-      setTimeout(() => {
-        if (this.#waiting === waiting) this.#waiting = undefined;
-        resolve([]);
-      }, waitMs).unref();
-    });
+    setTimeout(() => {
+      if (this.#waiting === waiting) {
+        this.#waiting = undefined;
+        waiting.resolve([]);
+      }
+    }, waitMs).unref();
+    return later;
   }
 
   close() {
