@@ -1,6 +1,7 @@
 /** Joins submits of one turn of the event loop that need nothing but their own rows: a statement stores several. */
 import { isBlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Database, Result, Statement } from '../../store/database.ts';
 import {
   alike,
@@ -17,8 +18,8 @@ import { tellReady } from './tell-drafts.ts';
 /** `new`: it was stored. `unsure`: it was, or something stands in its way; a look tells. */
 export type Stored = 'new' | 'unsure';
 
-/** So many that are alike pay for a statement to tell them; fewer are stored with others. */
-const setMin = 2 * insertTogether.count;
+/** So many that are alike pay for a statement to tell them, as measured; fewer are stored with others. */
+const setMin = 4;
 
 interface Waiting {
   readonly draft: Draft;
@@ -29,12 +30,19 @@ interface Waiting {
 export class JoinedInserts {
   readonly #db: Database;
   readonly #signals: Signals;
+  readonly #clock: Clock;
   /** Of this turn; what comes in one turn is bounded by what may be under way. */
   #waiting: Waiting[] = [];
 
-  constructor(deps: { readonly db: Database; readonly signals: Signals }) {
+  constructor(deps: { readonly db: Database; readonly signals: Signals; readonly clock: Clock }) {
     this.#db = deps.db;
     this.#signals = deps.signals;
+    this.#clock = deps.clock;
+  }
+
+  /** When what comes now was submitted: all of one turn at once, else the next millisecond would begin another set. */
+  nowMs(): number {
+    return this.#waiting[0]?.draft.job.nowMs ?? this.#clock.nowMs();
   }
 
   /** The draft needs no room made for it, waits for no job, and has no concurrency key. Rejects as `Database.batch`. */

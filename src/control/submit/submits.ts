@@ -54,7 +54,7 @@ export class Submits {
   async submit(body: SubmitJob, idempotencyKey?: string, waitsFor: readonly string[] = []): Promise<Job> {
     const id = body.id ?? this.#deps.ids();
     for (let round = 0; round < limits.submitRounds; round++) {
-      const draft = draftOf(body, { id, idempotencyKey, waitsFor, nowMs: this.#deps.clock.nowMs() });
+      const draft = draftOf(body, { id, idempotencyKey, waitsFor, nowMs: this.#joined.nowMs() });
       const job = (await this.#store(draft)) ?? (await this.#storedBefore(draft));
       if (job !== undefined) return job;
       const given = { id, key: draft.job.idempotencyKey };

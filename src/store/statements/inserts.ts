@@ -50,7 +50,7 @@ const insertSpecs = (count: number) =>
   );
 
 /** What a statement costs beside its rows is what three rows of a set cost, so large parts come first. */
-const partSizes = [4 * together, together, 2, 1];
+const partSizes = [4 * together, 2 * together, together, 2, 1];
 
 /**
  * What stores a part of a set of `count` jobs, the largest first. `tellSubmitted` tells of the jobs of all parts before
