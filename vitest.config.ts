@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const long = process.env['BLIXARD_TEST_LONG'] === '1';
 
-/** Chaos among real processes without a VM: these wait more than they work, so two run side by side. */
+/** Chaos among real processes without a VM: these wait more than they work. */
 const withoutVms = [
   'test/integration/**/*.test.ts',
   'test/chaos/{cancel-storm,clock-jump,disk-full,frozen-worker,herd,lost-wal}.test.ts',
@@ -39,7 +39,8 @@ export default defineConfig({
           name: 'processes',
           include: withoutVms,
           sequence: { groupOrder: 1 },
-          maxWorkers: 2,
+          // npm test has those of VMs run beside it.
+          fileParallelism: false,
           ...patience,
         },
       },

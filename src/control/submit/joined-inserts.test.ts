@@ -71,9 +71,23 @@ describe('submits of one turn', () => {
     expect(told).toEqual([{ job_count: limits.submitsJoined }, { job_count: 19 }]);
     expect({ commits: commits - before.commits, statements: statements - before.statements }).toEqual({
       commits: 1,
-      statements: 2 * 2 + 1 + 2 * (2 + 1 + 1) + 1,
+      statements: 2 * 2 + 1 + 2 * (1 + 1 + 1) + 1,
     });
     expect(new Set(jobs.map(idOf)).size).toBe(limits.submitsJoined + 19);
+  });
+
+  it('have one time, also where a millisecond ends among them, and are told by one event from four on', async () => {
+    const submits = (count: number): Promise<Job>[] =>
+      Array.from({ length: count }, () => {
+        control.clock.advance(1);
+        return control.jobs.submit(trueJob);
+      });
+    const [four, three] = [await Promise.all(submits(4)), await Promise.all(submits(3))];
+    for (const jobs of [four, three])
+      expect(new Set(jobs.map(({ createdAtMs }) => createdAtMs)).size).toBe(1);
+    expect((three[0]?.createdAtMs ?? 0) - (four[0]?.createdAtMs ?? 0)).toBe(4);
+    const told = await control.db.query({ sql: "SELECT job_count FROM events WHERE kind = 'job.submitted'" });
+    expect(told.map((row) => row['job_count'])).toEqual([4, 1, 1, 1]);
   });
 
   it('of a set are stored but for those that something stands in the way of', async () => {
