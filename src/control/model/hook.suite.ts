@@ -71,6 +71,13 @@ export class ModelHook {
     return tried;
   }
 
+  /** Its place is stored once an hour where it wants nothing; what it had not to send is done with then. */
+  passOver(model: Model, events: readonly StoredEvent[], seq: number): void {
+    if (this.settings.paused || this.retry !== undefined || seq <= this.seq) return;
+    const passed = events.filter((event) => event.seq > this.seq && event.seq <= seq);
+    if (!passed.some((event) => this.#wants(model, event))) this.seq = seq;
+  }
+
   /** Other settings may have made an end to what it tried again. */
   #dropUnwanted(model: Model, events: readonly StoredEvent[]): void {
     const { retry } = this;
