@@ -92,7 +92,8 @@ export class ModelHook {
   #wants(model: Model, { kind, jobId, data }: StoredEvent): boolean {
     const { kinds, queue } = this.settings;
     const named = typeof data['queue'] === 'string' ? data['queue'] : null;
-    const ofQueue = model.jobs.find(({ id }) => id === jobId)?.queue ?? named;
+    const ofJob = model.jobs.find(({ id }) => id === jobId)?.queue ?? model.queueOfForgotten.get(jobId ?? '');
+    const ofQueue = ofJob ?? named;
     if (queue !== null && ofQueue !== queue) return false;
     return kinds.length === 0 || kinds.some((start) => kind.startsWith(start));
   }

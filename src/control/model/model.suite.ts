@@ -20,6 +20,8 @@ import { nothingTold } from './told.suite.ts';
 /** Jobs in the order of their submit; those forgotten are taken out. */
 export class Model {
   jobs: ModelJob[] = [];
+  /** Queues of jobs that were forgotten, by id: what happened to those is told by queue all the same. */
+  readonly queueOfForgotten = new Map<string, string>();
   answers: ModelAnswer[] = [];
   readonly workers: ModelWorker[] = [];
   readonly rates = new Rates();
@@ -213,6 +215,7 @@ export class Model {
   }
 
   forget(gone: readonly ModelJob[]): void {
+    for (const { id, queue } of gone) this.queueOfForgotten.set(id, queue);
     this.jobs = this.jobs.filter((job) => !gone.includes(job));
     this.answers = this.answers.filter(({ job }) => !gone.includes(job));
   }
