@@ -37,6 +37,7 @@ export class BatchSubmits {
       const family = familyOf(drafts);
       const jobs = (await this.#store(family, drafts, nowMs)) ?? (await this.#storedBefore(family, drafts));
       if (jobs !== undefined) return jobs;
+      await this.#deps.forget?.filesGone(ids);
     }
     throw new BlixardError('OVERLOADED', { problem: 'what keeps the batch out keeps changing' });
   }

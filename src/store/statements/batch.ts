@@ -48,6 +48,9 @@ export const insertJobs = define<{ runs: string; parents: string | null; token: 
    WHERE ${areStored(':parents')}
      AND NOT EXISTS (
        SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN jobs WHERE jobs.id = named.value)
+     AND (NOT EXISTS (SELECT 1 FROM logs_to_remove WHERE logs_to_remove.job_id > '') OR NOT EXISTS (
+       SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN logs_to_remove AS left_over
+       WHERE left_over.job_id = named.value))
      AND (NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id > '') OR NOT EXISTS (
        SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN submit_answers CROSS JOIN jobs AS answer
        WHERE submit_id = named.value AND answer.id = job_id))

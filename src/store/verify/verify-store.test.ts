@@ -226,13 +226,6 @@ describe('the checker of invariants', () => {
     expect(await checkInvariants(db)).toContainEqual(expect.stringContaining('an event is missing'));
   });
 
-  it('takes a schedule for sound that was made so long ago that no event tells of it any more', async () => {
-    await db.batch([{ sql: "DELETE FROM events WHERE at_ms < 3 AND kind <> 'schedule.fired'" }]);
-    expect(await checkInvariants(db)).toEqual([]);
-    await db.batch([{ sql: 'UPDATE schedules SET fired = 0' }]);
-    expect(await checkInvariants(db)).toEqual([expect.stringContaining('a schedule has told other numbers')]);
-  });
-
   it('reads a store page by page, and finds the last of many', async () => {
     const ids = Array.from({ length: limits.verifyPage + 50 }, (_, n) => `k${String(n).padStart(5, '0')}`);
     const inserts = ids.flatMap((id) => [
