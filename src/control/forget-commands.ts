@@ -37,6 +37,9 @@ interface Ended {
 
 const never = new AbortController().signal;
 
+/** Most forgotten jobs have no files; to find that out one by one took six times as long as to forget them. */
+const removedTogether = 32;
+
 /** What it needs of the logs: all logs of a job go; that there are none is fine. */
 export interface JobLogs {
   remove(jobId: string): Promise<void>;
@@ -206,14 +209,17 @@ export class ForgetCommands {
       if (rows.length === 0) break;
       failpoint('jobs-forgotten');
       const removed: string[] = [];
-      for (const id of rows.map((row) => text(row, 'job_id'))) {
-        if (stop.aborted) break;
+      const remove = async (id: string): Promise<void> => {
         try {
           await logs.remove(id);
           removed.push(id);
         } catch (error) {
           left.set(id, error);
         }
+      };
+      for (let from = 0; from < rows.length && !stop.aborted; from += removedTogether) {
+        const some = rows.slice(from, from + removedTogether);
+        await Promise.all(some.map((row) => remove(text(row, 'job_id'))));
       }
       if (removed.length === 0) continue;
       const gone = { ids: JSON.stringify(removed), limit: limits.answersPerStep };
