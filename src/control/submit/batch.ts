@@ -183,7 +183,7 @@ function familyOf(drafts: readonly Draft[]): Family {
 
 /** What each of them asks for that another may have. */
 function placesOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(drafts.map(({ job }) => [job.id, job.queue, job.uniqueKey, job.image]));
+  return JSON.stringify(drafts.map(({ job }) => [job.id, job.queue, job.uniqueKey, job.image, job.executor]));
 }
 
 /** They go as text, so that they are stored as they were written. */

@@ -146,7 +146,7 @@ export class Submits {
   }
 
   async #assertImage({ job, spec }: Pick<Draft, 'job' | 'spec'>): Promise<void> {
-    const allowed = await this.#find(imageAllowed.with({ image: job.image }));
+    const allowed = await this.#find(imageAllowed.with({ image: job.image, executor: job.executor }));
     if (allowed !== undefined && integer(allowed, 'fine') === 0)
       throw await imageUnknown(this.#deps.db, spec.image);
   }

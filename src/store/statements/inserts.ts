@@ -33,7 +33,7 @@ const insertAlike = (count: number) =>
        (claim_token, id, idempotency_key, unique_key, queue, executor, image, state, priority, run_at_ms, expires_at_ms,
         tenant, attempts_max, group_name, created_at_ms, updated_at_ms)
      SELECT '', column1, column2, column3, :queue, :executor,
-       iif(${imageIsFine(':image')} AND ${isUnused('column1', 'column2')}, :image, NULL), :state,
+       iif(${imageIsFine(':image', ':executor')} AND ${isUnused('column1', 'column2')}, :image, NULL), :state,
        :priority, :runAtMs, :expiresAtMs, :tenant, :attemptsMax, :groupName, :nowMs, :nowMs
      FROM ( VALUES rows)`,
     '(:id, :idempotencyKey, :uniqueKey)',

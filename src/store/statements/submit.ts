@@ -11,7 +11,7 @@ export function holderOf(queue: string, key: string): string {
 export const isWaiting = "+state IN ('blocked', 'scheduled', 'pending')";
 
 /** The job may ask for its image, and those it runs after are there. */
-export const nothingElseInTheWay = `${imageIsFine(':image')} AND ${areStored(':after')}`;
+export const nothingElseInTheWay = `${imageIsFine(':image', ':executor')} AND ${areStored(':after')}`;
 
 /** Nothing else than the holder of its unique key keeps the new job out. */
 const otherwiseFree = `NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
@@ -65,8 +65,8 @@ export const uniqueHolderOf = define<{ id: string }>(
      AND other.ended_at_ms IS NULL`,
 );
 
-/** 1 when a job may ask for the image. */
-export const imageAllowed = define<{ image: string }>(
+/** 1 when a job of the executor may ask for the image. */
+export const imageAllowed = define<{ image: string; executor: string }>(
   'submit.imageAllowed',
-  `SELECT ${imageIsFine(':image')} AS fine`,
+  `SELECT ${imageIsFine(':image', ':executor')} AS fine`,
 );
