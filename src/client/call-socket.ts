@@ -108,6 +108,8 @@ export class CallSocket {
   #listen(webSocket: WebSocket): void {
     webSocket.on('upgrade', ({ socket }) => {
       this.#tcp = socket;
+      // All who asked for it may have gone meanwhile.
+      if (this.#pending.size === 0) socket.unref();
     });
     webSocket.on('open', () => this.#flush());
     webSocket.on('ping', () => this.#hear());

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +8,13 @@ import type { CallFrame } from '../contract/calls.ts';
 import { limits } from '../domain/limits.ts';
 import { BlixardClient } from './client.ts';
 import { socketTransport } from './socket-transport.ts';
+
+/** A program that waits for an answer less long than the connection takes to be made. */
+const impatient = `
+  const { BlixardClient, socketTransport } = await import('${new URL('index.ts', import.meta.url)}');
+  const client = new BlixardClient({ transport: socketTransport({ url: process.env.URL_OF_SERVER }) });
+  await client.call('getHealth', { timeoutMs: 100 }).catch((error) => console.log(error.code));
+`;
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -93,6 +101,29 @@ describe('one connection', () => {
     await expect(call).rejects.toMatchObject({ name: 'AbortError' });
     while (frames.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(frames[1]).toEqual({ cancel: (frames[0] as CallFrame).id });
+  });
+
+  it('that is made when its caller has gone keeps no process alive', async () => {
+    const server = createServer();
+    const webSockets = new WebSocketServer({ noServer: true });
+    const made = new Promise<void>((resolve) => webSockets.once('connection', () => resolve()));
+    server.on('upgrade', (request, socket, head) =>
+      setTimeout(
+        () => webSockets.handleUpgrade(request, socket, head, (ws) => webSockets.emit('connection', ws)),
+        500,
+      ),
+    );
+    const url = await listen(server);
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', impatient], {
+      env: { ...process.env, URL_OF_SERVER: url },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    closers.push(() => child.kill('SIGKILL'));
+    const exited = once(child, 'exit');
+    await made;
+    const over = AbortSignal.timeout(5_000);
+    const late = once(over, 'abort').then(() => ['still there']);
+    expect(await Promise.race([exited, late])).toEqual([0, null]);
   });
 
   it('holds no more calls than its bound, and ends all when it is closed', async () => {
