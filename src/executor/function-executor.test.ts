@@ -17,12 +17,14 @@ const forever: JobFunction = () => new Promise(() => undefined);
 describe('a function', () => {
   it('sees its arguments, its standard input and which attempt it is, and writes to the log', async () => {
     const executor = executorOf(async ({ args, stdin, attempt, print }) => {
-      expect(print).toBeTypeOf('function');
+      await print('taken out');
       expect([args, stdin.toString(), attempt]).toEqual([['one', 'two'], 'bytes', 3]);
     });
     const stdinBase64 = Buffer.from('bytes').toString('base64');
-    const outcome = await executor.run(new TestExecution({ command: ['act', 'one', 'two'], stdinBase64 }));
+    const execution = new TestExecution({ command: ['act', 'one', 'two'], stdinBase64 });
+    const outcome = await executor.run(execution);
     expect(outcome).toMatchObject({ reason: 'exit', exitCode: 0, message: null });
+    expect(execution.text('stdout')).toBe('taken out');
     const printing = new TestExecution({ command: ['act'] });
     await executorOf((job) => job.print('hello')).run(printing);
     expect(printing.text('stdout')).toBe('hello');

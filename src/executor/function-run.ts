@@ -21,7 +21,7 @@ export interface FunctionJob {
   /** Aborts when the job is cancelled, has run too long, or is not this worker's any more. */
   readonly signal: AbortSignal;
   /** Writes to the log of the job, until its attempt has ended; resolves when there is room for more, never rejects. */
-  print(text: string | Buffer): Promise<void>;
+  readonly print: (text: string | Buffer) => Promise<void>;
 }
 
 interface Deps {
@@ -72,9 +72,12 @@ export class FunctionRun implements FunctionJob {
     return this.#controller.signal;
   }
 
-  print(text: string | Buffer): Promise<void> {
-    const data = Buffer.from(text);
-    return this.#isOver ? Promise.resolve() : this.#write(data);
+  /** May be taken out of the job, as all else of it may. */
+  get print(): FunctionJob['print'] {
+    return (text) => {
+      const data = Buffer.from(text);
+      return this.#isOver ? Promise.resolve() : this.#write(data);
+    };
   }
 
   /** What became of it: `done`, or why it was ended before. */
