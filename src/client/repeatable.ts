@@ -44,8 +44,8 @@ export interface Making {
   readonly secret: () => string;
 }
 
-/** Of connections that were never made. */
-const neverMade = new Set([
+/** Codes of connections that were never made. */
+export const neverMade: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { CallFrame } from '../contract/calls.ts';
@@ -157,6 +158,35 @@ describe('plain HTTP', () => {
     expect(await client.call('getHealth')).toMatchObject({ version: 'plain' });
     await client.call('getHealth');
     expect(paths).toEqual(['/v1/calls', '/healthz', '/healthz']);
+  });
+
+  it.each([
+    ['drops', (socket: Duplex) => socket.destroy()],
+    ['ends', (socket: Duplex) => socket.end()],
+    ['answers with nonsense', (socket: Duplex) => socket.end('hello\r\n\r\n')],
+    [
+      'answers with another key',
+      (socket: Duplex) =>
+        socket.write(
+          'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: x\r\n\r\n',
+        ),
+    ],
+  ])('is used where a proxy on the way %s the handshake', async (_, refuse) => {
+    let handshakes = 0;
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'application/json').end('{"status":"ok","version":"plain"}');
+    });
+    server.on('upgrade', (_request, socket) => {
+      handshakes++;
+      refuse(socket);
+    });
+    const client = new BlixardClient({ transport: socketTransport({ url: await listen(server) }) });
+    closers.push(() => void client.close());
+    expect(await client.call('getHealth')).toMatchObject({ version: 'plain' });
+    // It is not repeatable: nothing of it was sent with the handshake.
+    const purge = client.call('purgeQueue', { params: { name: 'q' }, body: {} });
+    expect(await purge).toMatchObject({ version: 'plain' });
+    expect(handshakes).toBe(1);
   });
 
   it('is used for a call that is too long for one message', async () => {
