@@ -29,13 +29,6 @@ describe('a call', () => {
     expect(isUuidV7(requests[3]?.headers['idempotency-key'] ?? '')).toBe(true);
   });
 
-  it('takes the names of headers however they are written', async () => {
-    const { client, requests } = scripted(() => json(200, { id }));
-    const headers: Record<string, string> = { 'Idempotency-Key': 'mine' };
-    await client.call('retryJob', { params: { id }, headers });
-    expect(requests[0]?.headers).toEqual({ 'content-type': 'application/json', 'idempotency-key': 'mine' });
-  });
-
   it('is tried again when the connection is lost, if that is safe', async () => {
     const get = scripted(lost, lost, () => json(200, { id }));
     expect(await get.client.call('getJob', { params: { id } })).toEqual({ id });

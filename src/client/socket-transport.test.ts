@@ -17,6 +17,8 @@ const impatient = `
   await client.call('getHealth', { timeoutMs: 100 }).catch((error) => console.log(error.code));
 `;
 
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n';
+
 const closers: (() => void)[] = [];
 afterEach(() => {
   for (const close of closers.splice(0)) close();
@@ -166,10 +168,7 @@ describe('plain HTTP', () => {
     ['answers with nonsense', (socket: Duplex) => socket.end('hello\r\n\r\n')],
     [
       'answers with another key',
-      (socket: Duplex) =>
-        socket.write(
-          'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: x\r\n\r\n',
-        ),
+      (socket: Duplex) => socket.write(`${switching}sec-websocket-accept: x\r\n\r\n`),
     ],
   ])('is used where a proxy on the way %s the handshake', async (_, refuse) => {
     let handshakes = 0;

@@ -72,7 +72,7 @@ describe('calls over one connection', () => {
     webSocket.close();
   });
 
-  it('with a name no object may have, or too deep, are refused as over HTTP, and those beside them go on', async () => {
+  it('with a name no object may have, or too deep, are refused alone, as over HTTP', async () => {
     const webSocket = await connect();
     const poisoned = JSON.parse('{"command":["true"],"env":{"__proto__":"x"}}') as object;
     let deep: object = {};
@@ -266,8 +266,8 @@ describe('an upgrade', () => {
     expect(health).toMatch(/^HTTP\/1.1 200 /);
     const body = '{"command":["true"],"labels":{"a":"ä"}}';
     const length = Buffer.byteLength(body);
-    const head = `POST /v1/jobs HTTP/1.1\r\n${offer}content-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
-    const job = await raw(system.url, head + body);
+    const about = `content-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+    const job = await raw(system.url, `POST /v1/jobs HTTP/1.1\r\n${offer}${about}${body}`);
     expect(job).toMatch(/^HTTP\/1.1 201 /);
     expect(job).toContain('"labels":{"a":"ä"}');
     const evil = await raw(
