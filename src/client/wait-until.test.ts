@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
-import { json, lost, scripted } from './scripted.suite.ts';
+import { id, json, lost, scripted } from './scripted.suite.ts';
 
 const group = (finished: boolean) => () => json(200, { name: 'g', finished });
 
@@ -10,6 +10,12 @@ describe('a wait for a group', () => {
     const { client, requests } = scripted(group(false), ...away, group(false), group(true));
     expect(await client.waitGroup('g')).toMatchObject({ finished: true });
     expect(requests).toHaveLength(away.length + 3);
+  });
+
+  it('and one for a job, too', async () => {
+    const job = (state: string) => () => json(200, { id, state });
+    const { client } = scripted(job('running'), lost, lost, lost, lost, job('pending'), job('failed'));
+    expect(await client.waitJob(id)).toEqual({ id, state: 'failed' });
   });
 
   it('rejects as a call does when the server was never there, or says what is wrong', async () => {
