@@ -1,6 +1,6 @@
 /** The client of a control node: every route of the table as a typed call. */
 import { setMaxListeners } from 'node:events';
-import type { EventPage, JobEvent } from '../contract/job.ts';
+import type { EventPage, Job, JobEvent } from '../contract/job.ts';
 import { decodeLogRecords, type LogRecord, type LogStream } from '../contract/log.ts';
 import { logRangeHeaders } from '../contract/log-range.ts';
 import {
@@ -15,6 +15,7 @@ import type { Group } from '../contract/together.ts';
 import { secretBytes, secretOf } from '../contract/webhook.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError, isBlixardError } from '../domain/errors.ts';
+import { isEnded } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { formatDurationMs } from '../domain/units.ts';
 import { type Clock, realClock, sleep } from '../platform/clock.ts';
@@ -29,6 +30,7 @@ import type { FollowDeps } from './follow-stream.ts';
 import { closed, endOfClosed, isRepeatable, type Making, madeRepeatable, unanswered } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireResponse } from './transport.ts';
+import { type WaitDeps, waitUntil } from './wait-until.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
 
 /** Which range of which log. */
@@ -170,19 +172,31 @@ export class BlixardClient {
     return this.#ids();
   }
 
-  /** The group, once all of its jobs have ended; `timeoutMs` is for each of the calls that wait for it. */
-  async waitGroup(name: string, options: CallOptions = {}): Promise<Group> {
-    for (;;) {
-      const query = { waitMs: limits.waitMsMax };
-      const group = await this.call('getGroup', { ...options, params: { name }, query });
-      if (group.finished) return group;
-    }
+  /**
+   * The group, once all of its jobs have ended; `timeoutMs` is for each of the calls that wait for it. A server that
+   * restarts meanwhile is waited for, as `followLogs` does.
+   */
+  waitGroup(name: string, options: CallOptions = {}): Promise<Group> {
+    const input = { ...options, params: { name }, query: { waitMs: limits.waitMsMax } };
+    const call = (): Promise<Group> => this.call('getGroup', input);
+    return waitUntil(this.#waitDeps(options), call, ({ finished }) => finished);
+  }
+
+  /** The job, once it has ended; otherwise as `waitGroup`. */
+  waitJob(jobId: string, options: CallOptions = {}): Promise<Job> {
+    const input = { ...options, params: { id: jobId }, query: { waitMs: limits.waitMsMax } };
+    const call = (): Promise<Job> => this.call('getJob', input);
+    return waitUntil(this.#waitDeps(options), call, ({ state }) => isEnded(state));
   }
 
   /** Ends what is under way, and what waits to be tried again, with CLIENT_CLOSED. Safe to call again. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#transport.close();
+  }
+
+  #waitDeps({ signal }: CallOptions): WaitDeps {
+    return { clock: this.#clock, closing: this.#closing.signal, signal };
   }
 
   get #followDeps(): FollowDeps {

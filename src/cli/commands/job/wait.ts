@@ -1,8 +1,6 @@
 /** blixard job wait: waits for the end of a job and exits as the job did. */
 import type { Command } from 'commander';
 import type { Job } from '../../../contract/job.ts';
-import { isEnded } from '../../../domain/job.ts';
-import { limits } from '../../../domain/limits.ts';
 import { addCommand, type Call, type CommandHome, print, printJson, withClient } from '../../command.ts';
 import { exitCodeOf } from '../../exit-code.ts';
 import { jobArgument, readJobId } from '../../job-id.ts';
@@ -27,15 +25,11 @@ async function run(call: Call): Promise<number> {
   return exitCodeOf(job);
 }
 
-/** Each call waits on the server; the loop ends with the job. */
 function waitForEnd(call: Call, id: string): Promise<Job> {
   return withClient(call, async (client) => {
     const progress = showProgress(call.context, client, id);
     try {
-      for (;;) {
-        const job = await client.call('getJob', { params: { id }, query: { waitMs: limits.waitMsMax } });
-        if (isEnded(job.state)) return job;
-      }
+      return await client.waitJob(id);
     } finally {
       progress.stop();
     }
