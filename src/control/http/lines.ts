@@ -2,9 +2,10 @@
 import type { FastifyInstance } from 'fastify';
 import { blankLine, linesContentType } from '../../contract/schema.ts';
 import type { BlixardError } from '../../domain/errors.ts';
+import { limits } from '../../domain/limits.ts';
 import { forEachLine, refusedLine } from '../submit/batch-line.ts';
 import { assertReadable, decodeJsonText, parseJsonSafely, refuseOthers } from './bodies.ts';
-import { type Finding, validationFailure } from './validation.ts';
+import { type Finding, tooMany, validationFailure } from './validation.ts';
 
 const newline = 0x0a;
 
@@ -14,7 +15,9 @@ export function acceptLines(app: FastifyInstance): void {
   app.addContentTypeParser(linesContentType, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     try {
       assertReadable(request.headers, linesContentType);
-      done(null, forEachLine(linesOf(body), parseLine));
+      const lines = linesOf(body);
+      assertFew(lines.length);
+      done(null, forEachLine(lines, parseLine));
     } catch (error) {
       done(error as Error);
     }
@@ -35,6 +38,11 @@ export function lineFailure(findings: readonly Finding[], part: string): Blixard
   }));
   const failure = validationFailure(inLine, 'job');
   return refusedLine(Number(line), failure.code, failure.message, failure);
+}
+
+/** Before they are read: a body has room for millions, and nothing else would be served for seconds. */
+function assertFew(count: number): void {
+  if (count > limits.batchJobs) throw tooMany('body', count, limits.batchJobs);
 }
 
 function parseLine(line: Buffer, index: number): unknown {

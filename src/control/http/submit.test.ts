@@ -102,6 +102,11 @@ describe('POST /v1/jobs/batch', () => {
       code: 'VALIDATION_FAILED',
       details: { field: 'body', value: '1001 entries' },
     });
+    // Not one of too many is read: a body has room for millions.
+    expect((await send('no JSON\n'.repeat(100_000))).problem).toMatchObject({
+      code: 'VALIDATION_FAILED',
+      title: 'body: is 100000 entries; allowed: a list of 1 to 1000 entries',
+    });
     for (const type of ['application/json', 'application/x-ndjson; charset=latin1'])
       expect((await send(line, type)).problem.code).toBe('MEDIA_TYPE_UNSUPPORTED');
   });

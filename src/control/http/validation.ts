@@ -42,6 +42,13 @@ export function badValue(field: string, value: unknown, allowed: string): Blixar
   return new BlixardError('VALIDATION_FAILED', { ...misfit(field, shorten(value), allowed) });
 }
 
+/** A list that is too long to be looked at. */
+export function tooMany(field: string, count: number, max: number): BlixardError {
+  return new BlixardError('VALIDATION_FAILED', {
+    ...misfit(field, `${count} entries`, `a list of 1 to ${max} entries`),
+  });
+}
+
 /** For a choice (a value or null) Ajv lists what each branch says; that it is not null helps nobody. */
 function mostTelling(findings: readonly Finding[]): Finding | undefined {
   const helps = (finding: Finding): boolean =>
