@@ -18,9 +18,10 @@ export async function judge(deps: {
   readonly truth: Truth;
   readonly logs: MemoryLogs;
   readonly accepted: ReadonlySet<string>;
+  readonly clockSetBackAfter: readonly number[];
 }): Promise<string[]> {
   const found = new Findings();
-  await verifyStore(deps.db, found);
+  await verifyStore(deps.db, found, deps);
   return [
     ...violationLines(found.all()),
     ...(await unaccounted(deps.db, deps.accepted)),

@@ -15,6 +15,7 @@ import { SimServer } from './server.ts';
 import { SimStore } from './store.ts';
 import { SimProcess, SimTime } from './time.ts';
 import { Users } from './users.ts';
+import { WallClocks } from './wall-clocks.ts';
 import { Truth, WorkerHost } from './worker-host.ts';
 
 /** How long users and faults go on, and then how long the system has to bring everything to its end. */
@@ -71,14 +72,14 @@ class Simulation {
   #profile: Profile;
   #server: SimServer | undefined;
   #servers = 0;
-  #skewMs = 0;
-  #skewMostMs = 0;
+  readonly #clocks: WallClocks;
   #ending = false;
   #stale = 0;
 
   constructor(db: SqliteDatabase, seed: number, options: RunOptions) {
     const random = seededRandom(seed);
     this.#db = db;
+    this.#clocks = new WallClocks(db);
     this.#seed = seed;
     this.#options = options;
     this.#time = new SimTime(random, options.onLine ?? (() => undefined));
@@ -107,7 +108,8 @@ class Simulation {
       await this.#until('every job has ended', () => this.#allEnded(), calmMs);
       await this.#shutDown();
       const { accepted } = this.#users;
-      const judged = { db: this.#db, truth: this.#truth, logs: this.#logs, accepted };
+      const { setBackAfter: clockSetBackAfter } = this.#clocks;
+      const judged = { db: this.#db, truth: this.#truth, logs: this.#logs, accepted, clockSetBackAfter };
       this.#problems.push(...(await judge(judged)));
     } catch (error) {
       this.#problems.push(problemOf(error), ...(await this.#openJobs()));
@@ -147,7 +149,7 @@ class Simulation {
 
   #startServer(): void {
     const process = new SimProcess(`c${++this.#servers}`);
-    process.skewMs = this.#skewMs;
+    process.skewMs = this.#clocks.skewMs;
     const { time, chance } = { time: this.#time, chance: this.#chance };
     const crash = (): void => {
       if (this.#server?.process === process) this.#crashServer();
@@ -198,22 +200,19 @@ class Simulation {
     });
   }
 
-  /** By up to an hour, either way; all wall clocks of the control nodes at once. */
   #stepClock(): void {
-    this.#skewMs = this.#chance.pick([3_600_000, -3_600_000, 60_000, -60_000, 0]);
-    this.#skewMostMs = Math.max(this.#skewMostMs, this.#skewMs);
-    if (this.#server !== undefined) this.#server.process.skewMs = this.#skewMs;
+    this.#clocks.step(this.#chance);
+    if (this.#server !== undefined) this.#server.process.skewMs = this.#clocks.skewMs;
   }
 
   /** No more faults: what stopped goes on, and there is a worker for everything. */
   async #heal(): Promise<void> {
     const waitMs = this.#profile.slow > 0 ? slowMs : 100;
     this.#profile = calm;
-    // Not back: what was put off until then would wait as long.
-    this.#skewMs = this.#skewMostMs;
+    this.#clocks.settle();
     this.#ensureServer();
     if (this.#server !== undefined) {
-      this.#server.process.skewMs = this.#skewMs;
+      this.#server.process.skewMs = this.#clocks.skewMs;
       this.#time.wake(this.#server.process);
     }
     for (const { life } of this.#hosts) if (life !== undefined) this.#time.wake(life.process);
@@ -289,7 +288,7 @@ class Simulation {
   }
 
   async #look(): Promise<void> {
-    for (const line of await checkInvariants(this.#db))
+    for (const line of await checkInvariants(this.#db, { clockSetBackAfter: this.#clocks.setBackAfter }))
       this.#problems.push(`step ${this.#time.steps}: ${line}`);
   }
 

@@ -47,11 +47,13 @@ export class OrderReplay {
   readonly #held = new Map<string, Held>();
   readonly #inPlace = new Map<string, number>();
   readonly #rates: RateReplay;
+  readonly #clockSetBackAfter: number[];
 
-  constructor(found: Findings, wholeStory: boolean) {
+  constructor(found: Findings, wholeStory: boolean, clockSetBackAfter: readonly number[] = []) {
     this.#found = found;
     this.#wholeStory = wholeStory;
     this.#rates = new RateReplay(found);
+    this.#clockSetBackAfter = [...clockSetBackAfter];
   }
 
   /** Reads all events, then compares with the workers and queues that are stored. */
@@ -62,6 +64,10 @@ export class OrderReplay {
   }
 
   #take(event: Row): void {
+    for (const seq = integer(event, 'seq'); seq > (this.#clockSetBackAfter[0] ?? seq); ) {
+      this.#clockSetBackAfter.shift();
+      this.#rates.clockSetBack();
+    }
     const [noun, step = ''] = text(event, 'kind').split('.');
     if (noun === 'job') this.#job(event, step);
     else if (noun === 'worker') this.#worker(event, step);

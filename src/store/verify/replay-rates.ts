@@ -68,12 +68,16 @@ export class RateReplay {
     for (const place of this.#buckets.keys()) if (place.startsWith(`${queue}\n`)) this.#buckets.delete(place);
   }
 
+  /** What was full by the clock before may have been forgotten as full, and what was empty is as by the clock now. */
+  clockSetBack(): void {
+    this.#buckets.clear();
+  }
+
   /** Jobs since forgotten have no queue here, and are left out. */
   claimed(event: Row): void {
     const [queue, key] = [textOrNull(event, 'queue'), textOrNull(event, 'concurrency_key')];
     const atMs = integer(event, 'at_ms');
-    // What was full by a clock that was set back since may have been forgotten as full.
-    if (atMs < this.#newestMs - disorderMs) this.#buckets.clear();
+    if (atMs < this.#newestMs - disorderMs) this.clockSetBack();
     this.#newestMs = atMs < this.#newestMs - disorderMs ? atMs : Math.max(atMs, this.#newestMs);
     const known = this.#queues.get(queue ?? '');
     if (known === undefined) return;

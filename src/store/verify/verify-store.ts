@@ -7,8 +7,14 @@ import { replayJobs } from './replay-jobs.ts';
 import { OrderReplay } from './replay-order.ts';
 import { rules } from './rules.ts';
 
+/** What is known of a store beside what is in it. */
+export interface Known {
+  /** Numbers of the newest events when a wall clock was set back, ascending; those of claims tell of it, too. */
+  readonly clockSetBackAfter?: readonly number[];
+}
+
 /** Adds what it finds. The store must stand still, or `store` see one state of it throughout. */
-export async function verifyStore(store: StoreReader, found: Findings): Promise<void> {
+export async function verifyStore(store: StoreReader, found: Findings, known: Known = {}): Promise<void> {
   const [size = {}] = await store.query(sizes.with({}));
   for (const { invariant, rule, over, sql } of rules) {
     found.looked(invariant, rule, over, integer(size, over));
@@ -18,7 +24,7 @@ export async function verifyStore(store: StoreReader, found: Findings): Promise<
   }
   // What was forgotten of the events is not missing; the replays then begin in the middle.
   const wholeStory = integer(size, 'first_event') === 1;
-  await new OrderReplay(found, wholeStory).run(store);
+  await new OrderReplay(found, wholeStory, known.clockSetBackAfter).run(store);
   const { jobs, events } = await replayJobs(store, found, wholeStory);
   const replayed = 'all events, replayed';
   for (const invariant of ['I1', 'I3', 'I4', 'I9'] as const) {
