@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { renderPages } from '../scripts/docs/pages.ts';
+import { defaults } from '../src/domain/defaults.ts';
+import { limits } from '../src/domain/limits.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -32,6 +34,12 @@ describe('the documentation', () => {
       (match) => match[1] ?? '',
     );
     expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+  });
+
+  it('has the defaults of a worker of functions as they are', () => {
+    const page = read('docs/functions.md');
+    expect(page).toContain(`| \`claimAheadMax\` | ${limits.claimAheadMax} |`);
+    expect(page).toContain(`| \`server\` | \`http://127.0.0.1:${defaults.port}\` |`);
   });
 
   it.each(pages)('%s names only npm scripts that exist', (page) => {

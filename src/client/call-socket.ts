@@ -7,10 +7,19 @@ import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { BusyWait } from '../platform/busy-wait.ts';
 import { invalid, parse, unreachable } from './answer.ts';
+import { neverMade } from './repeatable.ts';
 import type { WireCall, WireReply } from './transport.ts';
 
-/** The server answered the handshake otherwise: it has no such connections, or wants none now. */
-export class SocketRefused extends Error {}
+/** The handshake was answered otherwise, or dropped: the server, or a proxy on the way, wants no such connections. */
+export class SocketRefused extends Error {
+  /** False for what may also come of a server that has just gone. */
+  readonly isSure: boolean;
+
+  constructor(problem: string, isSure: boolean) {
+    super(problem);
+    this.isSure = isSure;
+  }
+}
 
 interface Pending {
   resolve(reply: WireReply): void;
@@ -54,6 +63,7 @@ export class CallSocket {
   #heardAtMs = performance.now();
   /** For the answer to a call that is alone. */
   readonly #wait = new BusyWait(defaults.answerBusyMs);
+  #wasOpen = false;
   #isOver = false;
 
   constructor(url: string) {
@@ -108,18 +118,23 @@ export class CallSocket {
   #listen(webSocket: WebSocket): void {
     webSocket.on('upgrade', ({ socket }) => {
       this.#tcp = socket;
+      // All who asked for it may have gone meanwhile.
+      if (this.#pending.size === 0) socket.unref();
     });
-    webSocket.on('open', () => this.#flush());
+    webSocket.on('open', () => {
+      this.#wasOpen = true;
+      this.#flush();
+    });
     webSocket.on('ping', () => this.#hear());
     webSocket.on('message', (data: Buffer) => this.#read(data));
     webSocket.on('unexpected-response', (request, response) => {
       request.destroy();
-      this.#end(new SocketRefused(`status ${response.statusCode}`));
+      this.#end(new SocketRefused(`status ${response.statusCode}`, true));
     });
     webSocket.on('error', (error: NodeJS.ErrnoException) => {
-      const isHandshake = webSocket.readyState !== webSocket.OPEN && this.#tcp === undefined;
-      const refused = isHandshake && error.code === undefined;
-      this.#end(refused ? new SocketRefused(error.message) : unreachable(this.#url, error));
+      const { code, message } = error;
+      const isRefused = !this.#wasOpen && !(code !== undefined && neverMade.has(code));
+      this.#end(isRefused ? new SocketRefused(message, code === undefined) : unreachable(this.#url, error));
     });
     webSocket.on('close', (code, reason) => {
       const why = reason.length === 0 ? '' : ` (${reason.toString()})`;

@@ -29,6 +29,7 @@ import type { FollowDeps } from './follow-stream.ts';
 import { closed, endOfClosed, isRepeatable, type Making, madeRepeatable, unanswered } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireResponse } from './transport.ts';
+import { waitUntil } from './wait-until.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
 
 /** Which range of which log. */
@@ -170,13 +171,17 @@ export class BlixardClient {
     return this.#ids();
   }
 
-  /** The group, once all of its jobs have ended; `timeoutMs` is for each of the calls that wait for it. */
-  async waitGroup(name: string, options: CallOptions = {}): Promise<Group> {
-    for (;;) {
-      const query = { waitMs: limits.waitMsMax };
-      const group = await this.call('getGroup', { ...options, params: { name }, query });
-      if (group.finished) return group;
-    }
+  /**
+   * The group, once all of its jobs have ended; `timeoutMs` is for each of the calls that wait for it. A server that
+   * restarts meanwhile is waited for, as `followLogs` does.
+   */
+  waitGroup(name: string, options: CallOptions = {}): Promise<Group> {
+    const input = { ...options, params: { name }, query: { waitMs: limits.waitMsMax } };
+    return waitUntil(
+      { clock: this.#clock, closing: this.#closing.signal, signal: options.signal },
+      () => this.call('getGroup', input),
+      ({ finished }) => finished,
+    );
   }
 
   /** Ends what is under way, and what waits to be tried again, with CLIENT_CLOSED. Safe to call again. */

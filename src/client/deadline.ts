@@ -1,4 +1,5 @@
 /** A deadline for a call, beside the signal its caller may have given. */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../platform/clock.ts';
 import { LazySignal } from '../platform/lazy-signal.ts';
 
@@ -19,6 +20,8 @@ export class Deadline {
     this.#outer = deps.signal;
     this.#timer = this.#start();
     if (deps.signal?.aborted) this.#abort();
+    // It may be that of all calls of an application, and Node warns of more than ten listeners as of a leak.
+    if (deps.signal !== undefined) setMaxListeners(0, deps.signal);
     deps.signal?.addEventListener('abort', this.#abort, { once: true });
   }
 

@@ -44,8 +44,8 @@ export interface Making {
   readonly secret: () => string;
 }
 
-/** Of connections that were never made. */
-const neverMade = new Set([
+/** Codes of connections that were never made. */
+export const neverMade: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -58,7 +58,8 @@ const neverMade = new Set([
  * The call with what makes it repeatable, where the caller has left that out: ids of new jobs, the secret of a webhook
  * that is new, or a key.
  */
-export function madeRepeatable(name: RouteName, input: AnyInput, making: Making): AnyInput {
+export function madeRepeatable(name: RouteName, given: AnyInput, making: Making): AnyInput {
+  const input = withLowerNames(given);
   const { body, headers } = input;
   if (name === 'triggerSchedule' && isKeyed(input)) return input;
   if (newJobs.has(name)) {
@@ -73,6 +74,13 @@ export function madeRepeatable(name: RouteName, input: AnyInput, making: Making)
   const takesKey = name === 'retryJob' || (name === 'redriveQueue' && ids !== undefined);
   if (!takesKey || isKeyed(input)) return input;
   return { ...input, headers: { ...headers, 'idempotency-key': making.id() } };
+}
+
+/** HTTP does not care how names of headers are written, and code without types writes Idempotency-Key. */
+function withLowerNames(input: AnyInput): AnyInput {
+  if (input.headers === undefined) return input;
+  const entries = Object.entries(input.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+  return { ...input, headers: Object.fromEntries(entries) };
 }
 
 function withSecret(body: Secret | undefined, making: Making): object {

@@ -23,6 +23,7 @@ export function scripted(...answers: ((request: WireRequest) => WireResponse | P
   const transport: Transport = {
     url: 'test',
     send: async (request) => {
+      request.signal?.throwIfAborted();
       requests.push(request);
       const answer = answers[Math.min(requests.length, answers.length) - 1];
       return answer === undefined ? lost() : answer(request);

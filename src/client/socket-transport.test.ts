@@ -1,12 +1,23 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { CallFrame } from '../contract/calls.ts';
 import { limits } from '../domain/limits.ts';
 import { BlixardClient } from './client.ts';
 import { socketTransport } from './socket-transport.ts';
+
+/** A program that waits for an answer less long than the connection takes to be made. */
+const impatient = `
+  const { BlixardClient, socketTransport } = await import('${new URL('index.ts', import.meta.url)}');
+  const client = new BlixardClient({ transport: socketTransport({ url: process.env.URL_OF_SERVER }) });
+  await client.call('getHealth', { timeoutMs: 100 }).catch((error) => console.log(error.code));
+`;
+
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -95,6 +106,29 @@ describe('one connection', () => {
     expect(frames[1]).toEqual({ cancel: (frames[0] as CallFrame).id });
   });
 
+  it('that is made when its caller has gone keeps no process alive', async () => {
+    const server = createServer();
+    const webSockets = new WebSocketServer({ noServer: true });
+    const made = new Promise<void>((resolve) => webSockets.once('connection', () => resolve()));
+    server.on('upgrade', (request, socket, head) =>
+      setTimeout(
+        () => webSockets.handleUpgrade(request, socket, head, (ws) => webSockets.emit('connection', ws)),
+        500,
+      ),
+    );
+    const url = await listen(server);
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', impatient], {
+      env: { ...process.env, URL_OF_SERVER: url },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    closers.push(() => child.kill('SIGKILL'));
+    const exited = once(child, 'exit');
+    await made;
+    const over = AbortSignal.timeout(5_000);
+    const late = once(over, 'abort').then(() => ['still there']);
+    expect(await Promise.race([exited, late])).toEqual([0, null]);
+  });
+
   it('holds no more calls than its bound, and ends all when it is closed', async () => {
     const { client } = await scripted(() => undefined);
     const calls = Array.from({ length: limits.callsWaiting }, () =>
@@ -126,6 +160,32 @@ describe('plain HTTP', () => {
     expect(await client.call('getHealth')).toMatchObject({ version: 'plain' });
     await client.call('getHealth');
     expect(paths).toEqual(['/v1/calls', '/healthz', '/healthz']);
+  });
+
+  it.each([
+    ['drops', (socket: Duplex) => socket.destroy()],
+    ['ends', (socket: Duplex) => socket.end()],
+    ['answers with nonsense', (socket: Duplex) => socket.end('hello\r\n\r\n')],
+    [
+      'answers with another key',
+      (socket: Duplex) => socket.write(`${switching}sec-websocket-accept: x\r\n\r\n`),
+    ],
+  ])('is used where a proxy on the way %s the handshake', async (_, refuse) => {
+    let handshakes = 0;
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'application/json').end('{"status":"ok","version":"plain"}');
+    });
+    server.on('upgrade', (_request, socket) => {
+      handshakes++;
+      refuse(socket);
+    });
+    const client = new BlixardClient({ transport: socketTransport({ url: await listen(server) }) });
+    closers.push(() => void client.close());
+    expect(await client.call('getHealth')).toMatchObject({ version: 'plain' });
+    // It is not repeatable: nothing of it was sent with the handshake.
+    const purge = client.call('purgeQueue', { params: { name: 'q' }, body: {} });
+    expect(await purge).toMatchObject({ version: 'plain' });
+    expect(handshakes).toBe(1);
   });
 
   it('is used for a call that is too long for one message', async () => {

@@ -41,8 +41,10 @@ class SocketTransport implements Transport {
       return answer === undefined ? await replyOver(this.#http, call) : await answer;
     } catch (error) {
       if (!(error instanceof SocketRefused)) throw error;
+      if (error.isSure) this.#refusedAtMs = performance.now();
+      const reply = await replyOver(this.#http, call);
       this.#refusedAtMs = performance.now();
-      return replyOver(this.#http, call);
+      return reply;
     }
   }
 

@@ -69,6 +69,17 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('tells of a range that is asked for, and of a store that more wait for than may', () => {
+    const statusesOf = (name: string): string[] =>
+      Object.keys(
+        operations.find(({ operation }) => operation.operationId === name)?.operation.responses ?? {},
+      );
+    expect(statusesOf('readArtifact')).toEqual(expect.arrayContaining(['200', '206', '416']));
+    for (const name of ['submitJob', 'submitJobs', 'cancelJob', 'setQueue', 'work'])
+      expect(statusesOf(name)).toEqual(expect.arrayContaining(['429', '503', '507']));
+    expect(statusesOf('getJob')).not.toContain('206');
+  });
+
   it('bounds every number and text that a request may carry', () => {
     const schemas = operations.flatMap(({ operation }) => [operation.parameters, operation.requestBody]);
     const nodes = schemas.flatMap((schema) => [...everyNode(schema)]) as Record<string, unknown>[];

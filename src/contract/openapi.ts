@@ -17,6 +17,8 @@ const errorsOfBodies: readonly ErrorCode[] = [
   'BODY_TOO_LARGE',
   'MEDIA_TYPE_UNSUPPORTED',
 ];
+/** Its disk is full, or more wait for it than may. */
+const errorsOfWrites: readonly ErrorCode[] = ['STORE_FULL', 'OVERLOADED'];
 
 /** @param version of the program. */
 export function openapiDocument(version: string): Record<string, unknown> {
@@ -47,7 +49,7 @@ function operation(name: string, route: Route): object {
       ...parameters('header', route.headers),
     ],
     ...(route.body === undefined ? {} : { requestBody: requestBody(route) }),
-    responses: { [route.status]: reply(route), ...problems(errorsOf(route)) },
+    responses: { [route.status]: reply(route), ...part(route), ...problems(errorsOf(route)) },
   };
 }
 
@@ -82,14 +84,20 @@ function reply({ reply: schema, page, streams }: Route): object {
   };
 }
 
+/** What a route that takes a range answers with. */
+function part(route: Route): object {
+  if (route.headers?.properties['range'] === undefined) return {};
+  return { 206: { ...reply(route), description: 'The range of bytes asked for.' } };
+}
+
 function errorsOf(route: Route): readonly ErrorCode[] {
   const takesBody = route.body !== undefined;
-  const mayFill = route.method !== 'GET' && route.errors.includes('STORE_UNAVAILABLE');
+  const writes = route.method !== 'GET' && route.errors.includes('STORE_UNAVAILABLE');
   return [
     ...new Set([
       ...route.errors,
       ...errorsOfAll,
-      ...(mayFill ? ['STORE_FULL' as const] : []),
+      ...(writes ? errorsOfWrites : []),
       ...(takesBody ? errorsOfBodies : []),
     ]),
   ];

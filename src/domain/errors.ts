@@ -54,9 +54,13 @@ export function asBlixardError(error: unknown): BlixardError {
   return new BlixardError('INTERNAL', { problem: problemOf(error) }, { cause: error });
 }
 
-/** The text of any thrown value. */
+/** The text of any thrown value, also of one that has none, such as an object without a prototype. */
 export function problemOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'something was thrown that has no text';
+  }
 }
 
 function messageOf(code: ErrorCode, details: ErrorDetails): string {

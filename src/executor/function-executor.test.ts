@@ -9,17 +9,22 @@ import type { FunctionJob } from './function-run.ts';
 const executorOf = (act: JobFunction, clock: Clock = new FakeClock()): FunctionExecutor =>
   new FunctionExecutor({ clock, functions: { act }, stopGraceMs: 50 });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const fail = (): never => {
+  throw new Error('no text');
+};
 const forever: JobFunction = () => new Promise(() => undefined);
 
 describe('a function', () => {
   it('sees its arguments, its standard input and which attempt it is, and writes to the log', async () => {
     const executor = executorOf(async ({ args, stdin, attempt, print }) => {
-      expect(print).toBeTypeOf('function');
+      await print('taken out');
       expect([args, stdin.toString(), attempt]).toEqual([['one', 'two'], 'bytes', 3]);
     });
     const stdinBase64 = Buffer.from('bytes').toString('base64');
-    const outcome = await executor.run(new TestExecution({ command: ['act', 'one', 'two'], stdinBase64 }));
+    const execution = new TestExecution({ command: ['act', 'one', 'two'], stdinBase64 });
+    const outcome = await executor.run(execution);
     expect(outcome).toMatchObject({ reason: 'exit', exitCode: 0, message: null });
+    expect(execution.text('stdout')).toBe('taken out');
     const printing = new TestExecution({ command: ['act'] });
     await executorOf((job) => job.print('hello')).run(printing);
     expect(printing.text('stdout')).toBe('hello');
@@ -49,6 +54,48 @@ describe('a function', () => {
     expect(now).toMatchObject({ reason: 'exit', exitCode: 1, message: 'no such user' });
     expect(await run(async () => Promise.reject(new Error('later')))).toMatchObject({ message: 'later' });
     expect(await run(async () => Promise.reject('text'))).toMatchObject({ exitCode: 1 });
+  });
+
+  it.each([
+    ['an object without a prototype', Object.create(null)],
+    ['an error whose message is no text', Object.assign(new Error(), { message: { code: 7 } })],
+    ['an error whose message cannot be read', Object.defineProperty(new Error(), 'message', { get: fail })],
+    ['an object that fails as text', { toString: fail }],
+    ['nothing', undefined],
+    ['a symbol', Symbol('s')],
+  ])('that throws %s fails the attempt, and says something', async (_, thrown) => {
+    const throwing = executorOf(() => Promise.reject(thrown));
+    const outcome = await throwing.run(new TestExecution({ command: ['act'] }));
+    expect(outcome).toMatchObject({ reason: 'exit', exitCode: 1, message: expect.any(String) });
+  });
+
+  it('may print without waiting: what cannot be written, and what comes after its end, harms nobody', async () => {
+    const refused = new TestExecution({ command: ['act'] });
+    refused.onOutput = () => Promise.reject(new BlixardError('FENCED', { problem: 'not yours' }));
+    const prints: Promise<void>[] = [];
+    let late: FunctionJob | undefined;
+    const executor = executorOf(async (job) => {
+      late = job;
+      prints.push(job.print('one'));
+    });
+    await executor.run(refused);
+    if (late !== undefined) prints.push(late.print('two'));
+    expect(await Promise.all(prints)).toEqual([undefined, undefined]);
+    expect(refused.text('stdout')).toBe('one');
+  });
+
+  it('whose print is cut off by a stop ends with the stop', async () => {
+    const clock = new FakeClock();
+    const stopped = new TestExecution({ command: ['act'] });
+    stopped.onOutput = () => Promise.reject('cancelled');
+    const running = executorOf(async (job) => {
+      stopped.stopper.abort('cancelled');
+      await job.print('one');
+      await whenAborted(job.signal);
+    }, clock).run(stopped);
+    await turn();
+    clock.advance(1);
+    expect(await running).toMatchObject({ reason: 'cancelled' });
   });
 
   it('nobody has is exit code 127', async () => {

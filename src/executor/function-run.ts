@@ -20,8 +20,8 @@ export interface FunctionJob {
   readonly stdin: Buffer;
   /** Aborts when the job is cancelled, has run too long, or is not this worker's any more. */
   readonly signal: AbortSignal;
-  /** Writes to the log of the job; resolves when there is room for more. */
-  print(text: string | Buffer): Promise<void>;
+  /** Writes to the log of the job, until its attempt has ended; resolves when there is room for more, never rejects. */
+  readonly print: (text: string | Buffer) => Promise<void>;
 }
 
 interface Deps {
@@ -37,6 +37,7 @@ export class FunctionRun implements FunctionJob {
   /** Why it is to end, once it is. */
   #cut: Outcome | undefined;
   #resolve: ((outcome: Outcome) => void) | undefined;
+  #isOver = false;
   readonly #timers: Timer[] = [];
   readonly #unhook: (() => void)[] = [];
 
@@ -71,8 +72,12 @@ export class FunctionRun implements FunctionJob {
     return this.#controller.signal;
   }
 
-  print(text: string | Buffer): Promise<void> {
-    return this.#execution.output('stdout', Buffer.from(text));
+  /** May be taken out of the job, as all else of it may. */
+  get print(): FunctionJob['print'] {
+    return (text) => {
+      const data = Buffer.from(text);
+      return this.#isOver ? Promise.resolve() : this.#write(data);
+    };
   }
 
   /** What became of it: `done`, or why it was ended before. */
@@ -98,9 +103,24 @@ export class FunctionRun implements FunctionJob {
     try {
       await this.#execution.started();
     } catch (error) {
-      // A start that is cut off by a stop ends with the stop.
-      if (this.#cut === undefined) this.#end(outcomeOfError(asBlixardError(error), null));
+      this.#startFailed(error);
     }
+  }
+
+  /** Who prints need not wait for it: a rejection that nobody takes would end the whole application. */
+  async #write(data: Buffer): Promise<void> {
+    try {
+      await this.#execution.output('stdout', data);
+    } catch (error) {
+      this.#startFailed(error);
+    }
+  }
+
+  #startFailed(error: unknown): void {
+    const { stop, kill } = this.#execution;
+    // A start that is cut off by a stop ends with the stop.
+    if (this.#cut !== undefined || stop.aborted || kill.aborted) return;
+    this.#end(outcomeOfError(asBlixardError(error), null));
   }
 
   /** A function cannot be forced to end; after the grace time its end is told without it. */
@@ -116,6 +136,7 @@ export class FunctionRun implements FunctionJob {
     const resolve = this.#resolve;
     if (resolve === undefined) return;
     this.#resolve = undefined;
+    this.#isOver = true;
     for (const timer of this.#timers) timer.cancel();
     for (const unhook of this.#unhook) unhook();
     resolve(end);

@@ -9,18 +9,29 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds that never go back, for durations. */
   monotonicMs(): number;
-  /** Calls `fire` once after `delayMs`. */
+  /** Calls `fire` once after `delayMs`, of any length; never where that is Infinity. */
   after(delayMs: number, fire: () => void): Timer;
 }
+
+/** Node fires a timer of more than this at once. */
+const timerMsMax = 2 ** 31 - 1;
 
 export const realClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, fire) {
+    if (delayMs > timerMsMax) return afterLong(delayMs, fire);
     const handle = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(handle) };
   },
 };
+
+function afterLong(delayMs: number, fire: () => void): Timer {
+  let timer = realClock.after(timerMsMax, () => {
+    timer = realClock.after(delayMs - timerMsMax, fire);
+  });
+  return { cancel: () => timer.cancel() };
+}
 
 /**
  * Resolves after `delayMs`, or at once when one of `signals` aborts. It leaves nothing on them, where each

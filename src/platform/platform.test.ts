@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { day } from '../domain/amounts.ts';
 import { isUuidV7 } from '../domain/ids.ts';
 import { FakeClock, realClock, sleep } from './clock.ts';
 import { readTextIfThere, removeTree, writeFileDurably } from './files.ts';
@@ -21,6 +22,24 @@ describe('clocks', () => {
     expect(fired).toEqual(['early 10', 'set by early 15', 'late 20']);
     expect(clock.nowMs()).toBe(100);
     expect(clock.waiting).toBe(0);
+  });
+
+  it('the real one waits as long as it is told, over what a timer of Node can and for ever', () => {
+    vi.useFakeTimers();
+    try {
+      const fired: string[] = [];
+      realClock.after(60 * day, () => fired.push('60 days'));
+      realClock.after(Number.POSITIVE_INFINITY, () => fired.push('never'));
+      const cancelled = realClock.after(40 * day, () => fired.push('cancelled'));
+      vi.advanceTimersByTime(30 * day);
+      cancelled.cancel();
+      vi.advanceTimersByTime(30 * day - 1);
+      expect(fired).toEqual([]);
+      vi.advanceTimersByTime(1);
+      expect(fired).toEqual(['60 days']);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it.each([

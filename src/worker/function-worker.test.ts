@@ -97,6 +97,17 @@ describe('a worker of functions', () => {
   });
 });
 
+describe('a worker of functions that the server refuses', () => {
+  it('says why, and leaves no connection open', async () => {
+    const wire = new CountingWire(appTransport(world.app));
+    let closes = 0;
+    wire.close = async () => void closes++;
+    const starting = startFunctionWorker({ functions: {}, transport: wire, slots: 0 });
+    await expect(starting).rejects.toMatchObject({ code: 'VALIDATION_FAILED', details: { field: 'slots' } });
+    expect(closes).toBe(1);
+  });
+});
+
 describe('claims ahead', () => {
   it('do thousands of jobs in a few calls, each job once', async () => {
     const count = 3_000;

@@ -44,6 +44,7 @@ const slotsByDefault = 10;
 
 /**
  * Starts a worker of this process's own functions. Resolves when it is registered; waits for a server that is away.
+ * Rejects, and has closed its connection, when the server refuses it.
  *
  * @example
  * const worker = await startFunctionWorker({
@@ -77,7 +78,12 @@ export async function startFunctionWorker(options: FunctionWorkerOptions): Promi
     },
   });
   const worker = await factory.create();
-  await worker.start();
+  try {
+    await worker.start();
+  } catch (error) {
+    await worker.kill();
+    throw error;
+  }
   return {
     id: worker.id,
     stop: (graceMs = defaults.drainGraceMs) => worker.drain(graceMs),

@@ -1,5 +1,5 @@
 /** Persistent connections: which upgrades are taken, and how they end with the server. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { WebSocketServer } from 'ws';
@@ -12,6 +12,7 @@ import { answerRaw } from './broken-request.ts';
 import { CallConnection } from './call-connection.ts';
 import type { Calls } from './calls.ts';
 import type { OpenRequests } from './open-requests.ts';
+import { answerPlain } from './plain-upgrade.ts';
 import { noRoute } from './route-methods.ts';
 import { assertSameSite } from './same-site.ts';
 
@@ -34,6 +35,7 @@ export function acceptCalls(
     skipUTF8Validation: true,
   });
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (!isForCalls(request)) return answerPlain(app.server, request, socket, head);
     socket.on('error', () => socket.destroy());
     try {
       assertTaken(request, open);
@@ -61,9 +63,21 @@ export function acceptCalls(
 function assertTaken({ headers, url = '' }: IncomingMessage, open: OpenRequests): void {
   open.assertOpen();
   assertSameSite('POST', headers);
-  const path = url.split('?')[0] ?? '';
+  const path = pathOf(url);
   if (path !== callsPath) throw noRoute('GET', path);
-  if (headers.upgrade?.toLowerCase() !== 'websocket') {
+  if (!isWebSocket(headers)) {
     throw new BlixardError('HTTP_INVALID', { problem: `${callsPath} takes an upgrade to websocket only` });
   }
+}
+
+function isForCalls({ headers, url = '' }: IncomingMessage): boolean {
+  return isWebSocket(headers) || pathOf(url) === callsPath;
+}
+
+function isWebSocket({ upgrade }: IncomingHttpHeaders): boolean {
+  return upgrade?.toLowerCase() === 'websocket';
+}
+
+function pathOf(url: string): string {
+  return url.split('?')[0] ?? '';
 }

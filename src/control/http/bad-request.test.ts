@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../../domain/limits.ts';
 import { cursorOf } from '../cursor.ts';
@@ -184,6 +186,18 @@ describe('a bad body is refused', () => {
     for (const charset of ['utf-8', '"UTF-8"', 'utf8 ; x=y']) {
       const answer = await submit(system.url, '{}', `application/json; charset=${charset}`);
       expect(answer.problem.code, charset).toBe('VALIDATION_FAILED');
+    }
+    for (const [path, type] of [
+      ['/v1/jobs', 'application/json'],
+      ['/v1/jobs/batch', 'application/x-ndjson'],
+      [`/v1/attempts/${randomUUID()}/1/logs`, 'application/octet-stream'],
+    ] as const) {
+      const headers = { 'content-type': type, 'content-encoding': 'gzip' };
+      const answer = await ask(system.url, 'POST', path, { headers, body: gzipSync('{"command":["true"]}') });
+      expect(answer.problem, type).toMatchObject({
+        status: 415,
+        details: { allowed: `${type} without one` },
+      });
     }
     const untyped = await raw(
       system.url,

@@ -1,4 +1,5 @@
 /** How bodies are read: strict UTF-8, JSON of bounded depth, no prototype tricks; or plain bytes. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
@@ -12,7 +13,7 @@ export function acceptJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     try {
-      assertUtf8(request.headers['content-type'], 'application/json');
+      assertReadable(request.headers, 'application/json');
       const text = decodeJsonText(body);
       done(null, text.trim() === '' ? {} : parseJsonSafely(text));
     } catch (error) {
@@ -28,9 +29,14 @@ export function acceptJson(app: FastifyInstance): void {
 /** Routes of this instance take bytes. */
 export function acceptBytes(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_, body, done) =>
-    done(null, body),
-  );
+  app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      assertNotEncoded(request.headers, 'application/octet-stream');
+      done(null, body);
+    } catch (error) {
+      done(error as Error);
+    }
+  });
   refuseOthers(app, 'application/octet-stream');
   app.addHook('preValidation', async (request) => {
     if (request.body === undefined) request.body = Buffer.alloc(0);
@@ -130,11 +136,19 @@ export function refuseOthers(app: FastifyInstance, allowed: string): void {
   });
 }
 
-/** Throws MEDIA_TYPE_UNSUPPORTED for a content type with another charset, whose bytes would be misread. */
-export function assertUtf8(contentType: string | undefined, allowed: string): void {
+/** Throws MEDIA_TYPE_UNSUPPORTED for a body that is compressed, or of another charset: it would be misread. */
+export function assertReadable(headers: IncomingHttpHeaders, allowed: string): void {
+  assertNotEncoded(headers, allowed);
+  const { 'content-type': contentType } = headers;
   const charsets = (contentType ?? '').matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;]*)/gi);
   const isUtf8 = ([, value = '']: RegExpExecArray): boolean => /^"?utf-?8"?$/i.test(value.trim());
   if (![...charsets].every(isUtf8)) throw unsupported(contentType, `${allowed} in UTF-8`);
+}
+
+function assertNotEncoded(headers: IncomingHttpHeaders, allowed: string): void {
+  const { 'content-type': contentType, 'content-encoding': encoding = 'identity' } = headers;
+  if (/^identity$/i.test(encoding)) return;
+  throw unsupported(`${contentType} with content-encoding ${encoding}`, `${allowed} without one`);
 }
 
 function unsupported(contentType: string | undefined, allowed: string): BlixardError {

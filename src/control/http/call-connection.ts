@@ -9,14 +9,12 @@ import { BusyWait } from '../../platform/busy-wait.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { LazySignal } from '../../platform/lazy-signal.ts';
 import { answerText, messagesOf } from './answer-texts.ts';
-import { decodeJsonText, parseJsonSafely } from './bodies.ts';
+import { type Frame, framesOf, RefusedFrame } from './call-frames.ts';
 import type { CallInput, Calls } from './calls.ts';
 
 /** Statuses of a close, as RFC 6455 has them. */
 const brokenFrame = 1002;
 const notJson = 1007;
-/** A frame and the list it stands in are two objects around what HTTP takes as a body. */
-const depthMax = limits.jsonDepth + 2;
 const claimingRoute: RouteName = 'work';
 /** Longest reason a close can carry, in bytes; what is said here is ASCII. */
 const reasonLength = 120;
@@ -78,10 +76,7 @@ export class CallConnection {
     if (this.#closing !== undefined) return;
     try {
       if (isBinary) throw new BlixardError('BODY_INVALID_JSON', { problem: 'a binary message' });
-      const frames = parseJsonSafely(decodeJsonText(data, depthMax));
-      if (!Array.isArray(frames))
-        throw new BlixardError('BODY_INVALID_JSON', { problem: 'not a list of frames' });
-      for (const frame of frames) this.#take(frame);
+      for (const frame of framesOf(data)) this.#take(frame);
     } catch (error) {
       this.#break(notJson, problemOf(error));
     }
@@ -89,7 +84,7 @@ export class CallConnection {
   }
 
   #take(frame: unknown): void {
-    const { id, cancel, route } = (frame ?? {}) as Readonly<Record<string, unknown>>;
+    const { id, cancel, route }: Frame = frame ?? {};
     if (Number.isSafeInteger(cancel)) {
       this.#open.get(cancel as number)?.abort(clientGone());
       return;
@@ -98,17 +93,21 @@ export class CallConnection {
       this.#break(brokenFrame, 'a frame has an id, a whole number, and a route, a text; or cancel, an id');
     } else if (this.#open.has(id as number)) {
       this.#break(brokenFrame, `call ${String(id)} is under way already`);
+    } else if (frame instanceof RefusedFrame) {
+      this.#refuse(id as number, route, frame.error);
     } else {
       void this.#serve(id as number, route, frame as CallInput);
     }
   }
 
+  #refuse(id: number, route: string, error: unknown): void {
+    this.#answer({ id, ...this.#calls.refusal(error, route), route });
+  }
+
   async #serve(id: number, route: string, input: CallInput): Promise<void> {
     if (this.#open.size >= limits.callsPerConnection) {
       const problem = `${limits.callsPerConnection} calls are under way on this connection`;
-      const { status, body } = this.#calls.refusal(new BlixardError('OVERLOADED', { problem }), route);
-      this.#answer({ id, status, body, route });
-      return;
+      return this.#refuse(id, route, new BlixardError('OVERLOADED', { problem }));
     }
     const gone = new LazySignal();
     this.#open.set(id, gone);

@@ -72,6 +72,35 @@ describe('calls over one connection', () => {
     webSocket.close();
   });
 
+  it('with a name no object may have, or too deep, are refused alone, as over HTTP', async () => {
+    const webSocket = await connect();
+    const poisoned = JSON.parse('{"command":["true"],"env":{"__proto__":"x"}}') as object;
+    let deep: object = {};
+    for (let depth = 1; depth <= limits.jsonDepth; depth++) deep = { deep };
+    const told: [string, object][] = [
+      ['submitJob', poisoned],
+      ['submitJob', { command: ['true'], labels: { constructor: { prototype: 1 } } }],
+      ['submitJob', { command: ['true'], deep }],
+      ['submitJobs', [{ command: ['true'] }, poisoned]],
+    ];
+    const frames = told.map(([route, body], index) => ({ id: index + 1, route, body }));
+    const answers = await ask(webSocket, [...frames, submit(5, { command: ['true'] })], 5);
+    for (const [index, [route, body]] of told.entries()) {
+      const isBatch = Array.isArray(body);
+      const response = await fetch(`${system.url}/v1/jobs${isBatch ? '/batch' : ''}`, {
+        method: 'POST',
+        headers: { 'content-type': isBatch ? 'application/x-ndjson' : 'application/json' },
+        body: isBatch ? body.map((line) => JSON.stringify(line)).join('\n') : JSON.stringify(body),
+      });
+      const { requestId: _, ...problem } = (await response.json()) as Problem;
+      const answer = answers.find(({ id }) => id === index + 1);
+      expect(answer, route).toMatchObject({ status: response.status, body: problem });
+    }
+    expect(answers.find(({ id }) => id === 5)).toMatchObject({ status: 201 });
+    expect(webSocket.readyState).toBe(WebSocket.OPEN);
+    webSocket.close();
+  });
+
   it('that nobody waits for any more end', async () => {
     const webSocket = await connect();
     const job = problemOf((await ask(webSocket, [submit(1, { command: ['x'] })]))[0]) as unknown as {
@@ -152,7 +181,6 @@ describe('messages that are none', () => {
     expect(await broken('{"id":1}')).toBe(1007);
     expect(await broken(Buffer.from('[]'))).toBe(1007);
     expect(await broken(Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]), { binary: false })).toBe(1007);
-    expect(await broken('[{"id":1,"route":"getHealth","body":{"__proto__":1}}]')).toBe(1007);
     expect(await broken('['.repeat(limits.jsonDepth + 3))).toBe(1007);
     for (const frame of [
       '1',
@@ -230,5 +258,22 @@ describe('an upgrade', () => {
     expect(await upgrade('/v1/jobs', `${here}upgrade: websocket\r\n`)).toContain('METHOD_NOT_ALLOWED');
     expect(await upgrade('/other', `${here}upgrade: websocket\r\n`)).toContain('ROUTE_NOT_FOUND');
     expect(await upgrade(callsPath, `${here}upgrade: h2c\r\n`)).toContain('HTTP_INVALID');
+  });
+
+  it('to another protocol is passed over: Java asks for h2c with its first request', async () => {
+    const offer = `${here}connection: close, Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n`;
+    const health = await raw(system.url, `GET /healthz HTTP/1.1\r\n${offer}\r\n`);
+    expect(health).toMatch(/^HTTP\/1.1 200 /);
+    const body = '{"command":["true"],"labels":{"a":"ä"}}';
+    const length = Buffer.byteLength(body);
+    const about = `content-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+    const job = await raw(system.url, `POST /v1/jobs HTTP/1.1\r\n${offer}${about}${body}`);
+    expect(job).toMatch(/^HTTP\/1.1 201 /);
+    expect(job).toContain('"labels":{"a":"ä"}');
+    const evil = await raw(
+      system.url,
+      `GET /healthz HTTP/1.1\r\n${offer.replace('127.0.0.1', 'evil.example')}\r\n`,
+    );
+    expect(evil).toContain('CROSS_SITE_REFUSED');
   });
 });

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { blankLine, linesContentType } from '../../contract/schema.ts';
 import type { BlixardError } from '../../domain/errors.ts';
 import { forEachLine, refusedLine } from '../submit/batch-line.ts';
-import { assertUtf8, decodeJsonText, parseJsonSafely, refuseOthers } from './bodies.ts';
+import { assertReadable, decodeJsonText, parseJsonSafely, refuseOthers } from './bodies.ts';
 import { type Finding, validationFailure } from './validation.ts';
 
 const newline = 0x0a;
@@ -13,7 +13,7 @@ export function acceptLines(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(linesContentType, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     try {
-      assertUtf8(request.headers['content-type'], linesContentType);
+      assertReadable(request.headers, linesContentType);
       done(null, forEachLine(linesOf(body), parseLine));
     } catch (error) {
       done(error as Error);

@@ -1,8 +1,10 @@
 import { connect } from 'node:net';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BlixardClient } from '../../client/client.ts';
 import type { FollowEvent } from '../../client/follow-logs.ts';
 import { httpTransport } from '../../client/http-transport.ts';
+import type { Transport } from '../../client/transport.ts';
 import type { ClaimedJob } from '../../contract/worker.ts';
 import { defaults } from '../../domain/defaults.ts';
 import { limits } from '../../domain/limits.ts';
@@ -28,6 +30,14 @@ afterEach(async () => {
 async function runningJob(): Promise<ClaimedJob> {
   await client.call('submitJob', { body: { command: ['true'] } });
   return worker.start();
+}
+
+async function* cutAfterOne(body: Readable): AsyncGenerator<Buffer> {
+  for await (const chunk of body) {
+    yield chunk as Buffer;
+    break;
+  }
+  throw new Error('cut');
 }
 
 async function eventually(check: () => boolean): Promise<void> {
@@ -94,6 +104,41 @@ describe('a followed log', () => {
     await follower.close();
     await proxy.close();
   }, 20_000);
+
+  it('has all of the attempt it began with, also when it is cut off before that wrote anything', async () => {
+    const first = await runningJob();
+    const inner = httpTransport({ url: system.url });
+    let goOn: () => void = () => undefined;
+    const isBack = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let sent = 0;
+    const send: Transport['send'] = async (request) => {
+      const isFirst = ++sent === 1;
+      if (!isFirst) await isBack;
+      const response = await inner.send(request);
+      return isFirst ? { ...response, body: Readable.from(cutAfterOne(response.body)) } : response;
+    };
+    const follower = new BlixardClient({ transport: { ...inner, send } });
+    const received: FollowEvent[] = [];
+    const following = (async () => {
+      for await (const event of follower.followLogs(first.jobId)) received.push(event);
+    })();
+    await eventually(() => sent === 2);
+    await worker.write(first, 0, [textRecord('one')]);
+    await worker.end(first, 1);
+    await client.call('retryJob', { params: { id: first.jobId } });
+    const second = await worker.start();
+    await worker.write(second, 0, [textRecord('two')]);
+    goOn();
+    await worker.end(second, 0);
+    await following;
+    const told = received.map((event) =>
+      event.kind === 'log' ? [event.attempt, String(event.data)] : event.kind,
+    );
+    expect(told).toEqual([[1, 'one'], [2, 'two'], 'end']);
+    await follower.close();
+  });
 
   it('tells once how much is missing of a log that is too long', async () => {
     const small = await startTestSystem({ keepBytes: 64 * 1_000 });
@@ -177,9 +222,9 @@ describe('a followed log', () => {
     });
     await eventually(() => clock.waiting === 1 && text !== '');
     clock.advance(defaults.followHeartbeatMs - 1);
-    expect(text).toBe(': following\n\n');
+    expect(text).toBe(': following\nid: 1:0\n\n');
     clock.advance(1);
-    await eventually(() => text === ': following\n\n: still here\n\n');
+    await eventually(() => text === ': following\nid: 1:0\n\n: still here\n\n');
     await own.call('cancelJob', { params: { id } });
     await eventually(() => text.includes('event: end'));
     await quiet.close();

@@ -33,8 +33,8 @@ export function attemptHasEnded(job: Job, attempt: number): boolean {
 }
 
 /**
- * Text of events: `log` and `gap` with ids `attempt:offset` to resume from, a comment now and then when
- * there is nothing to say, `end` last. Ends without it when `signal` aborts. Sleeps until a change is
+ * Text of events: first a comment, then `log` and `gap`, all with ids `attempt:offset` to resume from, a comment now
+ * and then when there is nothing to say, `end` last. Ends without it when `signal` aborts. Sleeps until a change is
  * signalled; never polls.
  */
 export async function* followLogs(
@@ -46,8 +46,8 @@ export async function* followLogs(
   const wakeup = new Wakeup({ clock: deps.clock, signal });
   const watched = new WatchedJob(deps, jobId, wakeup);
   try {
-    // Sends the headers at once.
-    yield sseComment('following');
+    // Sends the headers at once, and where it begins: for who asked for the newest, that may be another one next time.
+    yield sseComment('following', `${from.attempt}:${from.offset}`);
     for (let place = from; ; place = { attempt: place.attempt + 1, offset: 0 }) {
       const job = yield* followAttempt(deps, watched, place, wakeup);
       if (job === undefined) return;
