@@ -75,7 +75,7 @@ export async function openControl(seed = 1, file = ':memory:'): Promise<Control>
   const artifacts = new FakeArtifactFiles();
   const forget = new ForgetCommands({ ...deps, logs: new JobFiles([logs, artifacts]) });
   const forgetter = new Forgetter({ ...deps, forget });
-  const jobs = new JobCommands(deps);
+  const jobs = new JobCommands({ ...deps, forget });
   const workers = new WorkerCommands(deps);
   const { schedules, runner } = makeSchedules({ ...deps, jobs });
   return {

@@ -15,6 +15,7 @@ import {
   forgetEnded,
   forgetEvents,
   forgetJob,
+  logsLeftOf,
   logsRemoved,
   logsToRemove,
   oldestEvents,
@@ -26,6 +27,18 @@ import type { Signals } from './signals.ts';
 import { jobStateOf } from './views.ts';
 
 type EndedState = (typeof endedStates)[number];
+
+/** The jobs of a queue that ended so, up to a time, epoch ms. */
+interface Ended {
+  readonly queue: string;
+  readonly state: EndedState;
+  readonly beforeMs: number;
+}
+
+const never = new AbortController().signal;
+
+/** Most forgotten jobs have no files; to find that out one by one took six times as long as to forget them. */
+const removedTogether = 32;
 
 /** What it needs of the logs: all logs of a job go; that there are none is fine. */
 export interface JobLogs {
@@ -58,12 +71,13 @@ export class ForgetCommands {
 
   /**
    * Forgets all that was kept long enough, and what an earlier process left of that; gives when the next is
-   * due, epoch ms.
+   * due, epoch ms. When `stop` aborts, it leaves the rest for the next time after the step it is at.
    */
-  async forgetDue(): Promise<number> {
-    await this.#sweepLogs();
-    const nextMs = Math.min(await this.#forgetJobs(), await this.#forgetEvents());
-    await this.#sweepLogs();
+  async forgetDue(stop: AbortSignal = never): Promise<number> {
+    // First, because it makes room on a full disk. What keeps it from that is told below.
+    await Promise.allSettled([this.#sweepLogs({ stop })]);
+    const nextMs = Math.min(await this.#forgetJobs(stop), await this.#forgetEvents(stop));
+    await this.#sweepLogs({ stop });
     return nextMs;
   }
 
@@ -71,16 +85,17 @@ export class ForgetCommands {
   async purge(queue: string, body: Purge): Promise<Purged> {
     const { states = endedStates, olderThanMs = 0, limit = limits.jobsPerStep } = body;
     const beforeMs = this.#deps.clock.nowMs() - olderThanMs;
-    let purged = 0;
+    const gone: string[] = [];
     try {
       for (const state of new Set(states)) {
-        if (purged < limit)
-          purged += await this.#forgetStep({ queue, state, beforeMs, limit: limit - purged });
+        if (gone.length < limit)
+          gone.push(...(await this.#forgetStep({ queue, state, beforeMs, limit: limit - gone.length })));
       }
     } finally {
       // The jobs of the states before one that failed are gone.
-      await this.#sweepLogs();
+      await this.#sweepLogs({ of: gone });
     }
+    const purged = gone.length;
     return { purged, more: purged === limit && (await this.#isLeft(queue, states, beforeMs)) };
   }
 
@@ -91,8 +106,17 @@ export class ForgetCommands {
     const [result] = await db.batch([forgetJob.with({ id, nowMs: clock.nowMs() })]);
     if (result?.rows.length !== 1)
       throw new BlixardError('JOB_NOT_ENDED', { jobId: id, state: jobStateOf(await readJob(db, id)) });
-    await this.#sweepLogs();
+    await this.#sweepLogs({ of: [id] });
     return { id };
+  }
+
+  /** Resolves once no files are left of forgotten jobs that had one of these ids; true when there were some. */
+  async filesGone(ids: readonly string[]): Promise<boolean> {
+    const left = logsLeftOf.with({ ids: JSON.stringify(ids) });
+    const rows = await this.#deps.db.query(left, { level: 'linearizable' });
+    if (rows.length === 0) return false;
+    await this.#sweepLogs({ of: ids });
+    return true;
   }
 
   async #isLeft(queue: string, states: readonly EndedState[], beforeMs: number): Promise<boolean> {
@@ -103,7 +127,7 @@ export class ForgetCommands {
   }
 
   /** Gives when the next job is due, epoch ms. */
-  async #forgetJobs(): Promise<number> {
+  async #forgetJobs(stop: AbortSignal): Promise<number> {
     const nowMs = this.#deps.clock.nowMs();
     const limit = limits.pageMax;
     let nextMs = Number.POSITIVE_INFINITY;
@@ -117,39 +141,39 @@ export class ForgetCommands {
         if (retainedMs === null || endedAtMs === null) continue;
         if (endedAtMs + retainedMs > nowMs) nextMs = Math.min(nextMs, endedAtMs + retainedMs);
         else {
-          await this.#forgetAll(after, state, nowMs - retainedMs);
+          await this.#forgetAll({ queue: after, state, beforeMs: nowMs - retainedMs, stop });
           again = true;
         }
+        if (stop.aborted) return nextMs;
       }
-      if (rows.length < limit) return again ? this.#forgetJobs() : nextMs;
+      if (rows.length < limit) return again ? this.#forgetJobs(stop) : nextMs;
     }
   }
 
-  async #forgetAll(queue: string, state: EndedState, beforeMs: number): Promise<void> {
+  async #forgetAll({ stop, ...ended }: Ended & { readonly stop: AbortSignal }): Promise<void> {
     const limit = limits.jobsPerStep;
-    while ((await this.#forgetStep({ queue, state, beforeMs, limit })) === limit) await this.#sweepLogs();
+    while (!stop.aborted) {
+      const gone = await this.#forgetStep({ ...ended, limit });
+      if (gone.length < limit) return;
+      await this.#sweepLogs({ of: [], stop });
+    }
   }
 
-  async #forgetStep(step: {
-    queue: string;
-    state: string;
-    beforeMs: number;
-    limit: number;
-  }): Promise<number> {
+  async #forgetStep(step: Ended & { readonly limit: number }): Promise<string[]> {
     const { db, clock } = this.#deps;
     const [result] = await db.batch([forgetEnded.with({ ...step, nowMs: clock.nowMs() })]);
-    return result?.rows.length ?? 0;
+    return (result?.rows ?? []).map((row) => text(row, 'id'));
   }
 
   /** The events from the first to the first that is young enough; gives when the next is due, epoch ms. */
-  async #forgetEvents(): Promise<number> {
+  async #forgetEvents(stop: AbortSignal): Promise<number> {
     const { db, clock } = this.#deps;
     for (;;) {
       const oldest = await db.query(oldestEvents.with({ limit: limits.eventsPerStep }));
       const beforeMs = clock.nowMs() - this.#retainEventsMs;
       // The newest event stays, so that the sequence goes on from it.
       const kept = oldest.find((row) => integer(row, 'at_ms') > beforeMs) ?? oldest.at(-1);
-      if (kept === undefined) return Number.POSITIVE_INFINITY;
+      if (kept === undefined || stop.aborted) return Number.POSITIVE_INFINITY;
       if (kept === oldest[0]) {
         const dueAtMs = integer(kept, 'at_ms') + this.#retainEventsMs;
         return dueAtMs <= clock.nowMs() ? Number.POSITIVE_INFINITY : dueAtMs + 1;
@@ -158,26 +182,50 @@ export class ForgetCommands {
     }
   }
 
-  /** One sweep at a time: two would remove the same folders. */
-  #sweepLogs(): Promise<void> {
-    const sweep = this.#sweeping.then(() => this.#sweep());
-    this.#sweeping = sweep.catch(() => this.#deps.signals.logsLeft());
-    return sweep;
+  /**
+   * One sweep at a time: two would remove the same folders. What could not be removed is tried again later. Rejects
+   * with why that was; where ids are given only for files of these jobs, which are what its caller waits for.
+   */
+  async #sweepLogs({ of, stop = never }: { of?: readonly string[]; stop?: AbortSignal }): Promise<void> {
+    const { signals } = this.#deps;
+    const sweep = this.#sweeping.then(() => this.#sweep(stop));
+    this.#sweeping = sweep.then(
+      (left) => void (left.size > 0 && signals.logsLeft()),
+      () => signals.logsLeft(),
+    );
+    const left = await sweep;
+    for (const id of of ?? left.keys()) if (left.has(id)) throw left.get(id);
   }
 
-  async #sweep(): Promise<void> {
+  /** Gives why those could not be removed that are left; the others do not wait for them. */
+  async #sweep(stop: AbortSignal): Promise<ReadonlyMap<string, unknown>> {
     const { db, logs } = this.#deps;
-    for (;;) {
-      const rows = await db.query(logsToRemove.with({ limit: limits.jobsPerStep }), {
-        level: 'linearizable',
-      });
-      if (rows.length === 0) return;
-      const ids = rows.map((row) => text(row, 'job_id'));
+    const limit = limits.jobsPerStep;
+    const left = new Map<string, unknown>();
+    // With so many the disk is to blame, and the rest would fail, too.
+    while (left.size < limit && !stop.aborted) {
+      const page = { without: JSON.stringify([...left.keys()]), limit };
+      const rows = await db.query(logsToRemove.with(page), { level: 'linearizable' });
+      if (rows.length === 0) break;
       failpoint('jobs-forgotten');
-      for (const id of ids) await logs.remove(id);
-      const gone = { ids: JSON.stringify(ids), limit: limits.answersPerStep };
+      const removed: string[] = [];
+      const remove = async (id: string): Promise<void> => {
+        try {
+          await logs.remove(id);
+          removed.push(id);
+        } catch (error) {
+          left.set(id, error);
+        }
+      };
+      for (let from = 0; from < rows.length && !stop.aborted; from += removedTogether) {
+        const some = rows.slice(from, from + removedTogether);
+        await Promise.all(some.map((row) => remove(text(row, 'job_id'))));
+      }
+      if (removed.length === 0) continue;
+      const gone = { ids: JSON.stringify(removed), limit: limits.answersPerStep };
       await db.batch([forgetAnswers.with(gone), logsRemoved.with(gone)]);
     }
+    return left;
   }
 
   /** What ends now is not due before this time has passed. */

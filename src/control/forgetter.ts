@@ -29,6 +29,7 @@ export class Forgetter {
   #timer: Timer | undefined;
   #listening: Unsubscribe[] = [];
   #running: Promise<void> | undefined;
+  #stopping = new AbortController();
   #lookAgain = false;
 
   constructor(deps: ForgetterDeps) {
@@ -39,6 +40,7 @@ export class Forgetter {
   start(): void {
     if (this.#started) return;
     this.#started = true;
+    this.#stopping = new AbortController();
     const { signals, clock } = this.#deps;
     this.#listening = [
       signals.onAnyEnded(() => this.#due(clock.nowMs() + this.#shortestMs)),
@@ -48,9 +50,10 @@ export class Forgetter {
     this.#look();
   }
 
-  /** Resolves when nothing of it runs any more. */
+  /** Resolves when nothing of it runs any more; what is left to be forgotten, maybe much, waits for the next start. */
   async stop(): Promise<void> {
     this.#started = false;
+    this.#stopping.abort();
     this.#timer?.cancel();
     for (const unsubscribe of this.#listening) unsubscribe();
     this.#listening = [];
@@ -89,7 +92,7 @@ export class Forgetter {
     // What ends while it looks must not be forgotten.
     this.#dueAtMs = Number.POSITIVE_INFINITY;
     this.#shortestMs = await this.#deps.forget.shortestRetentionMs();
-    const nextMs = await this.#deps.forget.forgetDue();
+    const nextMs = await this.#deps.forget.forgetDue(this.#stopping.signal);
     this.#dueAtMs = Math.min(this.#dueAtMs, nextMs);
   }
 

@@ -2,7 +2,6 @@
 import type { Job, SubmitJob } from '../contract/job.ts';
 import { BlixardError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Ids } from '../platform/random.ts';
 import type { Database, Row } from '../store/database.ts';
 import { integer, text } from '../store/statements/columns.ts';
 import { cancelUnstarted, jobRetriedBy, requestCancel, retryJob } from '../store/statements/jobs.ts';
@@ -10,7 +9,7 @@ import { uniqueHolderOf } from '../store/statements/submit.ts';
 import { readJob, refusedStep, resolveJobId } from './job-rows.ts';
 import type { Signals } from './signals.ts';
 import { BatchSubmits } from './submit/batch.ts';
-import { Submits } from './submit/submits.ts';
+import { type SubmitDeps, Submits } from './submit/submits.ts';
 import { tellCancelled } from './tell-cancelled.ts';
 import { jobOf, jobStateOf } from './views.ts';
 
@@ -30,7 +29,7 @@ export class JobCommands {
   readonly #batches: BatchSubmits;
   readonly #signals: Signals;
 
-  constructor(deps: { db: Database; clock: Clock; ids: Ids; signals: Signals }) {
+  constructor(deps: SubmitDeps) {
     this.#db = deps.db;
     this.#clock = deps.clock;
     this.#submits = new Submits(deps);

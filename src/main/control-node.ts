@@ -73,7 +73,8 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> 
   const signals = new Signals();
   const shared = { db: tellingStore(db, { signals, clock }), clock, random, ids, log, signals };
   const { leaseMs, heartbeatMs, retainEventsMs } = config;
-  const jobs = new JobCommands(shared);
+  const forget = new ForgetCommands({ ...shared, retainEventsMs, logs: new JobFiles([logs, artifacts]) });
+  const jobs = new JobCommands({ ...shared, forget });
   const workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
   const results = new Results({ ...shared, workers, files: artifacts });
   const vms = new VmBoard({ signals, clock, workers: () => queries.workers() });
@@ -84,7 +85,6 @@ async function openControl(node: NodeDeps, teardown: Teardown): Promise<Opened> 
   const queues = new QueueCommands(shared);
   await queues.finishLines();
   const queueQueries = new QueueQueries(shared);
-  const forget = new ForgetCommands({ ...shared, retainEventsMs, logs: new JobFiles([logs, artifacts]) });
   const forgetter = new Forgetter({ ...shared, forget });
   forgetter.start();
   teardown.add(() => forgetter.stop());

@@ -138,7 +138,8 @@ export class World {
     const sender = new WebhookSender({ ...deps, targets: 'private', version: '0' });
     const artifacts = new ArtifactFiles({ dir: join(dir, 'artifacts') });
     const workers = new WorkerCommands(deps);
-    const jobs = new JobCommands(deps);
+    const forget = new ForgetCommands({ ...deps, logs: new JobFiles([logs, artifacts]) });
+    const jobs = new JobCommands({ ...deps, forget });
     const vms = new VmBoard({ ...deps, workers: () => queries.workers() });
     const queries = new JobQueries({ ...deps, vms });
     const app = await buildApp({
@@ -156,7 +157,7 @@ export class World {
       queues: new QueueCommands(deps),
       queueQueries: new QueueQueries(deps),
       groups: new Groups(deps),
-      forget: new ForgetCommands({ ...deps, logs: new JobFiles([logs, artifacts]) }),
+      forget,
       version: '0',
     });
     const scheduler = new Scheduler(deps);

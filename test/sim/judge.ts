@@ -31,7 +31,10 @@ export async function judge(deps: {
 }
 
 async function unaccounted(db: SqliteDatabase, accepted: ReadonlySet<string>): Promise<string[]> {
-  const rows = await db.query({ sql: 'SELECT id FROM jobs ORDER BY id' });
+  // What a stop has left of a job that was forgotten goes at the next start.
+  const rows = await db.query({
+    sql: 'SELECT id FROM jobs UNION ALL SELECT job_id FROM logs_to_remove ORDER BY id',
+  });
   const known = new Set([...rows.map((row) => text(row, 'id')), ...(await forgottenIn(db))]);
   return [...accepted]
     .filter((id) => !known.has(id))
@@ -89,7 +92,10 @@ function keptOf(logs: MemoryLogs, jobId: string, attempt: number): number {
 }
 
 async function leftLogs(db: SqliteDatabase, logs: MemoryLogs): Promise<string[]> {
-  const rows = await db.query({ sql: 'SELECT id FROM jobs ORDER BY id' });
+  // What a stop has left of a job that was forgotten goes at the next start.
+  const rows = await db.query({
+    sql: 'SELECT id FROM jobs UNION ALL SELECT job_id FROM logs_to_remove ORDER BY id',
+  });
   const known = new Set(rows.map((row) => text(row, 'id')));
   return logs
     .jobs()

@@ -90,9 +90,9 @@ export class SimServer {
     const signals = new Signals();
     const db = tellingStore(store, { signals, clock });
     const shared = { db, clock, random, ids: makeIds(clock, random), log: silentLog, signals };
-    const jobs = new JobCommands(shared);
-    this.workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
     const forget = new ForgetCommands({ ...shared, logs });
+    const jobs = new JobCommands({ ...shared, forget });
+    this.workers = new WorkerCommands({ ...shared, leaseMs, heartbeatMs });
     const { schedules, runner } = makeSchedules({ ...shared, jobs });
     const [scheduler, forgetter] = [
       new Scheduler({ ...shared, leaseMs }),

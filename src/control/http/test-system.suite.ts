@@ -66,7 +66,8 @@ export async function startTestSystem(
   const logs = new LogStore({ dir: join(dir, 'logs'), keepBytes: options.keepBytes ?? defaults.logBytes });
   const artifacts = new ArtifactFiles({ dir: join(dir, 'artifacts') });
   const workers = new WorkerCommands(shared);
-  const jobs = new JobCommands(shared);
+  const forget = new ForgetCommands({ ...shared, logs: new JobFiles([logs, artifacts]) });
+  const jobs = new JobCommands({ ...shared, forget });
   const events = new EventFeed({ db, commits: db, log: silentLog });
   const sender = new WebhookSender({ clock, targets: 'private', version: '0.0.0-test' });
   const webhooks = new Webhooks({ ...shared, events, sender });
@@ -84,7 +85,7 @@ export async function startTestSystem(
     queues: new QueueCommands(shared),
     queueQueries: new QueueQueries(shared),
     groups: new Groups(shared),
-    forget: new ForgetCommands({ ...shared, logs: new JobFiles([logs, artifacts]) }),
+    forget,
     logs,
     results: new Results({ ...shared, workers, files: artifacts }),
     artifacts,

@@ -61,6 +61,24 @@ it('overlap replace cancels the job of its own that a trigger was answered with'
   expect((await control.schedules.get('tick')).lastJobId).not.toBe(own);
 });
 
+it.each([
+  ['skip', { fired: 1, skipped: 2, failed: 1 }, 'pending'],
+  ['replace', { fired: 3, skipped: 0, failed: 1 }, 'cancelled'],
+] as const)(
+  'overlap %s goes by the job that runs, also after a trigger was refused',
+  async (overlap, counts, state) => {
+    const job = { ...trueJob, unique: { key: 'sync' } };
+    await control.schedules.set('tick', { ...everyMinute, job, overlap });
+    await pass(control, minute);
+    const { lastJobId: own } = await control.schedules.get('tick');
+    await expect(control.schedules.trigger('tick')).rejects.toMatchObject({ code: 'UNIQUE_CONFLICT' });
+    expect(await control.schedules.get('tick')).toMatchObject({ fired: 1, failed: 1, lastJobId: own });
+    await pass(control, 2 * minute);
+    expect(await control.schedules.get('tick')).toMatchObject(counts);
+    expect(await control.queries.get(own ?? '')).toMatchObject({ state });
+  },
+);
+
 it('a trigger that was answered with another job is so again after the schedule was changed', async () => {
   const holder = await control.jobs.submit(sync.job);
   await control.schedules.set('tick', sync);

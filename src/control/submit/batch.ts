@@ -37,6 +37,7 @@ export class BatchSubmits {
       const family = familyOf(drafts);
       const jobs = (await this.#store(family, drafts, nowMs)) ?? (await this.#storedBefore(family, drafts));
       if (jobs !== undefined) return jobs;
+      await this.#deps.forget?.filesGone(ids);
     }
     throw new BlixardError('OVERLOADED', { problem: 'what keeps the batch out keeps changing' });
   }
@@ -182,7 +183,7 @@ function familyOf(drafts: readonly Draft[]): Family {
 
 /** What each of them asks for that another may have. */
 function placesOf(drafts: readonly Draft[]): string {
-  return JSON.stringify(drafts.map(({ job }) => [job.id, job.queue, job.uniqueKey, job.image]));
+  return JSON.stringify(drafts.map(({ job }) => [job.id, job.queue, job.uniqueKey, job.image, job.executor]));
 }
 
 /** They go as text, so that they are stored as they were written. */

@@ -19,6 +19,7 @@ import {
 } from '../../store/statements/submit.ts';
 import { insertWaits, unknownIds } from '../../store/statements/together.ts';
 import { knownImages } from '../../store/statements/workers.ts';
+import type { ForgetCommands } from '../forget-commands.ts';
 import type { Signals } from '../signals.ts';
 import { tellCancelled } from '../tell-cancelled.ts';
 import { settling, tellSettled } from '../together/parent-ends.ts';
@@ -38,6 +39,8 @@ export interface SubmitDeps {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly signals: Signals;
+  /** Removes what is left of forgotten jobs, which keeps out new ones with their ids. */
+  readonly forget?: Pick<ForgetCommands, 'filesGone'>;
 }
 
 /** Submits of single jobs. */
@@ -131,7 +134,8 @@ export class Submits {
   }
 
   async #uniqueBefore({ job, spec, policy }: Draft): Promise<Job | undefined> {
-    const { queue, uniqueKey: key } = job;
+    const { id, queue, uniqueKey: key } = job;
+    if (await this.#deps.forget?.filesGone([id])) return undefined;
     const row = key === null ? undefined : await this.#find(uniqueHolder.with({ queue, key }));
     // It has come after the look, which writes down what it finds.
     if (row !== undefined && policy === 'existing') return undefined;
@@ -142,7 +146,7 @@ export class Submits {
   }
 
   async #assertImage({ job, spec }: Pick<Draft, 'job' | 'spec'>): Promise<void> {
-    const allowed = await this.#find(imageAllowed.with({ image: job.image }));
+    const allowed = await this.#find(imageAllowed.with({ image: job.image, executor: job.executor }));
     if (allowed !== undefined && integer(allowed, 'fine') === 0)
       throw await imageUnknown(this.#deps.db, spec.image);
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeLogRecord } from '../../contract/log.ts';
 import { segmentName } from '../../control/logs/segment.ts';
+import { uuidV7 } from '../../domain/ids.ts';
 import { identify } from '../../hypervisor/process-table.ts';
 import { type Clock, realClock } from '../../platform/clock.ts';
 import { lockDirectory } from '../../platform/directory-lock.ts';
@@ -136,6 +137,18 @@ describe('verifyDataDir', () => {
     const accepted = await write('accepted', `${completed}\n${forgotten}\n${lost}\n`);
     expect(await lines({ accepted })).toEqual([
       `I1: a submit was answered and its job is not there: ${lost}`,
+    ]);
+  });
+
+  it('takes what is older than all events that are kept for forgotten, and nothing younger', async () => {
+    const [old, young] = [uuidV7(4, realRandom.bytes(10)), uuidV7(6, realRandom.bytes(10))];
+    const accepted = await write('accepted', `${old}\n${young}\n`);
+    const effects = await write('effects', `${old} 1\n${young} 1\n`);
+    expect(await lines({ accepted, effects })).toHaveLength(4);
+    await db.batch([{ sql: 'DELETE FROM events WHERE seq < (SELECT max(seq) FROM events)' }]);
+    expect((await lines({ accepted, effects })).sort()).toEqual([
+      `I1: a submit was answered and its job is not there: ${young}`,
+      `I6: an attempt that was never started had a side effect: ${young} 1`,
     ]);
   });
 

@@ -1,4 +1,5 @@
 /** One connection to a SQLite database: its settings, its prepared statements, its rows as plain objects. */
+import { mib } from '../../domain/amounts.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import { BoundedCache } from '../bounded-cache.ts';
@@ -17,9 +18,13 @@ const busyTimeoutMs = 5_000;
  */
 const cacheKiB = { writer: 16 * 1_024, reader: 2 * 1_024 };
 
+/** The log grows while somebody keeps an older state, such as a backup; after that it is cut to this, bytes. */
+const logKept = 16 * mib;
+
 /** NORMAL leaves out nothing but the flush of the log at a COMMIT, which `Durability` does before it answers. */
 const settings = (of: keyof typeof cacheKiB): string => `
   PRAGMA synchronous = NORMAL;
+  PRAGMA journal_size_limit = ${logKept};
   PRAGMA temp_store = MEMORY;
   PRAGMA cache_size = -${cacheKiB[of]};
 `;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import { databaseSuite } from '../database.suite.ts';
+import { openSnapshot } from './snapshot.ts';
 import { openSqlite, type SqliteDatabase } from './sqlite.ts';
 
 let dir = '';
@@ -61,6 +62,22 @@ describe('a SQLite store file', () => {
     prepare();
     for (let time = 0; time < 2; time++)
       await expect(openFile(join(dir, name))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('gives the room of its log back that a reader of an older state has made it take', async () => {
+    const file = freshFile();
+    const db = await openFile(file);
+    await db.batch([{ sql: 'CREATE TABLE t (a BLOB)' }]);
+    const write = (): Promise<unknown> => db.batch([{ sql: 'INSERT INTO t VALUES (zeroblob(2097152))' }]);
+    const logMiB = (): number => statSync(`${file}-wal`).size / 2 ** 20;
+    const reader = await openSnapshot(file);
+    await reader.query({ sql: 'SELECT count(*) AS n FROM t' });
+    for (let n = 0; n < 15; n++) await write();
+    expect(logMiB()).toBeGreaterThan(30);
+    reader.close();
+    for (let n = 0; n < 3; n++) await write();
+    expect(logMiB()).toBeLessThan(17);
+    await db.close();
   });
 
   it('counts what it does: one commit for all that came together, nothing when idle', async () => {

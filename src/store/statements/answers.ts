@@ -1,6 +1,6 @@
 /** Submits that a unique policy answered with the job of another: written down with the answer, so that it stands. */
 import { define } from './define.ts';
-import { isUnanswered, jobColumns, type NewJob } from './jobs.ts';
+import { isUnused, jobColumns, type NewJob } from './jobs.ts';
 import { holderOf, isWaiting, nothingElseInTheWay } from './submit.ts';
 
 type Answer = NewJob & { digest: string };
@@ -14,7 +14,7 @@ const insertAnswer = (conditions: string): string =>
      AND NOT EXISTS (SELECT 1 FROM jobs AS mine WHERE mine.id = :id)
      AND NOT EXISTS (
        SELECT 1 FROM jobs AS mine INDEXED BY jobs_idempotent WHERE mine.idempotency_key = :idempotencyKey)
-     AND ${isUnanswered(':id', ':idempotencyKey')} ${conditions}`;
+     AND ${isUnused(':id', ':idempotencyKey')} ${conditions}`;
 
 /** The ids of the answered submits with this id, and with this key. */
 const answered = `SELECT submit_id FROM submit_answers WHERE submit_id = :id UNION ALL

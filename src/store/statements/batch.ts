@@ -48,11 +48,14 @@ export const insertJobs = define<{ runs: string; parents: string | null; token: 
    WHERE ${areStored(':parents')}
      AND NOT EXISTS (
        SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN jobs WHERE jobs.id = named.value)
+     AND (NOT EXISTS (SELECT 1 FROM logs_to_remove WHERE logs_to_remove.job_id > '') OR NOT EXISTS (
+       SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN logs_to_remove AS left_over
+       WHERE left_over.job_id = named.value))
      AND (NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id > '') OR NOT EXISTS (
        SELECT 1 FROM run CROSS JOIN json_each(run.ids) AS named CROSS JOIN submit_answers CROSS JOIN jobs AS answer
        WHERE submit_id = named.value AND answer.id = job_id))
      AND NOT EXISTS (SELECT 1 FROM run CROSS JOIN ${holdersOf('run')})
-     AND NOT EXISTS (SELECT 1 FROM run WHERE NOT ${imageIsFine('run.image')})`,
+     AND NOT EXISTS (SELECT 1 FROM run WHERE NOT ${imageIsFine('run.image', 'run.executor')})`,
 );
 
 /** The specs of the jobs just inserted, in their order, if they were; `first` is the id of the first of them. */
@@ -64,17 +67,19 @@ export const insertJobsData = define<{ first: string; specs: string }>(
 );
 
 /**
- * For each `[id, queue, uniqueKey, image]`: 1 where its id is taken, 1 where a submit with it was answered with another
- * job, who has its key, 1 where its image is fine.
+ * For each `[id, queue, uniqueKey, image, executor]`: 1 where its id is taken, 1 where a submit with it was
+ * answered with another job, who has its key, 1 where its image is fine.
  */
 export const obstacles = define<{ jobs: string }>(
   'batch.obstacles',
   `WITH new AS MATERIALIZED (
-     SELECT value->>0 AS id, value->>1 AS queue, value->>2 AS unique_key, value->>3 AS image FROM json_each(:jobs))
+     SELECT value->>0 AS id, value->>1 AS queue, value->>2 AS unique_key, value->>3 AS image,
+       value->>4 AS executor
+     FROM json_each(:jobs))
    SELECT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = new.id) AS taken,
      EXISTS (SELECT 1 FROM submit_answers CROSS JOIN jobs AS answer
        WHERE submit_id = new.id AND answer.id = job_id) AS answered,
-     (SELECT jobs.id FROM ${holdersOf('new')}) AS holder, ${imageIsFine('new.image')} AS fine
+     (SELECT jobs.id FROM ${holdersOf('new')}) AS holder, ${imageIsFine('new.image', 'new.executor')} AS fine
    FROM new`,
 );
 

@@ -47,10 +47,17 @@ export const firstEndedOfQueue = define<{ queue: string }>(
   firstEndedIn('c.queue = :queue'),
 );
 
-/** Jobs that are gone and whose logs may not be. */
-export const logsToRemove = define<{ limit: number }>(
+/** Jobs that are gone and whose logs may not be, without those of a JSON list of ids. */
+export const logsToRemove = define<{ without: string; limit: number }>(
   'forget.logsToRemove',
-  "SELECT job_id FROM logs_to_remove WHERE job_id > '' ORDER BY job_id LIMIT +:limit",
+  `SELECT job_id FROM logs_to_remove
+   WHERE job_id > '' AND job_id NOT IN (SELECT value FROM json_each(:without)) ORDER BY job_id LIMIT +:limit`,
+);
+
+/** One of a JSON list of ids, if any is the id of a job that is gone and whose logs may not be. */
+export const logsLeftOf = define<{ ids: string }>(
+  'forget.logsLeftOf',
+  `SELECT job_id FROM logs_to_remove WHERE job_id IN (SELECT value FROM json_each(:ids)) ORDER BY job_id LIMIT 1`,
 );
 
 /** The logs of these jobs, a JSON list of ids, are gone; those that answers to submits still name stay on the list. */

@@ -4,7 +4,7 @@
  */
 import { define, defineRows, defineSet } from './define.ts';
 import { insertSet, jobsAlone } from './event-sets.ts';
-import { imageIsFine, insertJob, insertJobData, isUnanswered, type NewJob } from './jobs.ts';
+import { imageIsFine, insertJob, insertJobData, isUnused, type NewJob } from './jobs.ts';
 
 /** So many make the work of a statement for each of them a third less; twice as many gain no more. */
 const together = 8;
@@ -33,7 +33,7 @@ const insertAlike = (count: number) =>
        (claim_token, id, idempotency_key, unique_key, queue, executor, image, state, priority, run_at_ms, expires_at_ms,
         tenant, attempts_max, group_name, created_at_ms, updated_at_ms)
      SELECT '', column1, column2, column3, :queue, :executor,
-       iif(${imageIsFine(':image')} AND ${isUnanswered('column1', 'column2')}, :image, NULL), :state,
+       iif(${imageIsFine(':image', ':executor')} AND ${isUnused('column1', 'column2')}, :image, NULL), :state,
        :priority, :runAtMs, :expiresAtMs, :tenant, :attemptsMax, :groupName, :nowMs, :nowMs
      FROM ( VALUES rows)`,
     '(:id, :idempotencyKey, :uniqueKey)',

@@ -1,4 +1,5 @@
 /** What users do to a job: submit, cancel, retry; each touches one job by its id. */
+import { defaults } from '../../domain/defaults.ts';
 import { endedStates, heldStates, jobMachine } from '../../domain/job.ts';
 import type { SqlValue } from '../database.ts';
 import { define, literals } from './define.ts';
@@ -40,10 +41,10 @@ export interface NewJob extends Readonly<Record<string, SqlValue>> {
   readonly nowMs: number;
 }
 
-/** A worker has the image, or none has told which it has. */
-export function imageIsFine(image: string): string {
+/** A worker has the image, none has told which it has, or the executor runs functions, which need none. */
+export function imageIsFine(image: string, executor: string): string {
   return `(EXISTS (SELECT 1 FROM worker_images WHERE image = ${image})
-    OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > ''))`;
+    OR NOT EXISTS (SELECT 1 FROM worker_images WHERE image > '') OR ${executor} = '${defaults.functionExecutor}')`;
 }
 
 /** All jobs of a JSON list of ids are stored; a null list has none. */
@@ -53,13 +54,15 @@ export function areStored(ids: string): string {
 }
 
 /**
- * No submit with this id or idempotency key was answered with the job of another. Mostly there are no such answers at
- * all. Whether that job is still there is not asked: the longer program would make each insert a tenth slower.
+ * No files of an earlier job with this id are still to go, which would be taken for those of the new one; and no
+ * submit with this id or idempotency key was answered with the job of another. Mostly there are no such answers at all.
+ * Whether that job is still there is not asked: the longer program would make each insert a tenth slower.
  */
-export function isUnanswered(id: string, key: string): string {
-  return `(NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id > '') OR (
+export function isUnused(id: string, key: string): string {
+  return `(NOT EXISTS (SELECT 1 FROM logs_to_remove WHERE logs_to_remove.job_id = ${id})
+    AND (NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id > '') OR (
     NOT EXISTS (SELECT 1 FROM submit_answers WHERE submit_id = ${id}) AND NOT EXISTS (
-      SELECT 1 FROM submit_answers INDEXED BY submit_answers_by_key WHERE submit_key = ${key})))`;
+      SELECT 1 FROM submit_answers INDEXED BY submit_answers_by_key WHERE submit_key = ${key}))))`;
 }
 
 /** The state of a job that a user puts back: one it runs after may have been put back, too. */
@@ -84,8 +87,8 @@ export const insertJob = define<NewJob>(
   `INSERT OR IGNORE INTO jobs
      (id, queue, executor, image, state, priority, run_at_ms, expires_at_ms, idempotency_key, unique_key, tenant,
       attempts_max, concurrency_key, after_failed, group_name, created_at_ms, updated_at_ms)
-   VALUES (:id, :queue, :executor, iif(${imageIsFine(':image')} AND ${areStored(':after')}
-     AND ${isUnanswered(':id', ':idempotencyKey')}, :image, NULL), :state, :priority, :runAtMs,
+   VALUES (:id, :queue, :executor, iif(${imageIsFine(':image', ':executor')} AND ${areStored(':after')}
+     AND ${isUnused(':id', ':idempotencyKey')}, :image, NULL), :state, :priority, :runAtMs,
      :expiresAtMs, :idempotencyKey, :uniqueKey, :tenant, :attemptsMax, :concurrencyKey, :afterFailed, :groupName,
      :nowMs, :nowMs)`,
 );

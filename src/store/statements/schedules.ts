@@ -6,21 +6,26 @@ import { define, literals } from './define.ts';
 const jobOfRun = (id: string): string =>
   `coalesce((SELECT job_id FROM submit_answers WHERE submit_id = ${id}), ${id})`;
 
+/** The newest run with a job; a refused one has none, and leaves the job before it as the last one. */
+const lastRun = `coalesce(schedules.last_job_id, (
+    SELECT id FROM schedule_runs AS run INDEXED BY schedule_runs_by_schedule
+    WHERE run.schedule = schedules.name AND +run.outcome = 'fired' ORDER BY run.seq DESC LIMIT 1))`;
+
 /** What a view of a schedule is made of. */
 const scheduleColumns = `name, cron, time_zone, job, catch_up, catch_up_max, overlap, paused, version,
-  next_at_ms, last_slot_ms, ${jobOfRun('schedules.last_job_id')} AS last_job_id, fired, skipped, failed,
+  next_at_ms, last_slot_ms, ${jobOfRun(lastRun)} AS last_job_id, fired, skipped, failed,
   created_at_ms, updated_at_ms`;
 
 /** The newest job of its own: a trigger may have been answered with it, and a run with one of somebody else. */
 const ownJob = `coalesce((
     SELECT job_id FROM submit_answers CROSS JOIN schedule_runs AS own
-    WHERE submit_id = schedules.last_job_id AND own.id = job_id AND own.schedule = schedules.name),
-  schedules.last_job_id)`;
+    WHERE submit_id = ${lastRun} AND own.id = job_id AND own.schedule = schedules.name),
+  ${lastRun})`;
 
 /** Whether the last job is on its way or has not ended. */
 const previousLives = `(
   EXISTS (SELECT 1 FROM jobs
-    WHERE id = ${jobOfRun('schedules.last_job_id')} AND +state NOT IN (${literals(endedStates)}))
+    WHERE id = ${jobOfRun(lastRun)} AND +state NOT IN (${literals(endedStates)}))
   OR EXISTS (SELECT 1 FROM schedule_runs WHERE id = schedules.last_job_id AND +outcome = 'firing')
 ) AS previous_lives`;
 

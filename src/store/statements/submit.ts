@@ -1,6 +1,6 @@
 /** What a submit has to know of, and do to, the jobs that stand in its way: found by id or by key, never by scan. */
 import { define } from './define.ts';
-import { areStored, imageIsFine, isUnanswered, jobColumns, type NewJob } from './jobs.ts';
+import { areStored, imageIsFine, isUnused, jobColumns, type NewJob } from './jobs.ts';
 
 /** The job that has a unique key now. */
 export function holderOf(queue: string, key: string): string {
@@ -11,12 +11,12 @@ export function holderOf(queue: string, key: string): string {
 export const isWaiting = "+state IN ('blocked', 'scheduled', 'pending')";
 
 /** The job may ask for its image, and those it runs after are there. */
-export const nothingElseInTheWay = `${imageIsFine(':image')} AND ${areStored(':after')}`;
+export const nothingElseInTheWay = `${imageIsFine(':image', ':executor')} AND ${areStored(':after')}`;
 
 /** Nothing else than the holder of its unique key keeps the new job out. */
 const otherwiseFree = `NOT EXISTS (SELECT 1 FROM jobs WHERE id = :id)
   AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_idempotent WHERE idempotency_key = :idempotencyKey)
-  AND ${isUnanswered(':id', ':idempotencyKey')} AND ${nothingElseInTheWay}`;
+  AND ${isUnused(':id', ':idempotencyKey')} AND ${nothingElseInTheWay}`;
 
 /** Cancels the waiting holder of a unique key, for the insert that follows in the same batch. */
 export const cancelReplaced = define<NewJob>(
@@ -65,8 +65,8 @@ export const uniqueHolderOf = define<{ id: string }>(
      AND other.ended_at_ms IS NULL`,
 );
 
-/** 1 when a job may ask for the image. */
-export const imageAllowed = define<{ image: string }>(
+/** 1 when a job of the executor may ask for the image. */
+export const imageAllowed = define<{ image: string; executor: string }>(
   'submit.imageAllowed',
-  `SELECT ${imageIsFine(':image')} AS fine`,
+  `SELECT ${imageIsFine(':image', ':executor')} AS fine`,
 );

@@ -44,7 +44,10 @@ const queuesByName = define<{ after: string; limit: number }>(
    WHERE name > :after ORDER BY name LIMIT +:limit`,
 );
 
-/** Whether a job is there, is known to be gone, and how many attempts it had; for what lies outside the store. */
+/**
+ * Whether a job is there, is known to be gone, and how many attempts it had; for what lies outside the store. What
+ * happened before `known_from_ms` may be forgotten among the events; null when nothing is.
+ */
 export const traceOfJob = define<{ id: string; attempt: number }>(
   'verify.traceOfJob',
   `SELECT (SELECT attempt FROM jobs WHERE id = :id) AS attempts,
@@ -53,7 +56,8 @@ export const traceOfJob = define<{ id: string; attempt: number }>(
         AND claimed_at_ms IS NOT NULL AND started_at_ms IS NOT NULL) AS started,
      EXISTS (SELECT 1 FROM logs_to_remove WHERE job_id = :id) AS logs_must_go,
      EXISTS (SELECT 1 FROM events INDEXED BY events_by_job
-       WHERE job_id = :id AND kind = 'job.forgotten') AS forgotten`,
+       WHERE job_id = :id AND kind = 'job.forgotten') AS forgotten,
+     (SELECT iif(seq > job_count, at_ms, NULL) FROM events ORDER BY seq LIMIT 1) AS known_from_ms`,
 );
 
 /** Every event, in the order in which they happened, with queue and key of its job if that is still there. */
