@@ -96,7 +96,7 @@ export function parseJsonSafely(text: string): unknown {
 }
 
 /** JSON knows -0, also as -1e-999, and what is stored does not: the same body again would ask for something else. */
-function positiveZero(_name: string, value: unknown): unknown {
+export function positiveZero(_name: string, value: unknown): unknown {
   return value === 0 ? 0 : value;
 }
 
@@ -108,7 +108,16 @@ function poisonOf(text: string): BlixardError | undefined {
   } catch {
     return undefined;
   }
-  const [field, found] = poisonIn(value, []) ?? ['body', value];
+  return poisoned(poisonIn(value, []) ?? ['body', value]);
+}
+
+/** Throws VALIDATION_FAILED for a value of JSON with a name that could change prototypes. */
+export function assertNoPoison(value: unknown): void {
+  const found = poisonIn(value, []);
+  if (found !== undefined) throw poisoned(found);
+}
+
+function poisoned([field, found]: [string, unknown]): BlixardError {
   return badValue(field, found, 'any name but __proto__, and constructor with a prototype');
 }
 

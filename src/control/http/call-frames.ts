@@ -3,7 +3,7 @@ import { type Route, routes } from '../../contract/routes.ts';
 import { BlixardError } from '../../domain/errors.ts';
 import { limits } from '../../domain/limits.ts';
 import { forEachLine } from '../submit/batch-line.ts';
-import { decodeJsonText, parseJsonSafely } from './bodies.ts';
+import { assertNoPoison, decodeJsonText, parseJsonSafely, positiveZero } from './bodies.ts';
 
 /** A frame and the list it stands in are two objects around what HTTP takes as a body. */
 const depthMax = limits.jsonDepth + 2;
@@ -60,16 +60,20 @@ function readAlone(frame: Frame | null): unknown {
   try {
     assertShallow(frame);
     // Told as over HTTP: by its place in the body, and of a batch by its line.
-    if (hasLines(frame)) forEachLine(frame.body, readSafely);
-    else if (frame?.body !== undefined) readSafely(frame.body);
-    return readSafely(frame);
+    if (hasLines(frame)) forEachLine(frame.body, assertNoPoison);
+    else assertNoPoison(frame?.body);
+    assertNoPoison(frame);
+    return withoutNegativeZero(frame);
   } catch (error) {
     return new RefusedFrame(frame ?? {}, error);
   }
 }
 
-function readSafely(value: unknown): unknown {
-  return parseJsonSafely(JSON.stringify(value));
+/** Not by way of a text, in which Infinity, as JSON.parse has 1e999, would be null. */
+function withoutNegativeZero(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNegativeZero);
+  if (typeof value !== 'object' || value === null) return positiveZero('', value);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutNegativeZero(inner)]));
 }
 
 function hasLines(frame: Frame | null): frame is Frame & { readonly body: unknown[] } {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createConnection } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -26,7 +27,7 @@ async function ask(webSocket: WebSocket, message: unknown, count = 1): Promise<A
   const answers: AnswerFrame[] = [];
   const take = (data: Buffer): void => void answers.push(...(JSON.parse(String(data)) as AnswerFrame[]));
   webSocket.on('message', take);
-  webSocket.send(JSON.stringify(message));
+  webSocket.send(typeof message === 'string' ? message : JSON.stringify(message));
   while (answers.length < count) await once(webSocket, 'message');
   webSocket.off('message', take);
   return answers;
@@ -98,6 +99,25 @@ describe('calls over one connection', () => {
     }
     expect(answers.find(({ id }) => id === 5)).toMatchObject({ status: 201 });
     expect(webSocket.readyState).toBe(WebSocket.OPEN);
+    webSocket.close();
+  });
+
+  it('beside one that is refused are taken as they are written: 1e999 is no null, and -0 is 0', async () => {
+    const webSocket = await connect();
+    const refused = '{"id":9,"route":"submitJob","body":{"__proto__":1}}';
+    const queue = '{"id":1,"route":"setQueue","params":{"name":"q"},"body":{"retention":{"failedMs":1e999}}}';
+    const jobId = '018bcfe5-6800-7000-8000-00000000a0a0';
+    const job = `{"id":1,"route":"submitJob","body":{"id":"${jobId}","command":["true"],"priority":-0}}`;
+    const tell = async (frame: string): Promise<AnswerFrame | undefined> => {
+      const answers = await ask(webSocket, `[${frame},${refused}]`, 2);
+      return answers.find(({ id }) => id === 1);
+    };
+    expect(await tell(queue)).toMatchObject({
+      status: 400,
+      body: { details: { value: 'Infinity' } },
+    });
+    for (let times = 0; times < 2; times++)
+      expect(await tell(job)).toMatchObject({ body: { id: jobId, state: 'pending' } });
     webSocket.close();
   });
 
@@ -275,5 +295,31 @@ describe('an upgrade', () => {
       `GET /healthz HTTP/1.1\r\n${offer.replace('127.0.0.1', 'evil.example')}\r\n`,
     );
     expect(evil).toContain('CROSS_SITE_REFUSED');
+  });
+
+  it('to another protocol behind a request that is not answered yet ends the connection, not the server', async () => {
+    const [job] = await ask(await connect(), [submit(1, { command: ['x'] })]);
+    const { id } = problemOf(job) as unknown as { id: string };
+    const waiting = `GET /v1/jobs/${id}?waitMs=200 HTTP/1.1\r\n${here}\r\n`;
+    const offer = `GET /healthz HTTP/1.1\r\n${here}connection: Upgrade\r\nupgrade: h2c\r\n\r\n`;
+    const plain = `GET /healthz HTTP/1.1\r\n${here}\r\n`;
+    const { port, hostname } = new URL(system.url);
+    const socket = createConnection(Number(port), hostname);
+    const closed = once(socket, 'close');
+    // What Node fails at is the request after the first was answered.
+    const later = setTimeout(() => socket.end(plain), 400);
+    let text = '';
+    socket
+      .on('error', () => undefined)
+      .on('data', (data) => {
+        text += data;
+      });
+    socket.write(`${waiting}${offer}`);
+    await closed;
+    clearTimeout(later);
+    expect(text).not.toContain('"status":"ok"');
+    expect(await raw(system.url, `${plain.slice(0, -2)}connection: close\r\n\r\n`)).toMatch(
+      /^HTTP\/1.1 200 /,
+    );
   });
 });
