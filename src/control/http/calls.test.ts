@@ -201,6 +201,9 @@ describe('messages that are none', () => {
     expect(await broken(Buffer.from('[]'))).toBe(1007);
     expect(await broken(Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]), { binary: false })).toBe(1007);
     expect(await broken('['.repeat(limits.jsonDepth + 3))).toBe(1007);
+    const levels = 100 * limits.jsonDepth;
+    const far = `[{"id":1,"route":"submitJob","body":${'['.repeat(levels)}${']'.repeat(levels)}}]`;
+    expect(await broken(far)).toBe(1007);
     for (const frame of [
       '1',
       'null',
