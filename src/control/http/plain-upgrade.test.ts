@@ -32,6 +32,19 @@ describe('an offer', () => {
     expect(evil).toContain('CROSS_SITE_REFUSED');
   });
 
+  it('to another protocol may come with each request of a connection that stays open', async () => {
+    const { port, hostname } = new URL(system.url);
+    const socket = createConnection(Number(port), hostname);
+    socket.setEncoding('utf8');
+    for (let times = 0; times < 30; times++) {
+      const offer = times % 3 === 2 ? '' : 'connection: Upgrade\r\nupgrade: h2c\r\n';
+      socket.write(`GET /healthz HTTP/1.1\r\n${here}${offer}\r\n`);
+      const [text] = (await once(socket, 'data')) as [string];
+      expect(text).toMatch(/^HTTP\/1.1 200 .*"status":"ok"/s);
+    }
+    socket.destroy();
+  });
+
   it('to another protocol behind a request that is not answered yet ends the connection, not the server', async () => {
     const client = new BlixardClient({ transport: httpTransport({ url: system.url }) });
     const { id } = await client.call('submitJob', { body: { command: ['x'] } });
