@@ -19,6 +19,18 @@ describe('what a call is given', () => {
     expect(getEventListeners(caller.signal, 'abort').length).toBeGreaterThan(10);
   });
 
+  it('may be a signal of another make than that of Node, such as jsdom has', async () => {
+    const listening = new Set<() => void>();
+    const signal = {
+      aborted: false,
+      addEventListener: (_: string, act: () => void) => listening.add(act),
+      removeEventListener: (_: string, act: () => void) => listening.delete(act),
+    } as unknown as AbortSignal;
+    const { client } = scripted(() => json(200, { id }));
+    expect(await client.call('getJob', { params: { id }, signal })).toEqual({ id });
+    expect(listening.size).toBe(0);
+  });
+
   it('may be headers whose names are written in any way', async () => {
     const { client, requests } = scripted(() => json(200, { id }));
     const headers: Record<string, string> = { 'Idempotency-Key': 'mine' };

@@ -20,8 +20,7 @@ export class Deadline {
     this.#outer = deps.signal;
     this.#timer = this.#start();
     if (deps.signal?.aborted) this.#abort();
-    // It may be that of all calls of an application, and Node warns of more than ten listeners as of a leak.
-    if (deps.signal !== undefined) setMaxListeners(0, deps.signal);
+    if (deps.signal !== undefined) shareByMany(deps.signal);
     deps.signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
@@ -55,5 +54,14 @@ export class Deadline {
       this.#isOver = true;
       this.#abort();
     });
+  }
+}
+
+/** It may be that of all calls of an application, and Node warns of more than ten listeners as of a leak. */
+function shareByMany(signal: AbortSignal): void {
+  try {
+    setMaxListeners(0, signal);
+  } catch {
+    // One of another make, such as jsdom's, gives no such warning.
   }
 }

@@ -35,6 +35,12 @@ interface Ended {
   readonly beforeMs: number;
 }
 
+/** Files of forgotten jobs: of those with these ids, or of all, until `stop` aborts. */
+interface Files {
+  readonly of?: readonly string[];
+  readonly stop?: AbortSignal;
+}
+
 const never = new AbortController().signal;
 
 /** Most forgotten jobs have no files; to find that out one by one took six times as long as to forget them. */
@@ -62,7 +68,7 @@ interface ForgetDeps {
 export class ForgetCommands {
   readonly #deps: ForgetDeps;
   readonly #retainEventsMs: number;
-  #sweeping: Promise<void> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(deps: ForgetDeps) {
     this.#deps = deps;
@@ -75,9 +81,9 @@ export class ForgetCommands {
    */
   async forgetDue(stop: AbortSignal = never): Promise<number> {
     // First, because it makes room on a full disk. What keeps it from that is told below.
-    await Promise.allSettled([this.#sweepLogs({ stop })]);
+    await Promise.allSettled([this.#sweep({ stop })]);
     const nextMs = Math.min(await this.#forgetJobs(stop), await this.#forgetEvents(stop));
-    await this.#sweepLogs({ stop });
+    await this.#removeFiles({ stop });
     return nextMs;
   }
 
@@ -91,10 +97,13 @@ export class ForgetCommands {
         if (gone.length < limit)
           gone.push(...(await this.#forgetStep({ queue, state, beforeMs, limit: limit - gone.length })));
       }
-    } finally {
-      // The jobs of the states before one that failed are gone.
-      await this.#sweepLogs({ of: gone });
+    } catch (error) {
+      // The jobs of the states before one that failed are gone, and its own may be.
+      this.#deps.signals.logsLeft();
+      await Promise.allSettled([this.#sweep({ of: gone })]);
+      throw error;
     }
+    await this.#removeFiles({ of: gone });
     const purged = gone.length;
     return { purged, more: purged === limit && (await this.#isLeft(queue, states, beforeMs)) };
   }
@@ -106,16 +115,16 @@ export class ForgetCommands {
     const [result] = await db.batch([forgetJob.with({ id, nowMs: clock.nowMs() })]);
     if (result?.rows.length !== 1)
       throw new BlixardError('JOB_NOT_ENDED', { jobId: id, state: jobStateOf(await readJob(db, id)) });
-    await this.#sweepLogs({ of: [id] });
+    await this.#removeFiles({ of: [id] });
     return { id };
   }
 
   /** Resolves once no files are left of forgotten jobs that had one of these ids; true when there were some. */
   async filesGone(ids: readonly string[]): Promise<boolean> {
-    const left = logsLeftOf.with({ ids: JSON.stringify(ids) });
+    const left = logsLeftOf.with({ ids: JSON.stringify(ids), limit: 1 });
     const rows = await this.#deps.db.query(left, { level: 'linearizable' });
     if (rows.length === 0) return false;
-    await this.#sweepLogs({ of: ids });
+    await this.#removeFiles({ of: ids });
     return true;
   }
 
@@ -155,7 +164,7 @@ export class ForgetCommands {
     while (!stop.aborted) {
       const gone = await this.#forgetStep({ ...ended, limit });
       if (gone.length < limit) return;
-      await this.#sweepLogs({ of: [], stop });
+      await this.#sweep({ of: gone, stop });
     }
   }
 
@@ -182,50 +191,66 @@ export class ForgetCommands {
     }
   }
 
-  /**
-   * One sweep at a time: two would remove the same folders. What could not be removed is tried again later. Rejects
-   * with why that was; where ids are given only for files of these jobs, which are what its caller waits for.
-   */
-  async #sweepLogs({ of, stop = never }: { of?: readonly string[]; stop?: AbortSignal }): Promise<void> {
-    const { signals } = this.#deps;
-    const sweep = this.#sweeping.then(() => this.#sweep(stop));
-    this.#sweeping = sweep.then(
-      (left) => void (left.size > 0 && signals.logsLeft()),
-      () => signals.logsLeft(),
-    );
-    const left = await sweep;
-    for (const id of of ?? left.keys()) if (left.has(id)) throw left.get(id);
+  /** As `#sweep`; rejects with why files could not be removed. */
+  async #removeFiles(which: Files): Promise<void> {
+    const left = await this.#sweep(which);
+    for (const error of left.values()) throw error;
   }
 
-  /** Gives why those could not be removed that are left; the others do not wait for them. */
-  async #sweep(stop: AbortSignal): Promise<ReadonlyMap<string, unknown>> {
+  /** Gives why those that are left could not be removed; they are tried again later, and no others wait for them. */
+  async #sweep(which: Files): Promise<ReadonlyMap<string, unknown>> {
+    const { signals } = this.#deps;
+    const left = new Map<string, unknown>();
+    try {
+      // With so many the disk is to blame, and the rest would fail, too.
+      for (let more = true; more && left.size < limits.jobsPerStep && which.stop?.aborted !== true; )
+        more = await this.#inTurn(() => this.#sweepStep(which, left));
+    } catch (error) {
+      signals.logsLeft();
+      throw error;
+    }
+    if (left.size > 0) signals.logsLeft();
+    return left;
+  }
+
+  /** One step at a time: two would remove the same folders. Who waits for few files does not wait for all others. */
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(step);
+    this.#turn = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
+  /** False when there are no more of them, but what is `left`. */
+  async #sweepStep({ of, stop = never }: Files, left: Map<string, unknown>): Promise<boolean> {
     const { db, logs } = this.#deps;
     const limit = limits.jobsPerStep;
-    const left = new Map<string, unknown>();
-    // With so many the disk is to blame, and the rest would fail, too.
-    while (left.size < limit && !stop.aborted) {
-      const page = { without: JSON.stringify([...left.keys()]), limit };
-      const rows = await db.query(logsToRemove.with(page), { level: 'linearizable' });
-      if (rows.length === 0) break;
-      failpoint('jobs-forgotten');
-      const removed: string[] = [];
-      const remove = async (id: string): Promise<void> => {
-        try {
-          await logs.remove(id);
-          removed.push(id);
-        } catch (error) {
-          left.set(id, error);
-        }
-      };
-      for (let from = 0; from < rows.length && !stop.aborted; from += removedTogether) {
-        const some = rows.slice(from, from + removedTogether);
-        await Promise.all(some.map((row) => remove(text(row, 'job_id'))));
+    const page =
+      of === undefined
+        ? logsToRemove.with({ without: JSON.stringify([...left.keys()]), limit })
+        : logsLeftOf.with({ ids: JSON.stringify(of.filter((id) => !left.has(id))), limit });
+    const rows = await db.query(page, { level: 'linearizable' });
+    if (rows.length === 0) return false;
+    failpoint('jobs-forgotten');
+    const removed: string[] = [];
+    const remove = async (id: string): Promise<void> => {
+      try {
+        await logs.remove(id);
+        removed.push(id);
+      } catch (error) {
+        left.set(id, error);
       }
-      if (removed.length === 0) continue;
-      const gone = { ids: JSON.stringify(removed), limit: limits.answersPerStep };
-      await db.batch([forgetAnswers.with(gone), logsRemoved.with(gone)]);
+    };
+    for (let from = 0; from < rows.length && !stop.aborted; from += removedTogether) {
+      const some = rows.slice(from, from + removedTogether);
+      await Promise.all(some.map((row) => remove(text(row, 'job_id'))));
     }
-    return left;
+    if (removed.length === 0) return true;
+    const gone = { ids: JSON.stringify(removed), limit: limits.answersPerStep };
+    await db.batch([forgetAnswers.with(gone), logsRemoved.with(gone)]);
+    return true;
   }
 
   /** What ends now is not due before this time has passed. */

@@ -6,7 +6,7 @@ import { limits } from '../domain/limits.ts';
 import { silentLog } from '../platform/log.ts';
 import type { Database, Statement } from '../store/database.ts';
 import { checkInvariants } from '../store/invariants.suite.ts';
-import { logsToRemove } from '../store/statements/forget.ts';
+import { logsLeftOf } from '../store/statements/forget.ts';
 import { type Control, endOf, openControl, settle, TestWorker, trueJob } from './control.suite.ts';
 import { EventFeed } from './events/event-feed.ts';
 import { ForgetCommands } from './forget-commands.ts';
@@ -130,7 +130,7 @@ describe('purge', () => {
     control.forgetter.start();
     const [id = ''] = await ended('completed');
     await settle();
-    const forget = new ForgetCommands({ ...control, db: refusing(({ sql }) => sql === logsToRemove.sql) });
+    const forget = new ForgetCommands({ ...control, db: refusing(({ sql }) => sql === logsLeftOf.sql) });
     await expect(forget.purge('default', {})).rejects.toThrow('simulated');
     await advance(0);
     expect(await isThere(id)).toBe(false);

@@ -150,6 +150,58 @@ describe('files that cannot be removed', () => {
   });
 });
 
+describe('files of one job', () => {
+  /** So many jobs were forgotten, and no files of them were removed yet. */
+  async function leftOf(count: number): Promise<string[]> {
+    const jobs = Array.from({ length: count }, () => ({ ...trueJob, group: 'all' }));
+    for (let from = 0; from < count; from += limits.batchJobs)
+      await control.jobs.submitAll(jobs.slice(from, from + limits.batchJobs));
+    while ((await control.groups.cancel('all')).more);
+    const remove = (): Promise<void> =>
+      Promise.reject(new BlixardError('STORE_UNAVAILABLE', { problem: 'not now' }));
+    const forget = new ForgetCommands({ ...control, logs: { remove } });
+    for (let more = true; more; ) {
+      await Promise.allSettled([forget.purge('default', {})]);
+      more = (await control.queries.list({})).jobs.length > 0;
+    }
+    const rows = await control.db.query({ sql: 'SELECT job_id FROM logs_to_remove ORDER BY job_id' });
+    expect(rows).toHaveLength(count);
+    return rows.map((row) => String(row['job_id']));
+  }
+
+  it('are removed before those of all others: an id that was used again waited for every file there was', async () => {
+    const ids = await leftOf(3 * limits.jobsPerStep);
+    let removed = 0;
+    const remove = async (): Promise<void> => {
+      await settle();
+      removed++;
+    };
+    const forget = new ForgetCommands({ ...control, logs: { remove } });
+    const jobs = new JobCommands({ ...control, forget });
+    const all = forget.forgetDue();
+    while (removed === 0) await settle();
+    const id = ids.at(-1) ?? '';
+    expect(await jobs.submit({ ...trueJob, id })).toMatchObject({ id });
+    expect(removed).toBeLessThan(ids.length);
+    await all;
+    expect(removed).toBe(ids.length);
+  });
+
+  it('are removed where those of many others cannot be: its id could not be used again', async () => {
+    const stuck = new Set(await leftOf(limits.jobsPerStep));
+    const removed: string[] = [];
+    const remove = async (id: string): Promise<void> => {
+      if (stuck.has(id)) throw new BlixardError('STORE_UNAVAILABLE', { problem: 'not our folder' });
+      removed.push(id);
+    };
+    const forget = new ForgetCommands({ ...control, logs: { remove } });
+    const id = await cancelled();
+    await forget.remove(id);
+    expect(removed).toEqual([id]);
+    expect(await new JobCommands({ ...control, forget }).submit({ ...trueJob, id })).toMatchObject({ id });
+  });
+});
+
 it('a stop does not wait until all that is due is forgotten; the next start goes on', async () => {
   const count = 2 * limits.jobsPerStep + 1;
   const jobs = Array.from({ length: count }, () => ({ ...trueJob, group: 'all' }));

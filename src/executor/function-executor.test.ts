@@ -84,6 +84,25 @@ describe('a function', () => {
     expect(refused.text('stdout')).toBe('one');
   });
 
+  it('whose output is refused is told to stop, and leaves turns to others if it goes on to print', async () => {
+    const refused = new TestExecution({ command: ['act'] });
+    refused.onOutput = () => Promise.reject(new BlixardError('FENCED', { problem: 'not yours' }));
+    let [prints, turns] = [0, 0];
+    setImmediate(() => turns++);
+    let isDone = false;
+    await executorOf(async ({ print, signal }) => {
+      for (; prints < 1_000 && !signal.aborted; prints++) await print('one');
+      expect(turns).toBe(1);
+      for (turns = 0; prints < 1_000 && turns === 0; prints++) {
+        setImmediate(() => turns++);
+        await print('after its end');
+      }
+      isDone = true;
+    }).run(refused);
+    await waitUntil(() => isDone);
+    expect(prints).toBe(2);
+  });
+
   it('whose print is cut off by a stop ends with the stop', async () => {
     const clock = new FakeClock();
     const stopped = new TestExecution({ command: ['act'] });
@@ -93,7 +112,7 @@ describe('a function', () => {
       await job.print('one');
       await whenAborted(job.signal);
     }, clock).run(stopped);
-    await turn();
+    for (let turns = 0; turns < 3; turns++) await turn();
     clock.advance(1);
     expect(await running).toMatchObject({ reason: 'cancelled' });
   });

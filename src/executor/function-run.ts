@@ -76,7 +76,7 @@ export class FunctionRun implements FunctionJob {
   get print(): FunctionJob['print'] {
     return (text) => {
       const data = Buffer.from(text);
-      return this.#isOver ? Promise.resolve() : this.#write(data);
+      return this.#isOver ? nextTurn() : this.#write(data);
     };
   }
 
@@ -113,6 +113,7 @@ export class FunctionRun implements FunctionJob {
       await this.#execution.output('stdout', data);
     } catch (error) {
       this.#startFailed(error);
+      await nextTurn();
     }
   }
 
@@ -120,7 +121,10 @@ export class FunctionRun implements FunctionJob {
     const { stop, kill } = this.#execution;
     // A start that is cut off by a stop ends with the stop.
     if (this.#cut !== undefined || stop.aborted || kill.aborted) return;
-    this.#end(outcomeOfError(asBlixardError(error), null));
+    const failed = outcomeOfError(asBlixardError(error), null);
+    this.#cut = failed;
+    this.#controller?.abort();
+    this.#end(failed);
   }
 
   /** A function cannot be forced to end; after the grace time its end is told without it. */
@@ -154,4 +158,9 @@ export class FunctionRun implements FunctionJob {
     else signal.addEventListener('abort', act, { once: true });
     this.#unhook.push(() => signal.removeEventListener('abort', act));
   }
+}
+
+/** One that goes on to print in a loop must not keep all else of its process waiting. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,5 +1,5 @@
 /** Persistent connections: which upgrades are taken, and how they end with the server. */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { WebSocketServer } from 'ws';
@@ -34,7 +34,12 @@ export function acceptCalls(
     // The connection decodes its messages itself, and breaks at what is no UTF-8.
     skipUTF8Validation: true,
   });
+  /** The newest of each socket. */
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  app.server.on('request', ({ socket }, answer) => answers.set(socket, answer));
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // It would be answered before what came before it, after which Node fails at the next request of the socket.
+    if (answers.get(socket)?.closed === false) return socket.destroy();
     if (!isForCalls(request)) return answerPlain(app.server, request, socket, head);
     socket.on('error', () => socket.destroy());
     try {

@@ -108,19 +108,37 @@ function poisonOf(text: string): BlixardError | undefined {
   } catch {
     return undefined;
   }
-  const [field, found] = poisonIn(value, []) ?? ['body', value];
-  return badValue(field, found, 'any name but __proto__, and constructor with a prototype');
+  return poisoned(poisonIn(value) ?? [['body'], value]);
 }
 
-/** Where the first of them is; as deep as the text may be. */
-function poisonIn(value: unknown, path: readonly string[]): [string, unknown] | undefined {
+/** Throws VALIDATION_FAILED for a value of JSON with a name that could change prototypes. */
+export function assertNoPoison(value: unknown): void {
+  const found = poisonIn(value);
+  if (found !== undefined) throw poisoned(found);
+}
+
+function poisoned([names, found]: [string[], unknown]): BlixardError {
+  return badValue(names.join('.'), found, 'any name but __proto__, and constructor with a prototype');
+}
+
+/**
+ * The first of them, and the names that lead to it; as deep as the text may be. A hostile body has millions of values,
+ * so nothing is made for one that is fine.
+ */
+function poisonIn(value: unknown): [string[], unknown] | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  for (const [name, inner] of Object.entries(value)) {
-    const at = [...path, name];
-    if (name === '__proto__') return [at.join('.'), inner];
-    if (name === 'constructor' && hasPrototype(inner)) return [at.join('.'), inner];
-    const found = poisonIn(inner, at);
-    if (found !== undefined) return found;
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at++) {
+      const found = poisonIn(value[at]);
+      if (found !== undefined) return [[String(at), ...found[0]], found[1]];
+    }
+    return undefined;
+  }
+  for (const name of Object.keys(value)) {
+    const inner = (value as Readonly<Record<string, unknown>>)[name];
+    if (name === '__proto__' || (name === 'constructor' && hasPrototype(inner))) return [[name], inner];
+    const found = poisonIn(inner);
+    if (found !== undefined) return [[name, ...found[0]], found[1]];
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
 import { type Control, openControl, settle, trueJob } from '../control.suite.ts';
 import { everyMinute, pass } from './schedules.suite.ts';
@@ -78,6 +79,17 @@ it.each([
     expect(await control.queries.get(own ?? '')).toMatchObject({ state });
   },
 );
+
+it('overlap skip goes by a triggered job that runs for very long, also after a trigger was refused', async () => {
+  const job = { ...trueJob, unique: { key: 'sync' } };
+  await control.schedules.set('tick', { ...everyMinute, job, overlap: 'skip' });
+  const { id } = await control.schedules.trigger('tick');
+  await expect(control.schedules.trigger('tick')).rejects.toMatchObject({ code: 'UNIQUE_CONFLICT' });
+  const slots = limits.scheduleRunsKept + 10;
+  for (let slot = 0; slot < slots; slot++) await pass(control, minute);
+  const view = await control.schedules.get('tick');
+  expect(view).toMatchObject({ fired: 1, skipped: slots, failed: 1, lastJobId: id });
+});
 
 it('a trigger that was answered with another job is so again after the schedule was changed', async () => {
   const holder = await control.jobs.submit(sync.job);

@@ -54,10 +54,11 @@ export const logsToRemove = define<{ without: string; limit: number }>(
    WHERE job_id > '' AND job_id NOT IN (SELECT value FROM json_each(:without)) ORDER BY job_id LIMIT +:limit`,
 );
 
-/** One of a JSON list of ids, if any is the id of a job that is gone and whose logs may not be. */
-export const logsLeftOf = define<{ ids: string }>(
+/** Those of a JSON list of ids that are the ids of jobs that are gone and whose logs may not be. */
+export const logsLeftOf = define<{ ids: string; limit: number }>(
   'forget.logsLeftOf',
-  `SELECT job_id FROM logs_to_remove WHERE job_id IN (SELECT value FROM json_each(:ids)) ORDER BY job_id LIMIT 1`,
+  `SELECT job_id FROM logs_to_remove WHERE job_id IN (SELECT value FROM json_each(:ids))
+   ORDER BY job_id LIMIT +:limit`,
 );
 
 /** The logs of these jobs, a JSON list of ids, are gone; those that answers to submits still name stay on the list. */

@@ -7,9 +7,12 @@ const jobOfRun = (id: string): string =>
   `coalesce((SELECT job_id FROM submit_answers WHERE submit_id = ${id}), ${id})`;
 
 /** The newest run with a job; a refused one has none, and leaves the job before it as the last one. */
-const lastRun = `coalesce(schedules.last_job_id, (
-    SELECT id FROM schedule_runs AS run INDEXED BY schedule_runs_by_schedule
-    WHERE run.schedule = schedules.name AND +run.outcome = 'fired' ORDER BY run.seq DESC LIMIT 1))`;
+const lastRun = `coalesce(schedules.last_job_id, ${newestFired('id', 'schedules.name')})`;
+
+function newestFired(column: string, schedule: string): string {
+  return `(SELECT run.${column} FROM schedule_runs AS run INDEXED BY schedule_runs_by_schedule
+    WHERE run.schedule = ${schedule} AND +run.outcome = 'fired' ORDER BY run.seq DESC LIMIT 1)`;
+}
 
 /** What a view of a schedule is made of. */
 const scheduleColumns = `name, cron, time_zone, job, catch_up, catch_up_max, overlap, paused, version,
@@ -208,11 +211,15 @@ export const settleRun = define<{
    WHERE id = :id AND +outcome = 'firing'`,
 );
 
-/** Forgets the oldest runs of a schedule, except those that wait for their job, or whose slot's job has not ended. */
+/**
+ * Forgets the oldest runs of a schedule, except those that wait for their job, or whose slot's job has not ended, and
+ * the newest with a job, which is the last one where a trigger after it was refused.
+ */
 export const forgetRuns = define<{ name: string; keep: number }>(
   'schedules.forgetRuns',
   `DELETE FROM schedule_runs WHERE schedule = :name AND +outcome <> 'firing' AND seq <= (
      SELECT seq FROM schedule_runs INDEXED BY schedule_runs_by_schedule WHERE schedule = :name
      ORDER BY seq DESC LIMIT 1 OFFSET +:keep)
-     AND NOT (+kind = 'slot' AND EXISTS (SELECT 1 FROM jobs WHERE id = schedule_runs.id AND ended_at_ms IS NULL))`,
+     AND NOT (+kind = 'slot' AND EXISTS (SELECT 1 FROM jobs WHERE id = schedule_runs.id AND ended_at_ms IS NULL))
+     AND +seq IS NOT ${newestFired('seq', ':name')}`,
 );
