@@ -67,10 +67,12 @@ async function fill(stored: Stored, count: number, queues: readonly string[]): P
   return { waiting, ended };
 }
 
-/** One job of so many; half of those kept wait and half have ended, in few as in many. */
+/** Odd, so that half of those kept wait and half have ended, and without a step in common with the queues. */
+const keptStep = 421;
+
+/** One job of so many, in few as in many of all queues alike: one that a worker serves waits for another reason. */
 function isKept(place: number, apart: number): boolean {
-  const stretch = Math.floor(place / apart);
-  return place % apart === (apart % 2 === 0 ? stretch % 2 : 0);
+  return place % apart === (Math.floor(place / apart) * keptStep) % apart;
 }
 
 /** The commands in their order, each over jobs of its own; every call is one command on one job. */
