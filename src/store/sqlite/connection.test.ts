@@ -21,14 +21,14 @@ const settings = {
     (SELECT timeout FROM pragma_busy_timeout) AS busy`,
 };
 
-it('writes and reads with WAL, normal sync, caches of 16 and 2 MiB, and no foreign keys', async () => {
+it('writes and reads with WAL, normal sync, caches of 16 and 8 MiB, and no foreign keys', async () => {
   const library = await loadSqlite();
   const file = join(dir, 'a.db');
   const writer = openWriter(library, file);
   const reader = openReader(library, file);
   const common = { journal: 'wal', sync: 1, keys: 0, temp: 2, busy: 5_000 };
   expect(writer.rows(settings)).toEqual([{ ...common, cache: -16_384 }]);
-  expect(reader.rows(settings)).toEqual([{ ...common, cache: -2_048 }]);
+  expect(reader.rows(settings)).toEqual([{ ...common, cache: -8_192 }]);
   writer.close();
   reader.close();
 });
