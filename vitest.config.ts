@@ -14,7 +14,7 @@ const patience = { testTimeout: long ? 1_800_000 : 120_000, hookTimeout: 120_000
 
 export default defineConfig({
   test: {
-    // Half of what each does is to wait for a disk or a process. Measured on two cores: three take 0.88 of the time of two.
+    // A good part of each is to wait. On two cores three workers take 0.88 of the time of two.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     projects: [
       {
