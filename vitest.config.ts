@@ -3,10 +3,10 @@ import { defineConfig } from 'vitest/config';
 
 const long = process.env['BLIXARD_TEST_LONG'] === '1';
 
-/** Real processes without a VM: these wait more than they work. */
-const withoutVms = [
+/** Real processes without a VM, which wait more than they work, and some with few VMs: both sides end together. */
+const besideVms = [
   'test/integration/**/*.test.ts',
-  'test/e2e/image.test.ts',
+  'test/e2e/{image,lock-in,long-output,service-vms}.test.ts',
   'test/chaos/{cancel-storm,clock-jump,disk-full,frozen-worker,herd,lost-wal}.test.ts',
   'test/chaos/{noisy-neighbour,starvation,store-crash,twice-sent,worker-kill}.test.ts',
 ];
@@ -39,7 +39,7 @@ export default defineConfig({
       {
         test: {
           name: 'processes',
-          include: withoutVms,
+          include: besideVms,
           sequence: { groupOrder: 1 },
           // npm test runs those of VMs and the simulation beside it.
           fileParallelism: false,
@@ -51,7 +51,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: long ? ['test/*/**/*.test.ts', 'test/*/**/*.long.ts'] : ['test/*/**/*.test.ts'],
-          exclude: ['test/sim/**', ...withoutVms],
+          exclude: ['test/sim/**', ...besideVms],
           sequence: { groupOrder: 2 },
           fileParallelism: false,
           ...patience,

@@ -6,7 +6,7 @@ const mib = 1_024 ** 2;
 describe('output past the limit', () => {
   let site: Site;
   beforeAll(async () => {
-    site = await Site.make();
+    site = await Site.makeMeasured();
     await site.start('up', { BLIXARD_LOG_KEEP: '1' });
   });
   afterAll(() => site.remove());

@@ -26,7 +26,7 @@ describe('what a job tells, from inside a real microVM', () => {
   let id: string;
   let hash: string;
   beforeAll(async () => {
-    site = await Site.make();
+    site = await Site.makeMeasured();
     dir = await mkdtemp(join(tmpdir(), 'blixard-results-'));
     up = await site.start('up');
   });
