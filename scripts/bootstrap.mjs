@@ -47,6 +47,10 @@ async function compile() {
     cwd: root,
     hint: 'The sources do not compile; the lines above say where.',
   });
+  await runStep('bundle', process.execPath, ['scripts/bundle.mjs'], {
+    cwd: root,
+    hint: 'A library could not be made one file; the lines above say which.',
+  });
 }
 
 async function buildBaseImage() {

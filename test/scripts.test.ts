@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -49,4 +49,16 @@ describe('the last line of npm test', () => {
     expect(count(0, 0, 0)).toEqual({ passed: 0, failed: 1 });
     expect(countTests(join(dir, 'absent.json'), 0)).toEqual({ passed: 0, failed: 1 });
   });
+});
+
+describe('the compiled program', () => {
+  it.each(['contract/typebox', 'contract/typebox-check', 'client/undici', 'client/ws'])(
+    'has %s in itself: it asks for nothing but modules of Node.js and what it shares',
+    (name) => {
+      const text = readFileSync(new URL(`../dist/${name}.js`, import.meta.url), 'utf8');
+      const asked = [...text.matchAll(/^(?:import|export) [^'"]*['"]([^'"]+)['"]/gm)].map(([, from]) => from);
+      expect(asked.filter((from) => !/^node:|^\.\.\/libraries\//.test(from ?? ''))).toEqual([]);
+      expect(text.length).toBeGreaterThan(1_000);
+    },
+  );
 });

@@ -93,6 +93,16 @@ describe('the tree is tidy', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('libraries of many modules are taken from where the build makes them one', () => {
+    const one = new Set(['contract/typebox', 'contract/typebox-check', 'client/undici', 'client/ws']);
+    const layers = ['contract', 'client', 'vm', 'image', 'worker', 'cli'];
+    const found = source.filter((file) => {
+      const [, name = '', layer = ''] = /^src\/(([^/]+)\/.*)\.ts$/.exec(file) ?? [];
+      return !one.has(name) && layers.includes(layer) && /from '(typebox|undici|ws)[/']/.test(textOf(file));
+    });
+    expect(found).toEqual([]);
+  });
+
   it('every source file opens by saying what it is for', () => {
     const silent = source.filter((file) => !/^(#!.*\n)?(\/\*\*|\/\/)/.test(textOf(file)));
     expect(silent).toEqual([]);

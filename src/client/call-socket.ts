@@ -1,6 +1,5 @@
 /** One connection for calls, from its handshake to its end; whoever has it makes a new one when it is over. */
 import type { Socket } from 'node:net';
-import { WebSocket } from 'ws';
 import { type AnswerFrame, callsPath } from '../contract/calls.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
@@ -9,6 +8,7 @@ import { BusyWait } from '../platform/busy-wait.ts';
 import { invalid, parse, unreachable } from './answer.ts';
 import { neverMade } from './repeatable.ts';
 import type { WireCall, WireReply } from './transport.ts';
+import { WebSocket } from './ws.ts';
 
 /** The handshake was answered otherwise, or dropped: the server, or a proxy on the way, wants no such connections. */
 export class SocketRefused extends Error {

@@ -1,10 +1,11 @@
 /** The Transport over a socket: one pool of kept-alive connections. */
-import { Pool } from 'undici';
+
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { isAbort, unreachable } from './answer.ts';
 import type { Transport, WireRequest, WireResponse } from './transport.ts';
+import { Pool } from './undici.ts';
 
 /**
  * Reaches a control node at an address such as `http://127.0.0.1:3020`. Throws USAGE for what is no such

@@ -1,7 +1,8 @@
 /** What a submission may say of how much of its microVM the command may take, besides memory and processors. */
-import { type Static, Type } from 'typebox';
+
 import { limits } from '../domain/limits.ts';
 import { diskMiBMax } from '../domain/vm-size.ts';
+import { type Static, Type } from './typebox.ts';
 
 /** All may be left out, and what is left out is not in the spec. */
 export const guestLimits = {

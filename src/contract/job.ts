@@ -1,5 +1,5 @@
 /** Jobs on the wire: what a user submits, and what is told of a job and its attempts. */
-import { type Static, Type } from 'typebox';
+
 import { defaults } from '../domain/defaults.ts';
 import { eventKinds } from '../domain/event-kinds.ts';
 import { uuidPattern } from '../domain/ids.ts';
@@ -11,6 +11,7 @@ import { Progress, tellOptions, tellOptionsOf } from './result.ts';
 import { Backoff } from './retry-policy.ts';
 import { absolutePathPattern, nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 import { submitOptions, submitOptionsOf } from './submit-options.ts';
+import { type Static, Type } from './typebox.ts';
 
 export const pathPattern = absolutePathPattern;
 export const envNamePattern = '^[A-Za-z_][A-Za-z0-9_]{0,127}$';

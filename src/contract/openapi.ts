@@ -1,9 +1,10 @@
 /** The route table as an OpenAPI 3.1 document. */
-import type { TObject } from 'typebox';
+
 import { type ErrorCode, errorCatalogue } from '../domain/errors.ts';
 import { Problem, problemContentType } from './problem.ts';
 import { type Route, routes } from './routes.ts';
 import { linesContentType } from './schema.ts';
+import type { TObject } from './typebox.ts';
 
 /** What any route may answer with, beside the errors of its own. */
 const errorsOfAll: readonly ErrorCode[] = [

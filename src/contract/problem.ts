@@ -1,7 +1,8 @@
 /** Errors on the wire: RFC 9457 problem+json with a stable `code`. */
-import { type Static, Type } from 'typebox';
+
 import { BlixardError, type ErrorCode, type ErrorDetails, errorCatalogue } from '../domain/errors.ts';
 import { oneOf, strict } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 export const problemContentType = 'application/problem+json';
 

@@ -1,5 +1,5 @@
 /** The rows of the route table that are about queues, and about forgetting jobs. */
-import { Type } from 'typebox';
+
 import { limits } from '../domain/limits.ts';
 import { JobId, namePattern } from './job.ts';
 import {
@@ -16,6 +16,7 @@ import {
 import type { Route } from './routes.ts';
 import { cursor, strict } from './schema.ts';
 import { idempotencyHeaders } from './submit-options.ts';
+import { Type } from './typebox.ts';
 
 const QueueName = Type.String({ pattern: namePattern });
 const queueParams = strict({ name: QueueName });

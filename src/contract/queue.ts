@@ -1,10 +1,11 @@
 /** Queues on the wire: their settings, what is in them, and what is done to all jobs of one. */
-import { type Static, Type } from 'typebox';
+
 import { defaults } from '../domain/defaults.ts';
 import { endedStates } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { EndReason, JobId } from './job.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 const concurrency = (description: string) =>
   nullable(Type.Integer({ minimum: 1, maximum: limits.concurrencyMax, description }));

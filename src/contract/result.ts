@@ -1,9 +1,10 @@
 /** What jobs tell, on the wire: progress, result, artifacts; and what of other jobs they ask for. */
-import { type Static, Type } from 'typebox';
+
 import { artifactNamePattern } from '../domain/artifact-name.ts';
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { absolutePathPattern, nullable, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 export const sha256Pattern = '^[0-9a-f]{64}$';
 

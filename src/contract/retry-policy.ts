@@ -1,8 +1,9 @@
 /** What a submission may say of retries: the back-off, and rules of their own for reasons of the job's own failures. */
-import { type Static, Type } from 'typebox';
+
 import { limits } from '../domain/limits.ts';
 import { backoffTypes, defaultBackoff, memoryFactorMax } from '../domain/retry.ts';
 import { oneOf, strict } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 export const Backoff = strict({
   type: oneOf(backoffTypes, { default: defaultBackoff.type }),

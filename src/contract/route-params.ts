@@ -1,9 +1,10 @@
 /** Path parameters and bodies that routes share. */
-import { Type } from 'typebox';
+
 import { limits } from '../domain/limits.ts';
 import { JobId } from './job.ts';
 import { strict, textPattern, wholeNumber } from './schema.ts';
 import { idempotencyHeaders } from './submit-options.ts';
+import { Type } from './typebox.ts';
 import { WorkerId } from './worker.ts';
 
 /** A full job id, or the unique start of one. */

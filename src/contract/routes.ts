@@ -1,5 +1,5 @@
 /** The route table: server, SDK and OpenAPI are loops over it. Nothing else states a path. */
-import { type Static, type TObject, type TSchema, Type } from 'typebox';
+
 import type { ErrorCode } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job } from './job.ts';
@@ -22,6 +22,7 @@ import { scheduleRoutes } from './schedule-routes.ts';
 import { cursor, oneOf, pageSize, strict, wholeNumber } from './schema.ts';
 import { submitRoutes } from './submit-routes.ts';
 import { Health, Ready, Stats } from './system.ts';
+import { type Static, type TObject, type TSchema, Type } from './typebox.ts';
 import {
   Heartbeat,
   HeartbeatReply,

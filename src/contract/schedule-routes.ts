@@ -1,5 +1,5 @@
 /** The rows of the route table about schedules. */
-import { Type } from 'typebox';
+
 import { defaults } from '../domain/defaults.ts';
 import { limits } from '../domain/limits.ts';
 import { Job, JobId } from './job.ts';
@@ -7,6 +7,7 @@ import type { Route } from './routes.ts';
 import { Schedule, ScheduleName, SchedulePage, ScheduleWithRuns, SetSchedule } from './schedule.ts';
 import { cursor, strict } from './schema.ts';
 import { idempotencyHeaders } from './submit-options.ts';
+import { Type } from './typebox.ts';
 
 const params = strict({ name: ScheduleName });
 

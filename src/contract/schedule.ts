@@ -1,10 +1,11 @@
 /** Schedules on the wire: what a user sets, and what is told of a schedule and its runs. */
-import { type Static, Type } from 'typebox';
+
 import { defaults } from '../domain/defaults.ts';
 import { limits } from '../domain/limits.ts';
 import { catchUpPolicies, overlapPolicies } from '../domain/schedule.ts';
 import { namePattern, SubmitJob } from './job.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 export const ScheduleName = Type.String({ pattern: namePattern });
 

@@ -1,7 +1,8 @@
 /** Small TypeBox helpers shared by the resource files; JSON Schema is the source of types and validation. */
-import { type TObject, type TProperties, type TSchema, Type } from 'typebox';
+
 import { defaults } from '../domain/defaults.ts';
 import { limits } from '../domain/limits.ts';
+import { type TObject, type TProperties, type TSchema, Type } from './typebox.ts';
 
 /** Text that can stand in an argv or environment: no NUL, and nothing UTF-8 has no bytes for (a lone surrogate). */
 export const textPattern = '^[^\\u0000\\ud800-\\udfff]*$';

@@ -1,11 +1,12 @@
 /** What a submission may say of when a job starts, how often it may be there, and how it is found again. */
-import { type Static, Type } from 'typebox';
+
 import { defaults } from '../domain/defaults.ts';
 import { isolations } from '../domain/isolation.ts';
 import { limits, priorityStepMs } from '../domain/limits.ts';
 import { Retry } from './retry-policy.ts';
 import { oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 import { togetherOptions } from './together.ts';
+import { type Static, Type } from './typebox.ts';
 
 export const labelNamePattern = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$';
 /** A label as one text: name=value. */

@@ -1,11 +1,12 @@
 /** The rows of the route table that submit jobs and find them again. */
-import { Type } from 'typebox';
+
 import { jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { Job, JobPage, namePattern, SubmitJob } from './job.ts';
 import type { Route } from './routes.ts';
 import { cursor, pageSize, someOf, strict } from './schema.ts';
 import { idempotencyHeaders, searchQuery } from './submit-options.ts';
+import { Type } from './typebox.ts';
 
 export const submitRoutes = {
   submitJob: {

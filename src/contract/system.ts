@@ -1,6 +1,7 @@
 /** Health and totals on the wire. */
-import { type Static, Type } from 'typebox';
+
 import { oneOf, strict } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 export const Health = strict({ status: oneOf(['ok']), version: Type.String() });
 export const Ready = strict({

@@ -1,8 +1,9 @@
 /** Jobs that run after others, and groups of jobs, on the wire. */
-import { type Static, Type } from 'typebox';
+
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 /** The name of a group. */
 export const groupPattern = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';

@@ -1,10 +1,11 @@
 /** MicroVMs on the wire: what a worker tells of its own, and what is told of all. */
-import { type Static, Type } from 'typebox';
+
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { vmMachine } from '../domain/vm.ts';
 import { JobId, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 const VmId = Type.String({ pattern: uuidPattern });
 

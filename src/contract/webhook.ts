@@ -1,9 +1,10 @@
 /** Webhooks on the wire: where events are sent to, and how that went. */
-import { type Static, Type } from 'typebox';
+
 import { eventKinds } from '../domain/event-kinds.ts';
 import { limits } from '../domain/limits.ts';
 import { namePattern } from './job.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 
 /** A kind of events or its beginning, for example `job.` or `job.completed`. */
 export const kindPattern = '^[a-z][a-z0-9_.]{0,63}$';

@@ -1,9 +1,10 @@
 /** Workers on the wire: registration, the one call that does a worker's work, and what is told of workers. */
-import { type Static, Type } from 'typebox';
+
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
+import { type Static, Type } from './typebox.ts';
 import { JobsLacking, VmReports, VmStops } from './vm.ts';
 
 export const WorkerId = Type.String({

@@ -1,7 +1,8 @@
 /** The manifest of an image: a small JSON blob that names its parts by digest. */
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+
 import { strict } from '../contract/schema.ts';
+import { type Static, Type } from '../contract/typebox.ts';
+import { Value } from '../contract/typebox-check.ts';
 
 export const digestPattern = '^sha256:[0-9a-f]{64}$';
 

@@ -1,8 +1,9 @@
 /** Reads what the guest says. The guest may be hostile: whatever is not exactly as agreed is a GUEST_PROTOCOL. */
-import { Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+
 import type { ExitReply, HelloReply } from '../contract/guest.ts';
 import { strict } from '../contract/schema.ts';
+import { Type } from '../contract/typebox.ts';
+import { Compile } from '../contract/typebox-check.ts';
 import { BlixardError } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { nullable, strict, wholeNumber } from '../contract/schema.ts';
+import { type Static, Type } from '../contract/typebox.ts';
+import { Value } from '../contract/typebox-check.ts';
 import { defaults } from '../domain/defaults.ts';
 import { isBlixardError } from '../domain/errors.ts';
 import type { Capabilities, Hypervisor } from '../hypervisor/hypervisor.ts';

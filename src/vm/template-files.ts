@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, open, readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { strict, wholeNumber } from '../contract/schema.ts';
+import { type Static, Type } from '../contract/typebox.ts';
+import { Value } from '../contract/typebox-check.ts';
 import { templateFiles } from '../hypervisor/hypervisor.ts';
 import { readTextIfThere, removeTree, syncDirectory, writeFileDurably } from '../platform/files.ts';
 

@@ -5,11 +5,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { Problem } from '../contract/problem.ts';
 import { strict } from '../contract/schema.ts';
 import { tenantPattern } from '../contract/submit-options.ts';
+import { type Static, Type } from '../contract/typebox.ts';
+import { Value } from '../contract/typebox-check.ts';
 import { limits } from '../domain/limits.ts';
 
 /** The VMs a template is asked for. */

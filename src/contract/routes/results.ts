@@ -1,9 +1,10 @@
 /** The rows of the route table about what jobs tell: progress, result, artifacts. */
-import { Type } from 'typebox';
+
 import { ArtifactList, ArtifactName, ArtifactPart, TellProgress } from '../result.ts';
 import { attemptParams, jobParams } from '../route-params.ts';
 import type { Route } from '../routes.ts';
 import { strict, wholeNumber } from '../schema.ts';
+import { Type } from '../typebox.ts';
 import { StartAttempt } from '../worker.ts';
 
 const ofAttempt = { attempt: Type.Optional(wholeNumber(1, { description: 'default: the newest' })) };

@@ -1,10 +1,11 @@
 /** The rows of the route table that tell what happened: events and webhooks. */
-import { Type } from 'typebox';
+
 import { defaults } from '../../domain/defaults.ts';
 import { limits } from '../../domain/limits.ts';
 import { EventPage } from '../job.ts';
 import type { Route } from '../routes.ts';
 import { cursor, strict, wholeNumber } from '../schema.ts';
+import { Type } from '../typebox.ts';
 import {
   Delivery,
   DeliveryPage,

@@ -1,11 +1,12 @@
 /** The rows of the route table about jobs that run after others, and about groups. */
-import { Type } from 'typebox';
+
 import { limits } from '../../domain/limits.ts';
 import { JobPage } from '../job.ts';
 import { cancelBody, jobParams } from '../route-params.ts';
 import type { Route } from '../routes.ts';
 import { cursor, pageSize, strict } from '../schema.ts';
 import { Group, GroupCancelled, GroupPage, groupPattern } from '../together.ts';
+import { Type } from '../typebox.ts';
 
 const GroupName = Type.String({ pattern: groupPattern });
 const groupParams = strict({ name: GroupName });

@@ -1,8 +1,9 @@
 /** The rows of the route table that tell of VMs. */
-import { Type } from 'typebox';
+
 import { uuidPattern } from '../../domain/ids.ts';
 import type { Route } from '../routes.ts';
 import { oneOf, pageSize, strict } from '../schema.ts';
+import { Type } from '../typebox.ts';
 import { Vm, VmPage, VmStats, vmUses } from '../vm.ts';
 
 export const vmRoutes = {

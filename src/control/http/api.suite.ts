@@ -1,6 +1,5 @@
 /** What every client can rely on, whichever transport it uses. */
 import fc from 'fast-check';
-import type { TSchema } from 'typebox';
 import { Check } from 'typebox/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlixardClient, type LogRange, type ReadLogsOptions } from '../../client/client.ts';
@@ -9,6 +8,7 @@ import type { Transport } from '../../client/transport.ts';
 import type { CallArgs } from '../../client/wire.ts';
 import { Problem } from '../../contract/problem.ts';
 import { type JsonRouteName, type ReplyOf, routes } from '../../contract/routes.ts';
+import type { TSchema } from '../../contract/typebox.ts';
 import { isBlixardError } from '../../domain/errors.ts';
 import type { JobState } from '../../domain/job.ts';
 import { startTestSystem, type TestSystem, TestWorker, textRecord } from './test-system.suite.ts';

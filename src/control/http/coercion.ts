@@ -1,7 +1,7 @@
 /**
  * Text of paths and queries as the numbers, booleans and lists their schema asks for; what is none stays text.
  */
-import type { TObject } from 'typebox';
+import type { TObject } from '../../contract/typebox.ts';
 
 /** The words of a schema that say what a text may be. */
 interface TextSchema {

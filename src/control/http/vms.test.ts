@@ -1,10 +1,10 @@
-import type { TSchema } from 'typebox';
 import { Check } from 'typebox/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CliScene } from '../../cli/cli-scene.suite.ts';
 import { BlixardClient } from '../../client/client.ts';
 import type { CallArgs } from '../../client/wire.ts';
 import { type JsonRouteName, type ReplyOf, routes } from '../../contract/routes.ts';
+import type { TSchema } from '../../contract/typebox.ts';
 import type { JobLacking, VmReport } from '../../contract/vm.ts';
 import { limits } from '../../domain/limits.ts';
 import { appTransport } from './app-transport.ts';
