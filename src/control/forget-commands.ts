@@ -12,6 +12,7 @@ import { integer, integerOrNull, text } from '../store/statements/columns.ts';
 import {
   firstEnded,
   firstEndedOfQueue,
+  forgetEmptyQueues,
   forgetEnded,
   forgetEvents,
   forgetJob,
@@ -174,7 +175,10 @@ export class ForgetCommands {
     return (result?.rows ?? []).map((row) => text(row, 'id'));
   }
 
-  /** The events from the first to the first that is young enough; gives when the next is due, epoch ms. */
+  /**
+   * The events from the first to the first that is young enough, and what is known of queues by them alone; gives when
+   * the next is due, epoch ms.
+   */
   async #forgetEvents(stop: AbortSignal): Promise<number> {
     const { db, clock } = this.#deps;
     for (;;) {
@@ -187,7 +191,8 @@ export class ForgetCommands {
         const dueAtMs = integer(kept, 'at_ms') + this.#retainEventsMs;
         return dueAtMs <= clock.nowMs() ? Number.POSITIVE_INFINITY : dueAtMs + 1;
       }
-      await db.batch([forgetEvents.with({ before: integer(kept, 'seq') })]);
+      const before = integer(kept, 'seq');
+      await db.batch([forgetEmptyQueues.with({ before }), forgetEvents.with({ before })]);
     }
   }
 

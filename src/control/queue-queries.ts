@@ -55,7 +55,8 @@ export class QueueQueries {
   }
 
   /**
-   * Throws QUEUE_NOT_FOUND for one that has no settings and never had a job; one whose jobs are all forgotten is known.
+   * Throws QUEUE_NOT_FOUND for one that has no settings and never had a job; one whose jobs are all forgotten is known
+   * until the events that told so are forgotten, too.
    */
   async assertKnown(name: string): Promise<void> {
     const [settings] = await this.#db.query(queueByName.with({ name }), { level: 'linearizable' });

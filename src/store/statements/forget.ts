@@ -1,5 +1,5 @@
 /** Forgetting: ended jobs with all that is theirs (a trigger takes it along), their logs, and old events. */
-import { endedStates } from '../../domain/job.ts';
+import { endedStates, jobMachine } from '../../domain/job.ts';
 import { define, literals } from './define.ts';
 
 const ended = `state IN (${literals(endedStates)})`;
@@ -79,4 +79,15 @@ export const oldestEvents = define<{ limit: number }>(
 export const forgetEvents = define<{ before: number }>(
   'forget.events',
   'DELETE FROM events WHERE seq < :before',
+);
+
+/**
+ * Goes before `forgetEvents`: the totals of queues that have no jobs any more, and of which those events told that one
+ * was forgotten. So an empty queue is known for as long as such events are kept, at most.
+ */
+export const forgetEmptyQueues = define<{ before: number }>(
+  'forget.emptyQueues',
+  `DELETE FROM queue_counts
+   WHERE queue IN (SELECT data->>'queue' FROM events WHERE seq < :before AND kind = 'job.forgotten')
+     AND ${jobMachine.states.join(' + ')} = 0`,
 );
