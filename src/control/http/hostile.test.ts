@@ -52,6 +52,13 @@ describe('bytes that are no request', () => {
     expect(long).toContain('"code":"HTTP_INVALID"');
   });
 
+  it('so does a request that expects what the server cannot do', async () => {
+    const answer = await raw(system.url, `GET /healthz HTTP/1.1\r\n${host}expect: miracles\r\n\r\n`);
+    expect(answer).toContain('HTTP/1.1 400');
+    expect(answer).toContain('content-type: application/problem+json');
+    expect(answer).toContain('the expect header is \\"miracles\\"; allowed: 100-continue');
+  });
+
   it('a request that never comes to its end is cut off', async () => {
     system.app.server.headersTimeout = 300;
     const startMs = performance.now();
