@@ -97,6 +97,11 @@ describe('a value is taken at its limit and refused past it', () => {
     });
   });
 
+  it('the URL of a webhook, in which no half of a character can be', async () => {
+    const problem = await problemOf(putWebhook({ url: 'http://127.0.0.1/\ud83d' }));
+    expect(problem).toMatchObject({ code: 'VALIDATION_FAILED', details: { field: 'url' } });
+  });
+
   it('the name of a time zone, of which none is as long as may be', async () => {
     for (const [length, allowed] of [
       [limits.timeZoneLength, /an IANA name/],
