@@ -12,7 +12,7 @@ export const kindPattern = '^[a-z][a-z0-9_.]{0,63}$';
 export const secretPattern = '^whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2,3}={0,2})?$';
 /** Bytes of a secret that is made. */
 export const secretBytes = 32;
-const urlPattern = '^https?://[^\\s\\u0000-\\u001f]+$';
+const urlPattern = '^https?://[^\\s\\u0000-\\u001f\\ud800-\\udfff]+$';
 
 /** What is allowed for a kind, in words. */
 export const eventKindsAllowed = `one of: ${eventKinds.join(', ')}; or the start of some, such as job.`;

@@ -1,8 +1,9 @@
 /** Workers on the wire: registration, the one call that does a worker's work, and what is told of workers. */
 
 import { uuidPattern } from '../domain/ids.ts';
+import { attemptReasonNames } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
-import { EndReason, imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
+import { imagePattern, JobId, JobSpec, namePattern, Usage, VmFacts } from './job.ts';
 import { nullable, oneOf, strict, textPattern, timeMs, wholeNumber } from './schema.ts';
 import { type Static, Type } from './typebox.ts';
 import { JobsLacking, VmReports, VmStops } from './vm.ts';
@@ -76,7 +77,7 @@ export const AttemptDone = strict({
     wholeNumber(0, { description: 'when it was started, epoch ms; for a claim whose start was not told' }),
   ),
   /** Null: given back before it was started. */
-  reason: nullable(EndReason),
+  reason: nullable(oneOf(attemptReasonNames)),
   exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 })),
   signal: nullable(Type.Integer({ minimum: 1, maximum: 64 })),
   message: nullable(Type.String({ maxLength: limits.reasonLength })),

@@ -95,6 +95,16 @@ describe('a search', () => {
     }
   });
 
+  it('meets every label that is asked for beside a group', async () => {
+    const wanted = await submit({ group: 'nightly', labels: { team: 'a', kind: 'x' } });
+    const oneOnly = await submit({ group: 'nightly', labels: { team: 'a' } });
+    await submit({ group: 'nightly', labels: { kind: 'x' } });
+    await submit({ labels: { team: 'a', kind: 'x' } });
+    expect(await found({ group: 'nightly', label: ['team=a'] })).toEqual([oneOnly, wanted]);
+    expect(await found({ group: 'nightly', label: ['team=a', 'kind=x'] })).toEqual([wanted]);
+    expect(await found({ group: 'nightly', label: ['team=b'] })).toEqual([]);
+  });
+
   it('looks at a bounded number of jobs for each page, and goes on from there', async () => {
     const first = await submit({ command: ['needle'] });
     const some = Array.from({ length: 1_000 }, () => trueJob);

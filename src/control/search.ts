@@ -28,7 +28,7 @@ export async function searchJobs(
 ): Promise<JobPage> {
   const way = await wayOf(db, query);
   const range = await rangeOf(db, query);
-  const values = { ...valuesOf(query), floor: range.floor, before: Math.min(page.before, range.before) };
+  const values = { ...valuesOf(query, way), floor: range.floor, before: Math.min(page.before, range.before) };
   const paths = 'pairs' in way ? way.pairs.map((pair) => ({ walk: kindOf(pair.state), ...pair })) : [way];
   const looked = Math.ceil(limits.searchedPerPage / paths.length);
   const ends = await Promise.all(
@@ -76,11 +76,13 @@ export function statesOf({ state }: Pick<Query, 'state'>): readonly JobState[] |
   return states.size === jobMachine.states.length ? undefined : [...states];
 }
 
-function valuesOf(query: Query) {
+function valuesOf(query: Query, way: Way) {
   const { label = [], tenant, group, queue, text: words, createdAfterMs, createdBeforeMs } = query;
   const states = statesOf(query);
   const labels = label.map(partsOf);
   const [first] = labels;
+  // Only the walk by a label meets the first one by itself.
+  const asked = 'walk' in way && way.walk === 'label' ? labels.slice(1) : labels;
   return {
     states: states === undefined ? null : JSON.stringify(states),
     state: null,
@@ -88,7 +90,7 @@ function valuesOf(query: Query) {
     tenant: tenant ?? null,
     group: group ?? null,
     text: words ?? null,
-    labels: JSON.stringify(labels.slice(1)),
+    labels: JSON.stringify(asked),
     labelName: first?.[0] ?? null,
     labelValue: first?.[1] ?? null,
     createdAfterMs: createdAfterMs ?? null,

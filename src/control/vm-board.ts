@@ -4,6 +4,7 @@ import type { JobLacking, Vm, VmPage, VmReport, VmStats, VmStop } from '../contr
 import type { Worker, WorkRequest } from '../contract/worker.ts';
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError } from '../domain/errors.ts';
+import { limits } from '../domain/limits.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Signals } from './signals.ts';
 
@@ -86,11 +87,12 @@ export class VmBoard {
     const usage = { rssKiB: 0, pssKiB: 0, cpuMs: 0, readBytes: 0, writtenBytes: 0 };
     let memoryMiB = 0;
     for (const vm of vms) {
-      for (const name of Object.keys(usage) as (keyof typeof usage)[]) usage[name] += vm.usage?.[name] ?? 0;
+      for (const name of Object.keys(usage) as (keyof typeof usage)[])
+        usage[name] = sum(usage[name], vm.usage?.[name] ?? 0);
       byUse[vm.use]++;
       byStart[vm.start]++;
       byState[vm.state]++;
-      memoryMiB += vm.memoryMiB;
+      memoryMiB = sum(memoryMiB, vm.memoryMiB);
     }
     return { vms: vms.length, memoryMiB, byUse, byStart, byState, usage, stopped: await this.#stopped() };
   }
@@ -130,4 +132,9 @@ export class VmBoard {
       return state === 'offline' || told?.generation !== generation ? [] : [{ workerId, workerName, told }];
     });
   }
+}
+
+/** What workers tell may be anything up to the largest whole number, which an answer must not exceed either. */
+function sum(one: number, other: number): number {
+  return Math.min(one + other, limits.integerMax);
 }

@@ -116,6 +116,10 @@ export const endReasons = {
 
 export type EndReason = keyof typeof endReasons;
 export const endReasonNames = Object.keys(endReasons) as EndReason[];
+/** Of jobs that end without an attempt: the control node decides them, and no worker can tell one. */
+const unstartedReasons: readonly EndReason[] = ['expired', 'parent_failed', 'parent_cancelled', 'skipped'];
+/** Why an attempt can end, as a worker tells it. */
+export const attemptReasonNames = endReasonNames.filter((reason) => !unstartedReasons.includes(reason));
 
 /** What the decision needs to know of a job whose attempt has ended. */
 export interface EndedJob {

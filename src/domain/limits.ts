@@ -69,6 +69,8 @@ export const limits = {
   /** Open connections of one control node, and of one client. */
   connectionsMax: 10_000,
   clientConnections: 1_024,
+  /** Requests under way on one connection of HTTP/1.1: those sent before the answers to earlier ones came. */
+  requestsPerConnection: 32,
   /** Calls under way on one persistent connection, and bytes of answers that wait for it before no more are read. */
   callsPerConnection: 2_000,
   /** Calls of one client that wait for their answers. */

@@ -7,7 +7,7 @@ import { limits } from '../../domain/limits.ts';
 import type { Timer } from '../../platform/clock.ts';
 import { acceptCalls } from './accept-calls.ts';
 import { addRoutes } from './add-routes.ts';
-import { answerBrokenRequest } from './broken-request.ts';
+import { answerBrokenRequest, answerExpectation } from './broken-request.ts';
 import { Calls } from './calls.ts';
 import { attemptHandlers } from './handlers/attempts.ts';
 import { eventHandlers } from './handlers/events.ts';
@@ -100,6 +100,7 @@ function createServer(deps: AppDeps): FastifyInstance {
     schemaErrorFormatter: (findings, part) => validationFailure(findings as Finding[], part),
   });
   app.server.maxConnections = limits.connectionsMax;
+  app.server.on('checkExpectation', answerExpectation);
   return app;
 }
 

@@ -1,7 +1,7 @@
 /**
  * What is said to a connection whose bytes are no HTTP request, or whose request does not come to its end.
  */
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { problemContentType, problemOfError } from '../../contract/problem.ts';
@@ -25,6 +25,16 @@ export function answerRaw(socket: Duplex, error: BlixardError): void {
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: ${problemContentType}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
+}
+
+/** Answers a request that expects what the server cannot do; Node would say nothing but 417. */
+export function answerExpectation({ headers }: IncomingMessage, answer: ServerResponse): void {
+  const shown = JSON.stringify(headers.expect?.slice(0, 80));
+  const error = new BlixardError('HTTP_INVALID', {
+    problem: `the expect header is ${shown}; allowed: 100-continue`,
+  });
+  const headersOfAnswer = { 'content-type': problemContentType, connection: 'close' };
+  answer.writeHead(error.entry.status, headersOfAnswer).end(JSON.stringify(problemOfError(error)));
 }
 
 function asBlixardError(error: Error & { readonly code?: string }): BlixardError {

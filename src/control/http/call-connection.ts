@@ -32,6 +32,8 @@ export class CallConnection {
   readonly #open = new Map<number, LazySignal>();
   /** Answers of this turn of the event loop: those of one commit go out together, and are made into text only then. */
   #answers: RouteAnswer[] = [];
+  /** Some of them wait until the client has taken what was sent before: their texts could be gigabytes. */
+  #isBehind = false;
   #heard = true;
   /** For the next call of one that makes them one after another. */
   readonly #wait = new BusyWait(defaults.nextCallBusyMs);
@@ -105,7 +107,8 @@ export class CallConnection {
   }
 
   async #serve(id: number, route: string, input: CallInput): Promise<void> {
-    if (this.#open.size >= limits.callsPerConnection) {
+    const waiting = this.#isBehind ? this.#answers.length : 0;
+    if (this.#open.size + waiting >= limits.callsPerConnection) {
       const problem = `${limits.callsPerConnection} calls are under way on this connection`;
       return this.#refuse(id, route, new BlixardError('OVERLOADED', { problem }));
     }
@@ -132,19 +135,41 @@ export class CallConnection {
 
   #flush(): void {
     if (this.#answers.length === 0) return;
-    const answers = this.#answers;
-    this.#answers = [];
+    const texts = this.#textsToSend();
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
-    for (const message of messagesOf(answers.map((answer) => this.#textOf(answer))))
+    for (const message of messagesOf(texts))
       this.#webSocket.send(Buffer.from(message), asText, () => this.#sent());
     if (this.#open.size === 0) this.#wait.begin();
     if (this.#closing !== undefined) this.close(this.#closing.status, this.#closing.reason);
   }
 
-  #sent(): void {
-    if (this.#webSocket.isPaused && this.#webSocket.bufferedAmount <= limits.answerBacklogBytes) {
-      this.#webSocket.resume();
+  /** As much of what is to be answered as may wait for the client; the rest of it goes out as that is taken. */
+  #textsToSend(): string[] {
+    const answers = this.#answers;
+    this.#answers = [];
+    this.#isBehind = false;
+    const texts: string[] = [];
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return texts;
+    let length = this.#webSocket.bufferedAmount;
+    for (const answer of answers) {
+      if (length > limits.answerBacklogBytes) {
+        this.#answers = answers.slice(texts.length);
+        this.#isBehind = true;
+        this.#webSocket.pause();
+        break;
+      }
+      const text = this.#textOf(answer);
+      length += text.length;
+      texts.push(text);
     }
+    return texts;
+  }
+
+  #sent(): void {
+    if (this.#webSocket.bufferedAmount > limits.answerBacklogBytes) return;
+    // Not at once: other connections have their turn in between.
+    if (this.#isBehind) setImmediate(() => this.#flush());
+    else if (this.#webSocket.isPaused) this.#webSocket.resume();
   }
 
   #break(status: number, problem: string): void {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { limits } from '../../domain/limits.ts';
 import { raw } from './ask.suite.ts';
 import { startTestSystem, type TestSystem } from './test-system.suite.ts';
 
@@ -52,6 +53,13 @@ describe('bytes that are no request', () => {
     expect(long).toContain('"code":"HTTP_INVALID"');
   });
 
+  it('so does a request that expects what the server cannot do', async () => {
+    const answer = await raw(system.url, `GET /healthz HTTP/1.1\r\n${host}expect: miracles\r\n\r\n`);
+    expect(answer).toContain('HTTP/1.1 400');
+    expect(answer).toContain('content-type: application/problem+json');
+    expect(answer).toContain('the expect header is \\"miracles\\"; allowed: 100-continue');
+  });
+
   it('a request that never comes to its end is cut off', async () => {
     system.app.server.headersTimeout = 300;
     const startMs = performance.now();
@@ -59,6 +67,17 @@ describe('bytes that are no request', () => {
     expect(answer).toContain('HTTP/1.1 408');
     expect(answer).toContain('REQUEST_TIMEOUT');
     expect(performance.now() - startMs).toBeLessThan(4_000);
+  });
+
+  it('many requests at once on one connection are refused past a bound, each in its turn', async () => {
+    const one = `GET /healthz HTTP/1.1\r\n${host}`;
+    const count = limits.requestsPerConnection + 50;
+    const answer = await raw(system.url, `${`${one}\r\n`.repeat(count - 1)}${one}connection: close\r\n\r\n`);
+    const statuses = [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
+    expect(statuses.length).toBe(count);
+    expect(statuses.slice(0, limits.requestsPerConnection).every((status) => status === '200')).toBe(true);
+    expect(statuses).toContain('429');
+    expect(answer).toContain(`${limits.requestsPerConnection} requests are under way on this connection`);
   });
 
   it('of any kind never make the server fail', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlixardClient } from '../../client/client.ts';
 import { httpTransport } from '../../client/http-transport.ts';
+import { routes } from '../../contract/routes.ts';
 import { ask } from './ask.suite.ts';
 import { startTestSystem, type TestSystem } from './test-system.suite.ts';
 
@@ -68,11 +69,40 @@ describe('schedules over HTTP', () => {
     ['overlap', { ...minutely, overlap: 'stop' }, /one of: skip, queue, replace/],
     ['catchUpMax', { ...minutely, catchUpMax: 101 }, /an integer from 1 to 100/],
     ['cron', { cron: '*'.repeat(129), job }, /at most 128 characters/],
+    ['job.diskMiB', { ...minutely, job: { ...job, diskMiB: 4_000 } }, /at most 32 with memoryMiB 128/],
+    ['job.afterFailed', { ...minutely, job: { ...job, afterFailed: 'run' } }, /only with after or inputs/],
   ])('a wrong %s is refused with what is allowed', async (field, body, allowed) => {
     const { status, problem } = await put(body);
     expect(status).toBe(400);
     expect(problem).toMatchObject({ code: 'VALIDATION_FAILED', details: { field } });
     expect(problem.title).toMatch(allowed);
+  });
+
+  it('names in the contract each error that its job can lead to', async () => {
+    const unknown = await put({ ...minutely, job: { ...job, after: [system.ids()] } });
+    expect(unknown.problem.code).toBe('PARENT_UNKNOWN');
+    expect(routes.setSchedule.errors).toContain(unknown.problem.code);
+    const trigger = async (body: object = {}) => {
+      const headers = { 'content-type': 'application/json' };
+      const path = '/v1/schedules/x/trigger';
+      const { problem } = await ask(system.url, 'POST', path, { headers, body: JSON.stringify(body) });
+      expect(routes.triggerSchedule.errors).toContain(problem.code);
+      return problem.code;
+    };
+    const yearly = { cron: '0 0 1 1 *', paused: true };
+    const { id: parent } = await client.call('submitJob', { body: job });
+    await client.call('setSchedule', {
+      params: { name: 'x' },
+      body: { ...yearly, job: { ...job, after: [parent] } },
+    });
+    expect(await trigger({ id: parent })).toBe('JOB_CYCLE');
+    await client.call('cancelJob', { params: { id: parent } });
+    await client.call('removeJob', { params: { id: parent } });
+    expect(await trigger()).toBe('PARENT_UNKNOWN');
+    const unique = { key: 'one' };
+    await client.call('setSchedule', { params: { name: 'x' }, body: { ...yearly, job: { ...job, unique } } });
+    await client.call('triggerSchedule', { params: { name: 'x' } });
+    expect(await trigger()).toBe('UNIQUE_CONFLICT');
   });
 
   it('refuses a name that is none, and a change of what has changed', async () => {

@@ -2,7 +2,7 @@
  * Turns what the validator found into VALIDATION_FAILED with the field, the value, and what is allowed
  * there.
  */
-import { BlixardError } from '../../domain/errors.ts';
+import { BlixardError, isBlixardError } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import { allowedBy, allowedNames, type SchemaWords } from './allowed.ts';
 
@@ -40,6 +40,13 @@ export function validationFailure(findings: readonly Finding[], part: string): B
 /** A problem with a value the schema cannot express. */
 export function badValue(field: string, value: unknown, allowed: string): BlixardError {
   return new BlixardError('VALIDATION_FAILED', { ...misfit(field, shorten(value), allowed) });
+}
+
+/** What is thrown for a value that stands in a field of another; its field is told from there on. */
+export function within(field: string, error: unknown): unknown {
+  if (!isBlixardError(error, 'VALIDATION_FAILED')) return error;
+  const details = { ...error.details, field: `${field}.${error.details['field']}` };
+  return new BlixardError('VALIDATION_FAILED', details, { cause: error });
 }
 
 /** A list that is too long to be looked at. */

@@ -58,6 +58,21 @@ async function blixard(...args: string[]): Promise<{ code: number; stdout: strin
 }
 
 describe('the VMs that workers tell of', () => {
+  it('add up to no more than a whole number can be', async () => {
+    const most = limits.integerMax;
+    const usage = {
+      ...{ rssKiB: most, rssPeakKiB: most, pssKiB: null, cpuMs: most, readBytes: null, writtenBytes: 1 },
+      atMs: 5,
+    };
+    const large = () => report({ memoryMiB: most, usage });
+    await tell(worker, [large(), large()]);
+    expect(await call('getVmStats')).toMatchObject({
+      ...{ vms: 2, memoryMiB: most },
+      usage: { rssKiB: most, pssKiB: 0, cpuMs: most, readBytes: 0, writtenBytes: 2 },
+    });
+    await tell(worker, []);
+  });
+
   it('are listed, found, counted, and forgotten when they are not told any more', async () => {
     const jobId = system.ids();
     const busy = report({
@@ -249,23 +264,5 @@ describe('what a worker says that a claimed job lacks', () => {
   it(`is refused for more than ${limits.lackingTold} jobs`, async () => {
     const many = Array.from({ length: limits.lackingTold + 1 }, () => lacks(system.ids(), 1)).flat();
     await expect(tellLacking(many)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
-  });
-});
-
-describe('an end that a worker tells', () => {
-  it(`makes its job wait at most ${limits.retryInMsMax} ms longer`, async () => {
-    const end = { jobId: system.ids(), attempt: 1, exitCode: null, signal: null, message: null, vm: null };
-    const body = { generation: worker.generation, token: system.ids(), repeat: false, want: 0, waitMs: 0 };
-    const done = {
-      ...end,
-      reason: 'vm_boot_failed' as const,
-      usage: null,
-      retryInMs: limits.retryInMsMax + 1,
-    };
-    const params = { id: worker.id };
-    await expect(client.call('work', { params, body: { ...body, done: [done] } })).rejects.toMatchObject({
-      code: 'VALIDATION_FAILED',
-      details: { field: 'done.0.retryInMs' },
-    });
   });
 });

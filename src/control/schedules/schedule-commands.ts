@@ -25,7 +25,7 @@ import {
   updateSchedule,
 } from '../../store/statements/schedules.ts';
 import { cursorOf, nameOf } from '../cursor.ts';
-import { badValue } from '../http/validation.ts';
+import { badValue, within } from '../http/validation.ts';
 import type { JobCommands } from '../job-commands.ts';
 import type { Signals } from '../signals.ts';
 import { readSpecPage } from '../spec-pages.ts';
@@ -65,11 +65,13 @@ export class ScheduleCommands {
 
   /**
    * Makes or changes a schedule; what it is already changes nothing. Throws VALIDATION_FAILED, SPEC_TOO_LARGE,
-   * IMAGE_UNKNOWN, SCHEDULE_CHANGED.
+   * IMAGE_UNKNOWN, PARENT_UNKNOWN, SCHEDULE_CHANGED.
    */
   async set(name: string, body: SetSchedule): Promise<Schedule> {
     assertComes(body.cron, body.timeZone ?? defaults.timeZone, this.#clock.nowMs());
-    await this.#jobs.assertSubmittable(body.job);
+    await this.#jobs.assertSubmittable(body.job).catch((error: unknown) => {
+      throw within('job', error);
+    });
     return await this.#change(name, (current) => {
       const settings = settingsOf(body, current);
       const { version } = body;

@@ -59,6 +59,16 @@ describe('a webhook', () => {
     expect(receiver.received[0]?.data).toMatchObject({ jobId: id, queue: 'builds', reason: 'cancelled' });
   });
 
+  it('is told to who made it, with its secret, although it is removed right after', async () => {
+    const [made, removed] = await Promise.all([put(), client.call('deleteWebhook', { params: { name } })]);
+    expect(made).toMatchObject({
+      webhook: { name, paused: false },
+      secret: expect.stringMatching(/^whsec_/),
+    });
+    expect(removed).toEqual({ name });
+    await expect(get()).rejects.toMatchObject({ code: 'WEBHOOK_NOT_FOUND' });
+  });
+
   it('gets only what it asks for', async () => {
     await put({ kinds: ['job.cancelled', 'worker.'], queue: 'builds' });
     for (const queue of ['default', 'builds']) {

@@ -102,7 +102,8 @@ export class Webhooks {
     if (row === undefined) throw new BlixardError('WEBHOOK_LIMIT', { max: limits.webhooksMax });
     await this.#reload(name);
     const isTold = body.secret === undefined && integer(row, 'is_made') === 1;
-    return { webhook: await this.get(name), secret: isTold ? fresh : null };
+    // As it was written: it may have been removed since.
+    return { webhook: webhookOf(row), secret: isTold ? fresh : null };
   }
 
   /** Throws WEBHOOK_NOT_FOUND. */

@@ -37,7 +37,7 @@ export const putWebhook = define<{
       OR (SELECT count(*) FROM webhooks WHERE name > '') < ${limits.webhooksMax}
    ON CONFLICT (name) DO UPDATE SET url = excluded.url, kinds = excluded.kinds, queue = excluded.queue,
      secret = coalesce(:secret, secret), paused = excluded.paused, updated_at_ms = excluded.updated_at_ms
-   RETURNING secret = :fresh AS is_made`,
+   RETURNING ${webhookColumns}, secret = :fresh AS is_made`,
 );
 
 /** One webhook, as anybody may see it. */

@@ -1,5 +1,7 @@
 /** Handlers of what a worker says of an attempt it holds. */
+import { limits } from '../../../domain/limits.ts';
 import type { LogStore } from '../../logs/log-store.ts';
+import { badValue } from '../validation.ts';
 import type { AppDeps, Handlers } from './handler.ts';
 
 /** Start of an attempt and its log; both FENCED unless the caller holds it. */
@@ -16,6 +18,8 @@ export function attemptHandlers({
       const { id, attempt } = params;
       await workers.assertHolds(id, attempt, { workerId: query.workerId, generation: query.generation });
       const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+      if (query.offset > limits.integerMax - bytes.length)
+        throw badValue('offset', query.offset, `a log that ends at ${limits.integerMax} or before`);
       return { endOffset: await logs.append(id, attempt, query.offset, bytes, query.gap) };
     },
   };
