@@ -31,3 +31,19 @@ it('job wait goes on with a job while its server restarts', async () => {
   await world.startWorker();
   expect(await waiting, scene.terminal.stderr).toBe(3);
 });
+
+it('job wait goes on with a job whose server is killed in the first of its waits', async () => {
+  const { id } = await world.submit(['exit', '3']);
+  const inner = appTransport(world.app);
+  let lost = 0;
+  const call: NonNullable<Transport['call']> = async (given) => {
+    if (given.route === 'getJob' && given.query?.['waitMs'] !== undefined && ++lost <= limits.callTries + 1)
+      throw new BlixardError('SERVER_UNREACHABLE', { url: 'test', problem: 'reset' });
+    return await (inner.call?.(given) ?? expect.fail('no calls'));
+  };
+  const scene = new CliScene({ transport: () => ({ ...inner, call }) });
+  const waiting = scene.run('job', 'wait', id);
+  await world.startWorker();
+  expect(await waiting, scene.terminal.stderr).toBe(3);
+  expect(lost).toBeGreaterThan(limits.callTries);
+});

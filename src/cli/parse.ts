@@ -50,11 +50,14 @@ export const readSignedInteger: FlagReader<number> = (flag, text) =>
   orRefuse(/^-?\d{1,15}$/.test(text) ? Number(text) : undefined, flag, text, 'a whole number');
 
 /** `2030-01-31T08:00`, or `2030-01-31` (local time unless it names a zone), or epoch ms → epoch ms. */
-export const readTimeMs: FlagReader<number> = (flag, text) => {
+export const readTimeMs: FlagReader<number> = (flag, text) => orRefuse(timeMsOf(text), flag, text, timeForms);
+
+const timeForms = 'a time such as 2030-01-31T08:00, 2030-01-31T08:00Z or epoch milliseconds';
+
+function timeMsOf(text: string): number | undefined {
   const timeMs = /^\d{11,15}$/.test(text) ? Number(text) : calendarMs(text);
-  const allowed = 'a time such as 2030-01-31T08:00, 2030-01-31T08:00Z or epoch milliseconds';
-  return orRefuse(timeMs >= 0 ? timeMs : undefined, flag, text, allowed);
-};
+  return timeMs >= 0 ? timeMs : undefined;
+}
 
 const calendarForm =
   /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(?: ?(Z|[+-]\d\d:?\d\d))?)?$/;
@@ -71,7 +74,8 @@ function calendarMs(text: string): number {
 /** A time, or how long ago, for example `2h` → epoch ms, not before 1970. */
 export function readPastMs(flag: string, text: string, nowMs: number): number {
   const agoMs = /[a-z]$/.test(text) ? parseDurationMs(text) : undefined;
-  return Math.max(1, agoMs === undefined ? readTimeMs(flag, text) : nowMs - agoMs);
+  const timeMs = agoMs === undefined ? timeMsOf(text) : nowMs - agoMs;
+  return Math.max(1, orRefuse(timeMs, flag, text, `how long ago, such as 2h, or ${timeForms}`));
 }
 
 /** `name=value` → its two parts; the value may hold more `=`. */

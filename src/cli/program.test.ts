@@ -41,6 +41,9 @@ describe('the program', () => {
     [['job', 'help'], 'Usage: blixard job '],
     [['worker', 'help', 'drain'], 'Usage: blixard worker drain '],
     [['help', 'run'], 'Usage: blixard run '],
+    [['help', 'run', 'ls'], 'Usage: blixard run '],
+    [['help', 'job', 'ls'], 'Usage: blixard job ls '],
+    [['help', 'worker', 'drain'], 'Usage: blixard worker drain '],
   ])('%j is help, too', async (args, usage) => {
     const { code, stdout } = await call(args);
     expect(code).toBe(0);

@@ -37,7 +37,7 @@ import { outputClosedCode } from './exit-code.ts';
 import { makePaint } from './output/style.ts';
 import { errorText } from './report-error.ts';
 import { OutputClosed } from './terminal.ts';
-import { helpHint, inFlags, tellComplaints } from './usage.ts';
+import { helpHint, helpOfWhole, inFlags, tellComplaints } from './usage.ts';
 
 const examples = `
 Examples:
@@ -53,7 +53,8 @@ Examples:
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
   const outcome: Outcome = { exitCode: 0, verbose: false, command: 'blixard' };
   try {
-    await createProgram({ context, outcome }).parseAsync([...args], { from: 'user' });
+    const program = createProgram({ context, outcome });
+    await program.parseAsync(helpOfWhole(program, args), { from: 'user' });
     return outcome.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCatalogue.USAGE.exitCode;

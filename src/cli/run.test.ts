@@ -171,7 +171,7 @@ describe('blixard run', () => {
     [['run', '--timeout', 'soon', 'true'], '--timeout soon: it must be a duration'],
     [['run', '-m', '1', 'true'], '--memory: memoryMiB is 1; allowed: an integer from 80'],
     [['run', '-e', `A=${'x'.repeat(200_000)}`, 'true'], '-e: env.A is "xxx'],
-    [['run', '--at', 'noon', 'true'], '--at noon: it must be a time such as'],
+    [['run', '--at', '2999-01-31T08:00Z', 'true'], '--at: it is 2999-01-31T08:00:00.000Z; allowed: at'],
     [['run', '--priority', 'high', 'true'], '--priority high: it must be a whole number'],
     [
       ['run', '--priority', '101', 'true'],
@@ -251,7 +251,7 @@ describe('the commands about jobs', () => {
     expect(await output('job', 'ls', '--until', '1h')).toMatch(/^ID [^\n]*\n$/);
     const wrong = scene();
     expect(await wrong.run('job', 'ls', '--since', 'often')).toBe(125);
-    expect(wrong.terminal.stderr).toContain('--since often: it must be');
+    expect(wrong.terminal.stderr).toContain('--since often: it must be how long ago, such as 2h, or a time');
   });
 
   it('submit all jobs of a file, or none', async () => {

@@ -119,7 +119,13 @@ describe('blixard schedule', () => {
     await call('set', 'b', '--cron', '@daily', '--', 'true');
     const { stdout, stderr } = await call('ls', '-n', '1');
     expect(stdout).toMatch(/^a +@daily +2026-03-28 00:00:00 UTC/m);
-    const cursor = /there are more: --cursor (\S+)/.exec(stderr)?.[1] ?? '';
+    const cursor = /there may be more: --cursor (\S+)/.exec(stderr)?.[1] ?? '';
     expect((await call('ls', '-n', '1', '--cursor', cursor)).stdout).toMatch(/^b /m);
+  });
+
+  it('ls does not say that there are more when its page is just full', async () => {
+    await call('set', 'a', '--cron', '@daily', '--', 'true');
+    const { stderr } = await call('ls', '-n', '1');
+    expect(stderr).toMatch(/^(blixard: there may be more: .*\n)?$/);
   });
 });

@@ -25,7 +25,7 @@ export interface SubmitFlags {
 /** Adds those that only one submit has. */
 export function declareOnceFlags(command: Command): Command {
   return command
-    .option('--at <time>', 'start not before this time, for example 2030-01-31T08:00')
+    .option('--at <time>', 'start not before this time, such as 2030-01-31T08:00; at most a year ahead')
     .option('--idempotency-key <key>', 'the same key and job again give the first job again');
 }
 

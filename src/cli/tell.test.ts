@@ -158,7 +158,7 @@ describe('blixard webhook', () => {
     expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining('the answer was 500') });
     const list = await blixard('webhook', 'deliveries', 'ci', '-n', '1');
     const id = /evt_\S+/.exec(list.stdout)?.[0] ?? '';
-    expect(list.stderr).toContain('there are more: --cursor');
+    expect(list.stderr).toContain('there may be more: --cursor');
     receiver.react = (response) => void response.writeHead(200).end();
     const again = await blixard('webhook', 'redeliver', 'ci', id);
     expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('delivered') });

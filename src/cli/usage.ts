@@ -69,6 +69,9 @@ const flagOfField: Readonly<Record<string, string>> = {
 /** Fields that are a time that passes, not one on the clock. */
 const duration = /(?<!At|After|Before)Ms$/;
 
+/** Fields that are a time on the clock. */
+const onTheClock = /(?:At|After|Before)Ms$/;
+
 /** The whole name of a command, for example `blixard job get`. */
 export function nameOf(command: Command): string {
   return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
@@ -86,8 +89,13 @@ export function inFlags(error: unknown): unknown {
   const path = String(field).replace(/^job\./, '');
   const flag = flagOfField[path] ?? flagOfField[path.split('.')[0] ?? ''];
   if (flag === undefined) return error;
-  const wrong =
-    duration.test(path) && /^-?\d+$/.test(String(value)) ? inUnits(value, allowed) : `${field} ${problem}`;
+  const wrong = !/^-?\d+$/.test(String(value))
+    ? `${field} ${problem}`
+    : duration.test(path)
+      ? inUnits(value, allowed)
+      : onTheClock.test(path)
+        ? `it is ${clockTimes(String(value))}; allowed: ${clockTimes(String(allowed))}`
+        : `${field} ${problem}`;
   return new BlixardError('USAGE', { problem: `${flag}: ${wrong}` }, { cause: error });
 }
 
@@ -98,6 +106,19 @@ function inUnits(valueMs: unknown, allowed: unknown): string {
     .replace(/[\w.]+Ms\b/g, (field) => flagOfField[field] ?? field);
   const units = (text: string): string => text.replace(/\d+/g, (ms) => formatDurationMs(Number(ms)));
   return `it is ${units(String(valueMs))}; allowed: ${units(bounds)}`;
+}
+
+/** Epoch milliseconds in a text, as `--at` takes a time. */
+function clockTimes(text: string): string {
+  return text.replace(/\b\d{11,15}\b/g, (ms) => new Date(Number(ms)).toISOString());
+}
+
+/** `help job get` is `job get --help`: commander looks at the first name only. */
+export function helpOfWhole(program: Command, args: readonly string[]): string[] {
+  const [help, noun, verb] = args;
+  const verbs = program.commands.find((command) => command.name() === noun)?.commands ?? [];
+  const isVerb = help === 'help' && verbs.some((command) => command.name() === verb);
+  return isVerb ? [noun ?? '', verb ?? '', '--help'] : [...args];
 }
 
 /** commander's complaints about `command` in the form of every other error. */

@@ -30,7 +30,7 @@ import type { FollowDeps } from './follow-stream.ts';
 import { closed, endOfClosed, isRepeatable, type Making, madeRepeatable, unanswered } from './repeatable.ts';
 import { retryDelayMs } from './retry.ts';
 import type { Transport, WireResponse } from './transport.ts';
-import { type WaitDeps, waitUntil } from './wait-until.ts';
+import { type WaitDeps, type WaitQuery, waitUntil } from './wait-until.ts';
 import { type AnyInput, type CallArgs, type CallOptions, wireCallOf, wireRequestOf } from './wire.ts';
 
 /** Which range of which log. */
@@ -177,15 +177,15 @@ export class BlixardClient {
    * restarts meanwhile is waited for, as `followLogs` does.
    */
   waitGroup(name: string, options: CallOptions = {}): Promise<Group> {
-    const input = { ...options, params: { name }, query: { waitMs: limits.waitMsMax } };
-    const call = (): Promise<Group> => this.call('getGroup', input);
+    const input = { ...options, params: { name } };
+    const call = (query: WaitQuery): Promise<Group> => this.call('getGroup', { ...input, query });
     return waitUntil(this.#waitDeps(options), call, ({ finished }) => finished);
   }
 
   /** The job, once it has ended; otherwise as `waitGroup`. */
   waitJob(jobId: string, options: CallOptions = {}): Promise<Job> {
-    const input = { ...options, params: { id: jobId }, query: { waitMs: limits.waitMsMax } };
-    const call = (): Promise<Job> => this.call('getJob', input);
+    const input = { ...options, params: { id: jobId } };
+    const call = (query: WaitQuery): Promise<Job> => this.call('getJob', { ...input, query });
     return waitUntil(this.#waitDeps(options), call, ({ state }) => isEnded(state));
   }
 

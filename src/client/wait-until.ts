@@ -11,22 +11,30 @@ export interface WaitDeps {
   readonly signal: AbortSignal | undefined;
 }
 
+/** How long a call waits at the server. */
+export interface WaitQuery {
+  readonly waitMs?: number;
+}
+
 /**
  * Repeats `call`, which waits at the server, until what it gives `isOver`. Once one was answered, trouble that may pass
- * is waited for: `limits.followTries` in a row reject with the last.
+ * is waited for: `limits.followTries` in a row reject with the last. So the first is answered at once: a server that is
+ * killed while a call waits there has answered none but that.
  */
 export async function waitUntil<T>(
   { clock, closing, signal }: WaitDeps,
-  call: () => Promise<T>,
+  call: (query: WaitQuery) => Promise<T>,
   isOver: (found: T) => boolean,
 ): Promise<T> {
   let tries = 1;
+  let query: WaitQuery = {};
   for (let failures = 0; ; ) {
     try {
-      const found = await call();
+      const found = await call(query);
       if (isOver(found)) return found;
       failures = 0;
       tries = limits.followTries;
+      query = { waitMs: limits.waitMsMax };
     } catch (error) {
       const mayPass = isBlixardError(error) && error.entry.fault === 'transient';
       if (!mayPass || ++failures >= tries) throw error;

@@ -140,6 +140,15 @@ describe('verifyDataDir', () => {
     ]);
   });
 
+  it('refuses files of the caller that cannot be read as a wrong call', async () => {
+    for (const name of ['accepted', 'effects'])
+      await expect(lines({ [name]: join(dataDir, 'none') })).rejects.toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining(`--${name} ${join(dataDir, 'none')}: ENOENT`),
+      });
+    await expect(lines({ accepted: dataDir })).rejects.toMatchObject({ code: 'USAGE' });
+  });
+
   it('takes what is older than all events that are kept for forgotten, and nothing younger', async () => {
     const [old, young] = [uuidV7(4, realRandom.bytes(10)), uuidV7(6, realRandom.bytes(10))];
     const accepted = await write('accepted', `${old}\n${young}\n`);

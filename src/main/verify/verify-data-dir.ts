@@ -1,5 +1,6 @@
 /** `blixard verify`: holds a data directory, and what was written beside it, to the invariants; changes nothing. */
 import { join } from 'node:path';
+import { BlixardError, problemOf } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { assertMigrated } from '../../store/migrate.ts';
 import { loadMigrations } from '../../store/migration-files.ts';
@@ -24,7 +25,7 @@ export interface Verification {
 
 /**
  * What became of each invariant. Works while a server runs on the directory: the store is read at one moment.
- * Rejects with STORE_UNAVAILABLE, STORE_TOO_NEW, STORE_TOO_OLD, or the error of a file that cannot be read.
+ * Rejects with STORE_UNAVAILABLE, STORE_TOO_NEW, STORE_TOO_OLD, or USAGE for a file that cannot be read.
  */
 export async function verifyDataDir({
   dataDir,
@@ -37,8 +38,8 @@ export async function verifyDataDir({
   try {
     await assertMigrated(store, await loadMigrations());
     await verifyStore(store, found);
-    if (accepted !== undefined) await verifyAccepted(accepted, store, found);
-    if (effects !== undefined) await verifyEffects(effects, store, found);
+    if (accepted !== undefined) await reading('--accepted', accepted, verifyAccepted(accepted, store, found));
+    if (effects !== undefined) await reading('--effects', effects, verifyEffects(effects, store, found));
     await verifyJobFolders(logDirIn(dataDir), logFolders, store, found);
     await verifyJobFolders(artifactDirIn(dataDir), artifactFolders, store, found);
   } finally {
@@ -46,4 +47,14 @@ export async function verifyDataDir({
   }
   await verifyVmFolders(join(dataDir, 'vms'), clock, found);
   return found.all();
+}
+
+/** A file of the caller's that cannot be read is a wrong call; anything else stays what it is. */
+async function reading(flag: string, file: string, verified: Promise<void>): Promise<void> {
+  try {
+    await verified;
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    throw new BlixardError('USAGE', { problem: `${flag} ${file}: ${problemOf(error)}` }, { cause: error });
+  }
 }

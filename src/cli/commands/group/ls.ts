@@ -36,7 +36,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   const page = await withClient(call, (client) => client.call('listGroups', { query }));
   if (call.json) return void (await printJson(call, page));
   await print(call, renderTable(page.groups, columnsOf(call), call.paint, call.context.terminal.columns));
-  if (page.nextCursor !== null) await say(call.context, `there are more: --cursor ${page.nextCursor}`);
+  if (page.nextCursor !== null) await say(call.context, `there may be more: --cursor ${page.nextCursor}`);
 }
 
 function columnsOf(call: Call): readonly Column<Group>[] {

@@ -69,7 +69,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   if (call.json) return void (await printJson(call, page));
   const columns = jobColumns(call.time);
   await print(call, renderTable(page.jobs, columns, call.paint, call.context.terminal.columns));
-  if (page.nextCursor !== null) await say(call.context, `there are more: --cursor ${page.nextCursor}`);
+  if (page.nextCursor !== null) await say(call.context, `there may be more: --cursor ${page.nextCursor}`);
 }
 
 function searchOf({ options, context }: Call<Options>) {

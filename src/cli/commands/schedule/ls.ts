@@ -37,7 +37,7 @@ async function run(call: Call<Options>): Promise<undefined> {
   const page = await withClient(call, (client) => client.call('listSchedules', { query }));
   if (call.json) return void (await printJson(call, page));
   await print(call, renderTable(page.schedules, columns, call.paint, call.context.terminal.columns));
-  if (page.nextCursor !== null) await say(call.context, `there are more: --cursor ${page.nextCursor}`);
+  if (page.nextCursor !== null) await say(call.context, `there may be more: --cursor ${page.nextCursor}`);
 }
 
 const columns: readonly Column<Schedule>[] = [

@@ -73,7 +73,7 @@ async function listPage(call: Call<PageOptions>): Promise<undefined> {
   if (call.json) return void (await printJson(call, page));
   const { terminal } = call.context;
   await print(call, renderTable(page.deliveries, columns(call.time), call.paint, terminal.columns));
-  if (page.nextCursor !== null) await say(call.context, `there are more: --cursor ${page.nextCursor}`);
+  if (page.nextCursor !== null) await say(call.context, `there may be more: --cursor ${page.nextCursor}`);
 }
 
 async function tell(call: Call, delivery: Delivery): Promise<number> {
