@@ -220,9 +220,10 @@ describe('verifyDataDir', () => {
     await lock?.release();
   });
 
-  it('refuses a directory without a store, and one of another program', async () => {
+  it('refuses a directory without a store as a wrong call, and one of another program', async () => {
     await expect(verifyDataDir({ dataDir: join(dataDir, 'none'), clock: realClock })).rejects.toMatchObject({
-      code: 'STORE_UNAVAILABLE',
+      code: 'USAGE',
+      message: expect.stringContaining(`no store ${join(dataDir, 'none', 'blixard.db')}`),
     });
     await db.batch([{ sql: 'DELETE FROM schema_version WHERE version > 2' }]);
     await expect(lines()).rejects.toMatchObject({ code: 'STORE_TOO_OLD', details: { found: 2 } });

@@ -1,4 +1,5 @@
 /** `blixard verify`: holds a data directory, and what was written beside it, to the invariants; changes nothing. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BlixardError, problemOf } from '../../domain/errors.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -25,7 +26,8 @@ export interface Verification {
 
 /**
  * What became of each invariant. Works while a server runs on the directory: the store is read at one moment.
- * Rejects with STORE_UNAVAILABLE, STORE_TOO_NEW, STORE_TOO_OLD, or USAGE for a file that cannot be read.
+ * Rejects with STORE_UNAVAILABLE, STORE_TOO_NEW, STORE_TOO_OLD, or USAGE where there is no store, and for a file that
+ * cannot be read.
  */
 export async function verifyDataDir({
   dataDir,
@@ -34,7 +36,10 @@ export async function verifyDataDir({
   accepted,
 }: Verification): Promise<readonly Finding[]> {
   const found = new Findings();
-  const store = await openSnapshot(storeFileIn(dataDir));
+  const file = storeFileIn(dataDir);
+  if (!existsSync(file))
+    throw new BlixardError('USAGE', { problem: `--data-dir: there is no store ${file}` });
+  const store = await openSnapshot(file);
   try {
     await assertMigrated(store, await loadMigrations());
     await verifyStore(store, found);
