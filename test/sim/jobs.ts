@@ -1,7 +1,7 @@
 /** What jobs are like in a run: every option of a submit at random, and commands of the fake executor. */
 import type { SubmitJob } from '../../src/contract/job.ts';
 import { afterFailedPolicies } from '../../src/contract/together.ts';
-import { endReasonNames } from '../../src/domain/job.ts';
+import { attemptReasonNames } from '../../src/domain/job.ts';
 import type { Chance } from './chance.ts';
 
 export const queues = ['default', 'other'] as const;
@@ -9,14 +9,7 @@ export const queues = ['default', 'other'] as const;
 export const keys = ['a', 'b'] as const;
 
 /** No executor ends a command so. */
-const unlikely: ReadonlySet<string> = new Set([
-  'exit',
-  'worker_lost',
-  'expired',
-  'parent_failed',
-  'parent_cancelled',
-  'skipped',
-]);
+const unlikely: ReadonlySet<string> = new Set(['exit', 'worker_lost']);
 
 /** A job without an id; `after` are those it may run after, and undefined for one that stands for itself alone. */
 export function randomJob(chance: Chance, after?: readonly string[]): SubmitJob {
@@ -61,6 +54,6 @@ function command(chance: Chance): readonly string[] {
     ['sleep', String(chance.from(100, 9_000))],
     ['ignore-stop', ';', 'sleep', '6000'],
     ['signal', '9'],
-    ['end', chance.any(endReasonNames.filter((reason) => !unlikely.has(reason))) ?? 'oom', 'simulated'],
+    ['end', chance.any(attemptReasonNames.filter((reason) => !unlikely.has(reason))) ?? 'oom', 'simulated'],
   ]);
 }

@@ -2,8 +2,9 @@ import { EventEmitter } from 'node:events';
 import { expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import type { AnswerFrame } from '../../contract/calls.ts';
+import { defaults } from '../../domain/defaults.ts';
 import { limits } from '../../domain/limits.ts';
-import { realClock } from '../../platform/clock.ts';
+import { FakeClock, realClock } from '../../platform/clock.ts';
 import { CallConnection } from './call-connection.ts';
 import type { Calls } from './calls.ts';
 
@@ -13,6 +14,8 @@ class SlowSocket extends EventEmitter {
   readonly readyState = 1;
   bufferedAmount = 0;
   isPaused = false;
+  isCut = false;
+  pings = 0;
   readonly answered: number[] = [];
   readonly #waiting: { data: Buffer; done: () => void }[] = [];
 
@@ -29,6 +32,14 @@ class SlowSocket extends EventEmitter {
     }
   }
 
+  ping(): void {
+    this.pings++;
+  }
+
+  terminate(): void {
+    this.isCut = true;
+  }
+
   pause(): void {
     this.isPaused = true;
   }
@@ -40,12 +51,15 @@ class SlowSocket extends EventEmitter {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const mib = 1024 * 1024;
+const body = 'x'.repeat(mib);
+const calls = {
+  answer: async () => ({ status: 200, body }),
+  refusal: () => ({ status: 429, body: '' }),
+} as unknown as Calls;
 
 it('has no more text of answers in memory than may wait for its client, and loses none', async () => {
-  const body = 'x'.repeat(mib);
-  const calls = { answer: async () => ({ status: 200, body }), refusal: () => ({ status: 429, body: '' }) };
   const socket = new SlowSocket();
-  new CallConnection(socket as unknown as WebSocket, { calls: calls as unknown as Calls, clock: realClock });
+  new CallConnection(socket as unknown as WebSocket, { calls, clock: realClock });
   const count = (2 * limits.answerBacklogBytes) / mib;
   const ids = Array.from({ length: count }, (_, id) => id);
   const frames = ids.map((id) => ({ id, route: 'getOpenapi' }));
@@ -63,4 +77,20 @@ it('has no more text of answers in memory than may wait for its client, and lose
   expect(socket.answered).toEqual(ids);
   expect(socket.isPaused).toBe(false);
   socket.emit('close');
+});
+
+it('a client that takes what it is sent is not cut off as silent, one that takes nothing is', async () => {
+  for (const takes of [true, false]) {
+    const [socket, clock] = [new SlowSocket(), new FakeClock()];
+    new CallConnection(socket as unknown as WebSocket, { calls, clock });
+    const frames = Array.from({ length: 100 }, (_, id) => ({ id, route: 'getOpenapi' }));
+    socket.emit('message', Buffer.from(JSON.stringify(frames)), false);
+    for (let pings = 0; pings < 5; pings++) {
+      await turn();
+      if (takes) socket.take();
+      clock.advance(defaults.callsPingMs);
+    }
+    expect(socket.isCut).toBe(!takes);
+    socket.emit('close');
+  }
 });

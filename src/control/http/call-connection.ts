@@ -166,6 +166,8 @@ export class CallConnection {
   }
 
   #sent(): void {
+    // A client that takes what it is sent is there, though nothing of it is read meanwhile.
+    this.#hear();
     if (this.#webSocket.bufferedAmount > limits.answerBacklogBytes) return;
     // Not at once: other connections have their turn in between.
     if (this.#isBehind) setImmediate(() => this.#flush());

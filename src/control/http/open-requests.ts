@@ -8,8 +8,8 @@ import { LazySignal } from '../../platform/lazy-signal.ts';
 /** All requests under way on one application. */
 export class OpenRequests {
   readonly #open = new Set<LazySignal>();
-  /** How many of them came over each connection. */
-  readonly #perSocket = new WeakMap<Socket, number>();
+  /** The responses of each connection that are not over. */
+  readonly #perSocket = new WeakMap<Socket, Set<ServerResponse>>();
   #isClosing = false;
 
   /**
@@ -18,25 +18,36 @@ export class OpenRequests {
    */
   begin(response: ServerResponse): LazySignal {
     this.assertOpen();
-    this.#count(response);
+    const ofSocket = this.#responsesOf(response.req.socket);
+    if (ofSocket.size >= limits.requestsPerConnection) {
+      const problem = `${limits.requestsPerConnection} requests are under way on this connection`;
+      throw new BlixardError('OVERLOADED', { problem });
+    }
     const gone = new LazySignal();
+    ofSocket.add(response);
     this.#open.add(gone);
     response.once('close', () => {
+      ofSocket.delete(response);
       this.#open.delete(gone);
       gone.abort(new DOMException('the client has gone', 'AbortError'));
     });
     return gone;
   }
 
-  #count(response: ServerResponse): void {
-    const { socket } = response.req;
-    const underWay = this.#perSocket.get(socket) ?? 0;
-    if (underWay >= limits.requestsPerConnection) {
-      const problem = `${limits.requestsPerConnection} requests are under way on this connection`;
-      throw new BlixardError('OVERLOADED', { problem });
-    }
-    this.#perSocket.set(socket, underWay + 1);
-    response.once('close', () => this.#perSocket.set(socket, (this.#perSocket.get(socket) ?? 1) - 1));
+  /** Node closes only the response that has the socket: those whose turn had not come are closed here. */
+  #responsesOf(socket: Socket): Set<ServerResponse> {
+    const known = this.#perSocket.get(socket);
+    if (known !== undefined) return known;
+    const responses = new Set<ServerResponse>();
+    this.#perSocket.set(socket, responses);
+    const closeRest = (): void => {
+      for (const response of responses) {
+        response.destroy();
+        response.emit('close');
+      }
+    };
+    socket.once('close', () => setImmediate(closeRest));
+    return responses;
   }
 
   /** The same for a call without a response: who began it aborts it when its client has gone, and ends it. */

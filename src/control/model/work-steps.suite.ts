@@ -2,14 +2,14 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { AttemptDone } from '../../contract/worker.ts';
-import { endReasonNames } from '../../domain/job.ts';
+import { attemptReasonNames } from '../../domain/job.ts';
 import { type Pair, step } from './pair.suite.ts';
 
 /** Workers that take part. */
 export const workerCount = 2;
 
-const failures = endReasonNames
-  .filter((reason) => !['exit', 'expired', 'parent_failed', 'parent_cancelled', 'skipped'].includes(reason))
+const failures = attemptReasonNames
+  .filter((reason) => reason !== 'exit')
   .map((reason): Partial<AttemptDone> => ({ reason, exitCode: null }));
 /** How a running attempt ends. */
 export const end = fc.constantFrom<Partial<AttemptDone>>(

@@ -1,6 +1,6 @@
 /** An executor without VMs for tests and simulations: the job's command is its script. */
 import { asBlixardError, problemOf } from '../../domain/errors.ts';
-import { type EndReason, endReasonNames } from '../../domain/job.ts';
+import { attemptReasonNames, type EndReason } from '../../domain/job.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
 import type { Execution, Executor, Outcome, ProgressTold } from '../executor.ts';
 import { outcome, outcomeOfError, withNotes } from '../outcome.ts';
@@ -192,5 +192,5 @@ function stepsOf(command: readonly string[]): string[][] {
 }
 
 function endReasonOf(name: string): EndReason {
-  return endReasonNames.find((reason) => reason === name) ?? 'internal';
+  return attemptReasonNames.find((reason) => reason === name) ?? 'internal';
 }
