@@ -177,7 +177,8 @@ describe('the usage of a process', () => {
     expect(seen?.rssPeakKiB).toBeGreaterThanOrEqual(seen?.rssKiB ?? 0);
     const pssKiB = await pssKiBOf(identity);
     expect(pssKiB).toBeGreaterThan(10_000);
-    expect(pssKiB).toBeLessThanOrEqual(seen?.rssPeakKiB ?? 0);
+    // Looked at after it: the shell may still grow. Linux counts per processor, and adds that up some pages late.
+    expect(pssKiB).toBeLessThanOrEqual((usageOf(identity)?.rssPeakKiB ?? 0) + 1_024);
     const other = { ...identity, startTicks: identity.startTicks - 1 };
     expect([usageOf(other), await pssKiBOf(other)]).toEqual([undefined, undefined]);
     process.kill(-identity.pid, 'SIGKILL');
