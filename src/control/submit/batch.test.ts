@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SubmitJob } from '../../contract/job.ts';
 import { limits } from '../../domain/limits.ts';
 import { checkInvariants } from '../../store/invariants.suite.ts';
+import { jobsByIds } from '../../store/statements/batch.ts';
 import { type Control, openControl, settle, TestWorker, trueJob } from '../control.suite.ts';
 
 let control: Control;
@@ -42,6 +43,23 @@ describe('a batch of jobs', () => {
     const worker = await TestWorker.join(control);
     const claimed = await worker.claim(10);
     expect(claimed.map(({ jobId }) => jobId)).toEqual(stored.slice(0, 10).map(({ id }) => id));
+  });
+
+  it('that is sent again is refused, and no error of ours, when one of its jobs is forgotten just then', async () => {
+    const bodies = jobs(3).map((body) => ({ ...body, id: control.ids() }));
+    const [, second] = await control.jobs.submitAll(bodies);
+    await control.jobs.cancel(second?.id ?? '');
+    const { sql } = jobsByIds.with({ ids: '' });
+    const query = control.db.query.bind(control.db);
+    const spy = vi.spyOn(control.db, 'query').mockImplementation(async (statement) => {
+      if (statement.sql === sql) await control.forget.remove(second?.id ?? '').catch(() => 'it is gone');
+      return query(statement);
+    });
+    await expect(control.jobs.submitAll(bodies)).rejects.toMatchObject({
+      code: 'BATCH_LINE_REFUSED',
+      details: { code: 'JOB_ID_CONFLICT' },
+    });
+    spy.mockRestore();
   });
 
   it('is told by one event where that says all of each job, else by one for each', async () => {

@@ -84,8 +84,11 @@ export class BatchSubmits {
     return undefined;
   }
 
-  async #sameJobs(drafts: readonly Draft[]): Promise<Job[]> {
-    const rowOf = byId(await this.#rowsOf(drafts.map(({ job }) => job.id)));
+  /** Undefined when one of them has been forgotten meanwhile. */
+  async #sameJobs(drafts: readonly Draft[]): Promise<Job[] | undefined> {
+    const rows = await this.#rowsOf(drafts.map(({ job }) => job.id));
+    if (rows.length < drafts.length) return undefined;
+    const rowOf = byId(rows);
     return drafts.map(({ job, spec }, index) => {
       const row = rowOf(job.id);
       if (isDeepStrictEqual(json<JobSpec>(row, 'spec'), spec)) return jobOf(row);
