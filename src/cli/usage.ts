@@ -89,13 +89,10 @@ export function inFlags(error: unknown): unknown {
   const path = String(field).replace(/^job\./, '');
   const flag = flagOfField[path] ?? flagOfField[path.split('.')[0] ?? ''];
   if (flag === undefined) return error;
-  const wrong = !/^-?\d+$/.test(String(value))
-    ? `${field} ${problem}`
-    : duration.test(path)
-      ? inUnits(value, allowed)
-      : onTheClock.test(path)
-        ? `it is ${clockTimes(String(value))}; allowed: ${clockTimes(String(allowed))}`
-        : `${field} ${problem}`;
+  const isWhole = /^-?\d+$/.test(String(value));
+  let wrong = `${field} ${problem}`;
+  if (isWhole && duration.test(path)) wrong = inUnits(value, allowed);
+  if (isWhole && onTheClock.test(path)) wrong = onClock(value, allowed);
   return new BlixardError('USAGE', { problem: `${flag}: ${wrong}` }, { cause: error });
 }
 
@@ -108,9 +105,11 @@ function inUnits(valueMs: unknown, allowed: unknown): string {
   return `it is ${units(String(valueMs))}; allowed: ${units(bounds)}`;
 }
 
-/** Epoch milliseconds in a text, as `--at` takes a time. */
-function clockTimes(text: string): string {
-  return text.replace(/\b\d{11,15}\b/g, (ms) => new Date(Number(ms)).toISOString());
+/** Epoch milliseconds as `--at` takes a time. */
+function onClock(valueMs: unknown, allowed: unknown): string {
+  const times = (text: string): string =>
+    text.replace(/\b\d{11,15}\b/g, (ms) => new Date(Number(ms)).toISOString());
+  return `it is ${times(String(valueMs))}; allowed: ${times(String(allowed))}`;
 }
 
 /** `help job get` is `job get --help`: commander looks at the first name only. */

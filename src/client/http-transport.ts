@@ -1,5 +1,4 @@
 /** The Transport over a socket: one pool of kept-alive connections. */
-
 import { defaults } from '../domain/defaults.ts';
 import { BlixardError, problemOf } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';

@@ -1,5 +1,4 @@
 /** What a submission may say of how much of its microVM the command may take, besides memory and processors. */
-
 import { limits } from '../domain/limits.ts';
 import { diskMiBMax } from '../domain/vm-size.ts';
 import { type Static, Type } from './typebox.ts';

@@ -1,5 +1,4 @@
 /** Jobs on the wire: what a user submits, and what is told of a job and its attempts. */
-
 import { defaults } from '../domain/defaults.ts';
 import { eventKinds } from '../domain/event-kinds.ts';
 import { uuidPattern } from '../domain/ids.ts';

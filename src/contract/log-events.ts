@@ -1,5 +1,4 @@
 /** What `GET /v1/jobs/{id}/logs?follow=true` sends: server-sent events, ids `attempt:offset`, resumable. */
-
 import { Job } from './job.ts';
 import { oneOf, strict, timeMs } from './schema.ts';
 import { type Static, Type } from './typebox.ts';

@@ -1,5 +1,4 @@
 /** The route table as an OpenAPI 3.1 document. */
-
 import { type ErrorCode, errorCatalogue } from '../domain/errors.ts';
 import { Problem, problemContentType } from './problem.ts';
 import { type Route, routes } from './routes.ts';

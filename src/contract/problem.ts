@@ -1,5 +1,4 @@
 /** Errors on the wire: RFC 9457 problem+json with a stable `code`. */
-
 import { BlixardError, type ErrorCode, type ErrorDetails, errorCatalogue } from '../domain/errors.ts';
 import { oneOf, strict } from './schema.ts';
 import { type Static, Type } from './typebox.ts';

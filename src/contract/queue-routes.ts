@@ -1,5 +1,4 @@
 /** The rows of the route table that are about queues, and about forgetting jobs. */
-
 import { limits } from '../domain/limits.ts';
 import { JobId, namePattern } from './job.ts';
 import {

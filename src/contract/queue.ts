@@ -1,5 +1,4 @@
 /** Queues on the wire: their settings, what is in them, and what is done to all jobs of one. */
-
 import { defaults } from '../domain/defaults.ts';
 import { endedStates } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';

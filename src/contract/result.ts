@@ -1,5 +1,4 @@
 /** What jobs tell, on the wire: progress, result, artifacts; and what of other jobs they ask for. */
-
 import { artifactNamePattern } from '../domain/artifact-name.ts';
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';

@@ -1,5 +1,4 @@
 /** What a submission may say of retries: the back-off, and rules of their own for reasons of the job's own failures. */
-
 import { limits } from '../domain/limits.ts';
 import { backoffTypes, defaultBackoff, memoryFactorMax } from '../domain/retry.ts';
 import { oneOf, strict } from './schema.ts';

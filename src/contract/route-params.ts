@@ -1,5 +1,4 @@
 /** Path parameters and bodies that routes share. */
-
 import { limits } from '../domain/limits.ts';
 import { JobId } from './job.ts';
 import { strict, textPattern, wholeNumber } from './schema.ts';

@@ -1,5 +1,4 @@
 /** The route table: server, SDK and OpenAPI are loops over it. Nothing else states a path. */
-
 import type { ErrorCode } from '../domain/errors.ts';
 import { limits } from '../domain/limits.ts';
 import { AttemptPage, EventPage, Job } from './job.ts';

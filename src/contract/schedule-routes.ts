@@ -1,5 +1,4 @@
 /** The rows of the route table about schedules. */
-
 import { defaults } from '../domain/defaults.ts';
 import { limits } from '../domain/limits.ts';
 import { Job, JobId } from './job.ts';

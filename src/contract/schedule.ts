@@ -1,5 +1,4 @@
 /** Schedules on the wire: what a user sets, and what is told of a schedule and its runs. */
-
 import { defaults } from '../domain/defaults.ts';
 import { limits } from '../domain/limits.ts';
 import { catchUpPolicies, overlapPolicies } from '../domain/schedule.ts';

@@ -1,5 +1,4 @@
 /** Small TypeBox helpers shared by the resource files; JSON Schema is the source of types and validation. */
-
 import { defaults } from '../domain/defaults.ts';
 import { limits } from '../domain/limits.ts';
 import { type TObject, type TProperties, type TSchema, Type } from './typebox.ts';

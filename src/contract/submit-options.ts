@@ -1,5 +1,4 @@
 /** What a submission may say of when a job starts, how often it may be there, and how it is found again. */
-
 import { defaults } from '../domain/defaults.ts';
 import { isolations } from '../domain/isolation.ts';
 import { limits, priorityStepMs } from '../domain/limits.ts';

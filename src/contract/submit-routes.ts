@@ -1,5 +1,4 @@
 /** The rows of the route table that submit jobs and find them again. */
-
 import { jobMachine } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';
 import { Job, JobPage, namePattern, SubmitJob } from './job.ts';

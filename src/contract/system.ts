@@ -1,5 +1,4 @@
 /** Health and totals on the wire. */
-
 import { oneOf, strict } from './schema.ts';
 import { type Static, Type } from './typebox.ts';
 

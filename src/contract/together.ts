@@ -1,5 +1,4 @@
 /** Jobs that run after others, and groups of jobs, on the wire. */
-
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { nullable, oneOf, strict, timeMs, wholeNumber } from './schema.ts';

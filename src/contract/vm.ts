@@ -1,5 +1,4 @@
 /** MicroVMs on the wire: what a worker tells of its own, and what is told of all. */
-
 import { uuidPattern } from '../domain/ids.ts';
 import { limits } from '../domain/limits.ts';
 import { vmMachine } from '../domain/vm.ts';

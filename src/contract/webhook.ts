@@ -1,5 +1,4 @@
 /** Webhooks on the wire: where events are sent to, and how that went. */
-
 import { eventKinds } from '../domain/event-kinds.ts';
 import { limits } from '../domain/limits.ts';
 import { namePattern } from './job.ts';

@@ -1,5 +1,4 @@
 /** Workers on the wire: registration, the one call that does a worker's work, and what is told of workers. */
-
 import { uuidPattern } from '../domain/ids.ts';
 import { attemptReasonNames } from '../domain/job.ts';
 import { limits } from '../domain/limits.ts';

@@ -1,5 +1,4 @@
 /** The manifest of an image: a small JSON blob that names its parts by digest. */
-
 import { strict } from '../contract/schema.ts';
 import { type Static, Type } from '../contract/typebox.ts';
 import { Value } from '../contract/typebox-check.ts';

@@ -1,5 +1,4 @@
 /** Reads what the guest says. The guest may be hostile: whatever is not exactly as agreed is a GUEST_PROTOCOL. */
-
 import type { ExitReply, HelloReply } from '../contract/guest.ts';
 import { strict } from '../contract/schema.ts';
 import { Type } from '../contract/typebox.ts';

@@ -1,5 +1,4 @@
 /** The rows of the route table about what jobs tell: progress, result, artifacts. */
-
 import { ArtifactList, ArtifactName, ArtifactPart, TellProgress } from '../result.ts';
 import { attemptParams, jobParams } from '../route-params.ts';
 import type { Route } from '../routes.ts';

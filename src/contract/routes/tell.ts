@@ -1,5 +1,4 @@
 /** The rows of the route table that tell what happened: events and webhooks. */
-
 import { defaults } from '../../domain/defaults.ts';
 import { limits } from '../../domain/limits.ts';
 import { EventPage } from '../job.ts';

@@ -1,5 +1,4 @@
 /** The rows of the route table about jobs that run after others, and about groups. */
-
 import { limits } from '../../domain/limits.ts';
 import { JobPage } from '../job.ts';
 import { cancelBody, jobParams } from '../route-params.ts';

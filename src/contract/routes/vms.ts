@@ -1,5 +1,4 @@
 /** The rows of the route table that tell of VMs. */
-
 import { uuidPattern } from '../../domain/ids.ts';
 import type { Route } from '../routes.ts';
 import { oneOf, pageSize, strict } from '../schema.ts';
